@@ -1,0 +1,20 @@
+"""Public names: what the author of a UDF imports. Each is resolved on first use, so that importing this costs nothing."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tileserver.authoring import udf as udf
+    from tileserver.formats import Response as Response
+    from tileserver.tiles import Tile as Tile
+
+__version__ = "0.1.0"
+__all__ = ["Response", "Tile", "udf"]
+
+_HOMES = {"udf": "tileserver.authoring", "Response": "tileserver.formats", "Tile": "tileserver.tiles"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tileserver' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

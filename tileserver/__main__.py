@@ -1,0 +1,12 @@
+"""`python -m tileserver` and the `tileserver` command."""
+
+
+def main() -> None:
+    """Run the command line."""
+    from tileserver.cli import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

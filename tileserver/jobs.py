@@ -1,0 +1,112 @@
+"""What goes to a worker and what comes back: plain data, encoded with msgpack. No callables, no pickles."""
+
+from typing import Any
+
+import msgspec
+
+
+class Output(msgspec.Struct, frozen=True, kw_only=True):
+    """How the answer shall look. All of it is part of the cache key."""
+
+    format: str | None = None
+    """Canonical name, as `png`; None leaves it to the kind of the result."""
+    tiled: bool = True
+    """Whether the answer is a tile; else it is a file."""
+    size: int = 256
+    """Pixels of the tile's side, with the scale of `@2x` in it."""
+    rescale: tuple[tuple[float, float], ...] | None = None
+    """Per band the values that become 0 and 255; one pair serves all bands. None: nominal range of the data type."""
+    colormap: str | None = None
+    """A colour map's name as rio-tiler has it, or a JSON object {value: "#rrggbb[aa]"}."""
+    bands: tuple[int, ...] | None = None
+    """Bands of the result to show, counted from 1."""
+    resampling: str = "nearest"
+    """How a raster is stretched or warped: nearest, bilinear, cubic, average, mode."""
+    quality: int = 75
+    """Of JPEG and WebP, 1 to 100."""
+    background: str = "white"
+    """The colour that JPEG composes on: a CSS name or #rrggbb."""
+    layer: str = "udf"
+    """The vector tile layer's name."""
+    id_column: str | None = None
+    """The column whose integers become feature ids; None takes the index."""
+    buffer: int = 64
+    """Vector: how far geometry reaches over the tile's edge, in units of 1/4096 of its side."""
+    max_tile_bytes: int = 500_000
+    """Vector: the uncompressed size above which an answer is result_too_large."""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """A UDF's code as the worker needs it."""
+
+    digest: str
+    name: str
+    code: str
+    entry: str
+    """The entry function's name."""
+    headers: dict[str, str] = {}
+    """Sibling modules by dotted name."""
+    path: str = ""
+    """The file's name as tracebacks show it."""
+    fused: bool = False
+    """Whether it was written with `@fused.udf`."""
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of a UDF."""
+
+    id: int
+    digest: str
+    tile: tuple[int, int, int] | None
+    """z, x, y; None for a file."""
+    arguments: dict[str, Any]
+    """Bound parameters in canonical form, by name; what is left out takes the function's own default."""
+    output: Output
+    timeout: float
+    """Seconds that are left."""
+    limit: int
+    """Bytes that the encoded body may have."""
+    sample: bool = False
+    """Whether `Rendered.facts` is wanted."""
+
+
+class Rendered(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a job."""
+
+    media_type: str
+    kind: str
+    format: str = ""
+    """Canonical name of the format; empty for a body that the UDF made by itself."""
+    coding: str = ""
+    """`gzip`, or empty for identity."""
+    empty: bool = False
+    """Whether there is nothing there: see the rules for empty answers."""
+    authored: bool = False
+    """Whether the UDF wrote the body itself, so that browsers must not trust it."""
+    facts: dict[str, Any] = {}
+    """Of a sampled run: see `encode.facts`."""
+    udf_ms: float = 0.0
+    encode_ms: float = 0.0
+    body: bytes = b""
+    printed: str = ""
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that failed, as text."""
+
+    code: str
+    message: str = ""
+    traceback: str = ""
+    line: int | None = None
+    exception: str = ""
+    parameter: str = ""
+    printed: str = ""
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """What the source's text alone does not say, evaluated in a worker."""
+
+    options: dict[str, Any] = {}
+    """Computed options of `@udf`, by name."""
+    defaults: dict[str, Any] = {}
+    """Computed defaults that are plain data, by parameter."""

@@ -1,0 +1,95 @@
+"""Tiles of the Web Mercator pyramid: addresses, bounds and partitions. No I/O; mercantile does the mathematics."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final, NamedTuple
+
+import mercantile
+
+MAX_ZOOM: Final = 30
+"""The deepest zoom that has tiles; beyond it, float64 metres no longer tell neighbouring pixels apart."""
+
+MAX_LATITUDE: Final = 85.0511287798066
+"""Degrees: where the Web Mercator square ends."""
+
+ANCHOR_ZOOMS: Final = (0, 4, 8, 12, 16, 20)
+
+
+class Bounds(NamedTuple):
+    """West, south, east, north: degrees (EPSG:4326) or metres (EPSG:3857), as the name that holds it says."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+
+class Partition(NamedTuple):
+    """A layer's tiles below one anchor cell: the unit of locality of cache and placement."""
+
+    zoom: int
+    x: int
+    y: int
+
+    @property
+    def name(self) -> str:
+        """The anchor zoom in two digits and the cell's quadkey, as `04` + `0231`."""
+        return f"{self.zoom:02d}{mercantile.quadkey(self.x, self.y, self.zoom)}"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile of the Web Mercator pyramid, valid by construction; y counts from the north.
+
+    Raises:
+        ValueError: z above 30 or below 0, or x or y outside 0 to 2**z - 1, or a size that is not positive.
+    """
+
+    z: int
+    x: int
+    y: int
+    size: int = field(default=256, kw_only=True)
+    """Pixels of the side that the image should have: 256, times the scale of `@2x`."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.z <= MAX_ZOOM:
+            raise ValueError(f"zoom {self.z} is not between 0 and {MAX_ZOOM}")
+        if not (0 <= self.x < 1 << self.z and 0 <= self.y < 1 << self.z):
+            raise ValueError(f"tile {self.z}/{self.x}/{self.y} is outside the pyramid")
+        if self.size <= 0:
+            raise ValueError(f"size {self.size} is not positive")
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """West, south, east, north in degrees, EPSG:4326."""
+        return Bounds(*mercantile.bounds(self.x, self.y, self.z))
+
+    @cached_property
+    def bounds_3857(self) -> Bounds:
+        """West, south, east, north in metres, EPSG:3857."""
+        return Bounds(*mercantile.xy_bounds(self.x, self.y, self.z))
+
+    @property
+    def quadkey(self) -> str:
+        """One digit from 0 to 3 per zoom level."""
+        return str(mercantile.quadkey(self.x, self.y, self.z))
+
+    def ancestor(self, zoom: int) -> "Tile":
+        """The tile at `zoom`, not deeper than this one, that contains this one."""
+        shift = self.z - zoom
+        return Tile(zoom, self.x >> shift, self.y >> shift, size=self.size)
+
+    @property
+    def partition(self) -> Partition:
+        """The cell two or more zooms above, at a zoom that is a multiple of four."""
+        zoom = max(anchor for anchor in ANCHOR_ZOOMS if anchor <= max(self.z - 2, 0))
+        return Partition(zoom, self.x >> (self.z - zoom), self.y >> (self.z - zoom))
+
+    def meets(self, bounds: Bounds) -> bool:
+        """Whether the tile and `bounds` (degrees) share area. West above east means across the 180th meridian."""
+        own = self.bounds
+        if own.south >= bounds.north or own.north <= bounds.south:
+            return False
+        if bounds.west > bounds.east:
+            return own.east > bounds.west or own.west < bounds.east
+        return own.west < bounds.east and own.east > bounds.west
