@@ -1,4 +1,4 @@
-"""Public names: what the author of a UDF imports. Each is resolved on first use, so that importing this costs nothing."""
+"""Public names: what the author of a UDF imports. Each is resolved on first use, so importing this costs nothing."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

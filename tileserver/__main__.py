@@ -3,9 +3,9 @@
 
 def main() -> None:
     """Run the command line."""
-    from tileserver.cli import app
+    from tileserver.cli import run
 
-    app()
+    run()
 
 
 if __name__ == "__main__":

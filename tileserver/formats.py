@@ -1,4 +1,4 @@
-"""Formats: extension, media type and the kinds of result that can be written so. And what a UDF may return ready-made."""
+"""Formats: extension, media type and the kinds of result that can be written so."""
 
 from dataclasses import dataclass
 from enum import StrEnum

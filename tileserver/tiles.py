@@ -59,6 +59,13 @@ class Tile:
         if self.size <= 0:
             raise ValueError(f"size {self.size} is not positive")
 
+    @classmethod
+    def at(cls, longitude: float, latitude: float, zoom: int) -> "Tile":
+        """The tile at `zoom` that contains a place in degrees; latitudes beyond the square's edge take the edge."""
+        found = mercantile.tile(longitude, max(min(latitude, MAX_LATITUDE), -MAX_LATITUDE), zoom)
+        last = (1 << zoom) - 1
+        return cls(zoom, min(max(found.x, 0), last), min(max(found.y, 0), last))
+
     @cached_property
     def bounds(self) -> Bounds:
         """West, south, east, north in degrees, EPSG:4326."""

@@ -1,0 +1,66 @@
+"""Tiles against mercantile, over all zooms and at the edges."""
+
+import mercantile
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tileserver.tiles import MAX_LATITUDE, MAX_ZOOM, Bounds, Tile
+
+
+@st.composite
+def tiles(draw: st.DrawFn) -> Tile:
+    zoom = draw(st.integers(0, MAX_ZOOM))
+    last = (1 << zoom) - 1
+    return Tile(zoom, draw(st.integers(0, last)), draw(st.integers(0, last)))
+
+
+@given(tiles())
+def test_bounds_are_mercantiles(tile: Tile) -> None:
+    """Degrees and metres equal what mercantile gives for x, y, z."""
+    assert tile.bounds == Bounds(*mercantile.bounds(tile.x, tile.y, tile.z))
+    assert tile.bounds_3857 == Bounds(*mercantile.xy_bounds(tile.x, tile.y, tile.z))
+
+
+@given(tiles())
+def test_a_tile_contains_its_own_middle(tile: Tile) -> None:
+    """The tile found at the middle of the bounds is the tile again."""
+    west, south, east, north = tile.bounds
+    if tile.z <= 22:
+        assert Tile.at((west + east) / 2, (south + north) / 2, tile.z) == tile
+
+
+@given(tiles())
+def test_a_partition_is_an_ancestor_two_zooms_above(tile: Tile) -> None:
+    """The partition's cell contains the tile; its zoom is a multiple of four, at most two above it."""
+    partition = tile.partition
+    ancestor = tile.ancestor(partition.zoom)
+    assert (ancestor.x, ancestor.y) == (partition.x, partition.y)
+    assert partition.zoom % 4 == 0
+    assert partition.zoom <= max(tile.z - 2, 0)
+    assert partition.name[2:] == tile.quadkey[: partition.zoom]
+
+
+@pytest.mark.parametrize(
+    "address", [(-1, 0, 0), (31, 0, 0), (0, 1, 0), (0, 0, 1), (3, 8, 0), (3, 0, 8), (3, -1, 0), (3, 0, -1)]
+)
+def test_what_is_no_tile_is_refused(address: tuple[int, int, int]) -> None:
+    """A tile that exists is valid."""
+    with pytest.raises(ValueError, match=r"zoom|outside"):
+        Tile(*address)
+
+
+def test_the_edges_of_the_world() -> None:
+    """The pyramid ends at 180 degrees and at the square's latitude; places beyond it take the edge."""
+    assert Tile(0, 0, 0).bounds == pytest.approx((-180, -MAX_LATITUDE, 180, MAX_LATITUDE))
+    assert Tile.at(180, 90, 4) == Tile(4, 15, 0)
+    assert Tile.at(-180, -90, 4) == Tile(4, 0, 15)
+
+
+def test_meeting_bounds_across_the_180th_meridian() -> None:
+    """West above east means across the meridian; touching edges share no area."""
+    pacific = Bounds(170, -20, -170, 20)
+    assert Tile(2, 3, 1).meets(pacific)
+    assert Tile(2, 0, 2).meets(pacific)
+    assert not Tile(2, 1, 1).meets(pacific)
+    assert not Tile(1, 0, 0).meets(Bounds(0, 0, 10, 10))

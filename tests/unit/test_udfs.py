@@ -1,0 +1,124 @@
+"""What a source's text says of a UDF, and the binding of queries."""
+
+import pytest
+
+from tileserver.errors import InvalidParameterError, PublicationError
+from tileserver.udfs import Udf, bind, digest, parse, seconds, with_computed
+
+
+def udf(
+    signature: str = "tile", *, options: str = "", head: str = "from tileserver import udf", returns: str = ""
+) -> Udf:
+    return parse(f"{head}\n@udf({options})\ndef f({signature}){returns}:\n    'Shaded relief.'\n", file="relief.py")
+
+
+def test_the_text_tells_name_options_signature_and_docstring() -> None:
+    """Nothing is run; constants of the module count as literals."""
+    found = parse(
+        "from tileserver import udf\nDEEP = 9\n\n"
+        '@udf(maxzoom=DEEP, cache_max_age="1d", rescale=(0, 9), bounds=(1, 2, 3, 4))\n'
+        'async def draw(tile, n: int = DEEP, *, soft=True):\n    """Doc."""\n    raise SystemExit\n',
+        file="some/place.py",
+    )
+    assert (found.name, found.entry, found.line, found.doc) == ("place", "draw", 5, "Doc.")
+    assert (found.options.maxzoom, found.options.cache_max_age) == (9, 86400)
+    assert found.options.rescale == ((0.0, 9.0),)
+    assert [(each.name, each.default, each.annotation.name) for each in found.parameters] == [
+        ("tile", None, "any"),
+        ("n", 9, "int"),
+        ("soft", True, "bool"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "part"),
+    [
+        ("def (", 1, "not Python"),
+        ("x = 1\n", 1, "no function"),
+        ("from tileserver import udf\n@udf\ndef a(): ...\n@udf\ndef b(): ...\n", 5, "a, b"),
+        ("@udf(colour=1)\ndef a(): ...\n", 1, "no option 'colour'"),
+        ("@udf(minzoom=4, maxzoom=2)\ndef a(): ...\n", 2, "minzoom"),
+        ("@udf(kind='picture')\ndef a(): ...\n", 2, "kind is one of"),
+        ("@udf(cache_max_age='soon')\ndef a(): ...\n", 2, "an age"),
+        ("@udf(name='a b')\ndef a(): ...\n", 2, "cannot be a UDF's name"),
+        ("@udf\ndef a(format): ...\n", 2, "keeps for itself"),
+        ("@udf\ndef a(_x): ...\n", 2, "keeps for itself"),
+        ("\0", 1, "not Python"),
+    ],
+)
+def test_what_cannot_be_published_says_file_line_and_why(source: str, line: int, part: str) -> None:
+    """One line that names the place."""
+    with pytest.raises(PublicationError) as caught:
+        parse(source, file="bad.py")
+    assert str(caught.value).startswith(f"bad.py:{line}: ")
+    assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("returns", "kind"),
+    [
+        (" -> np.ndarray", "raster"),
+        (" -> 'gpd.GeoDataFrame | None'", "vector"),
+        (" -> pd.DataFrame", "table"),
+        (" -> str", "document"),
+        ("", None),
+    ],
+)
+def test_the_return_annotation_tells_the_kind(returns: str, kind: str | None) -> None:
+    """By the last part of the type's name."""
+    assert udf(returns=returns).kind == kind
+
+
+def test_what_the_text_does_not_tell_is_marked_and_completed() -> None:
+    """Computed options and defaults wait for a worker."""
+    found = udf("tile, when=now()", options="maxzoom=2 ** 3")
+    assert found.computed == ("maxzoom",)
+    assert found.parameters[1].computed
+    complete = with_computed(found, {"maxzoom": 8}, {"when": "today"}, file="relief.py")
+    assert (complete.options.maxzoom, complete.parameters[1].default, complete.computed) == (8, "today", ())
+
+
+def test_a_fused_udf_keeps_strings_and_warns_of_reserved_names() -> None:
+    """In `@fused.udf` the hosted API's rules hold: no type from a default, and a warning instead of a refusal."""
+    found = parse("@fused.udf\ndef a(bbox, n=1, format='x'): ...\n", file="a.py")
+    assert found.fused
+    assert bind(found, {"n": ["2"]}, tiled=True) == {"n": "2"}
+    assert "format" in found.warnings[0]
+
+
+def test_binding_takes_what_the_signature_has() -> None:
+    """Defaults are filled in, unknown names dropped, injected ones left out on tiles and bound on files."""
+    found = udf("tile, bounds, n: int = 3, m: float | None = None")
+    query = {"n": ["4"], "other": ["1"], "tile": ["0/0/0"], "bounds": ["1,2,3,4"], "_x": ["1"]}
+    assert bind(found, query, tiled=True) == {"m": None, "n": 4}
+    assert bind(found, query, tiled=False) == {"bounds": [1, 2, 3, 4], "m": None, "n": 4, "tile": "0/0/0"}
+
+
+def test_kwargs_take_everything_else() -> None:
+    """`**kwargs` gets all names that are neither reserved nor injected."""
+    assert bind(udf("tile, **rest"), {"a": ["1", "2"], "z": ["3"], "format": ["png"]}, tiled=True) == {"a": "2"}
+
+
+@pytest.mark.parametrize(
+    ("signature", "query", "name"), [("n: int", {"n": ["x"]}, "n"), ("n: int", {}, "n"), ("tile", {}, "tile")]
+)
+def test_a_parameter_that_cannot_be_is_named(signature: str, query: dict[str, list[str]], name: str) -> None:
+    """Missing or not convertible: the error names the parameter."""
+    with pytest.raises(InvalidParameterError, match=f"'{name}'") as caught:
+        bind(udf(signature), query, tiled=False)
+    assert caught.value.parameter == name
+
+
+def test_the_digest_tells_every_text_apart() -> None:
+    """Source, names and texts of siblings all count, and do not run into each other."""
+    variants = [("a", {}), ("a", {"b": "c"}), ("a", {"bc": ""}), ("ab", {"c": ""}), ("b", {"a": "c"})]
+    assert len({digest(code, headers) for code, headers in variants}) == len(variants)
+
+
+@pytest.mark.parametrize(
+    ("age", "value"), [(5, 5), ("5", 5), ("5s", 5), ("2m", 120), ("12h", 43200), ("90d", 7776000), (0, 0)]
+)
+def test_ages(age: int | str, value: int) -> None:
+    """Numbers are seconds; s, m, h and d are units."""
+    assert seconds(age) == value

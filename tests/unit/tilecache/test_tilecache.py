@@ -1,0 +1,176 @@
+"""The tile cache: what is stored comes back, what is damaged does not, and the bounds hold."""
+
+import asyncio
+import random
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tileserver.jobs import Output
+from tileserver.tilecache import Entry, Facts, Flights, Key, TileCache, etag, layer_key
+from tileserver.tilecache.disk import DiskTier
+from tileserver.tilecache.entry import read, write
+from tileserver.tilecache.keys import path
+from tileserver.tilecache.memory import MemoryTier
+
+
+def entry(body: bytes = b"body", *, max_age: int = 60, epoch: int = 0, created: float | None = None) -> Entry:
+    when = time.time() if created is None else created
+    facts = Facts(media_type="image/png", coding="", etag=etag(body), created=when, max_age=max_age, epoch=epoch)
+    return Entry(facts=facts, body=body)
+
+
+@given(st.binary(), st.text(), st.integers(0, 2**60))
+def test_an_entry_comes_back_as_it_was_stored(body: bytes, media_type: str, epoch: int) -> None:
+    """Facts and body survive the stored form."""
+    kept = entry(body, epoch=epoch)
+    kept = Entry(facts=msgspec.structs.replace(kept.facts, media_type=media_type), body=body)
+    again = read(write(kept))
+    assert again is not None
+    assert (again.facts, again.body) == (kept.facts, kept.body)
+
+
+def test_every_damaged_byte_is_a_miss() -> None:
+    """Flip any bit, cut anywhere: the entry is not there, and nothing is raised."""
+    stored = write(entry(b"x" * 40))
+    for index in range(len(stored)):
+        damaged = bytearray(stored)
+        damaged[index] ^= 1 << random.Random(index).randrange(8)
+        assert read(bytes(damaged)) is None
+        assert read(stored[:index]) is None
+
+
+def test_a_damaged_file_is_removed(tmp_path: Path) -> None:
+    """The disk tier cleans up what does not check."""
+    tier = DiskTier(tmp_path, 10**6)
+    key = Key("l" * 26, 5, 3, 4)
+    tier.put(key, entry())
+    assert tier.get(key) is not None
+    place = tmp_path / path(key)
+    place.write_bytes(b"TSE1 nonsense")
+    assert tier.get(key) is None
+    assert not place.exists()
+
+
+def test_the_disk_tier_keeps_its_limit(tmp_path: Path) -> None:
+    """Ten times the limit is written; what is left is below it."""
+    tier = DiskTier(tmp_path, 200_000)
+    for index in range(200):
+        tier.put(Key("layer" * 5, 8, index, 0), entry(bytes(10_000)))
+    assert sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file()) <= 210_000
+
+
+def test_a_disk_that_fails_is_a_miss(tmp_path: Path) -> None:
+    """A file stands where the folder should be: nothing is stored, nothing is raised."""
+    (tmp_path / "v1").write_text("in the way")
+    tier = DiskTier(tmp_path, 10**6)
+    tier.put(Key("a" * 26, 0, 0, 0), entry())
+    assert tier.get(Key("a" * 26, 0, 0, 0)) is None
+
+
+def test_the_memory_tier_keeps_its_limit() -> None:
+    """Least recently used entries go; one that is too large for the tier is not taken."""
+    tier = MemoryTier(100_000)
+    for index in range(100):
+        tier.put(Key("a", 9, index, 0), entry(bytes(5_000)))
+    tier.put(Key("b", 0, 0, 0), entry(bytes(50_000)))
+    assert 80_000 < tier.used <= 100_000
+    assert tier.get(Key("a", 9, 99, 0)) is not None
+    assert tier.get(Key("a", 9, 0, 0)) is None
+    assert tier.get(Key("b", 0, 0, 0)) is None
+
+
+def test_entries_age_and_are_cleared_by_epoch(tmp_path: Path) -> None:
+    """Neither an entry that is too old nor one from before a clearing is served, from either tier."""
+
+    async def check() -> None:
+        cache = TileCache(tmp_path, memory=10**6, disk=10**6)
+        key = Key("c" * 26, 1, 1, 1)
+        await cache.store(key, entry(max_age=10, created=time.time() - 11))
+        assert cache.hit(key, 0) is None
+        assert await cache.find(key, 0) is None
+        await cache.store(key, entry(epoch=4))
+        assert cache.hit(key, 4) is not None
+        assert cache.hit(key, 5) is None
+        assert await cache.find(key, 5) is None
+        await cache.store(Key("d" * 26, 0, 0, 0), entry(max_age=0))
+        assert cache.hit(Key("d" * 26, 0, 0, 0), 0) is None
+
+    asyncio.run(check())
+
+
+def test_layer_keys_differ_where_the_answer_could() -> None:
+    """UDF version, owner, arguments and every field of the output specification count; order does not."""
+    base = layer_key("d", "u", {"a": 1, "b": 2}, Output())
+    assert base == layer_key("d", "u", {"b": 2, "a": 1}, Output())
+    others = [
+        layer_key("e", "u", {"a": 1, "b": 2}, Output()),
+        layer_key("d", "v", {"a": 1, "b": 2}, Output()),
+        layer_key("d", "u", {"a": 1, "b": "2"}, Output()),
+        layer_key("d", "u", {"a": 1, "b": 2}, Output(size=512)),
+        layer_key("d", "u", {"a": 1, "b": 2}, Output(format="png")),
+    ]
+    assert len({base, *others}) == 6
+    assert len(base) == 26
+
+
+def test_one_flight_for_many_and_an_end_with_the_last() -> None:
+    """Fifty callers cause one run; it goes on while one of them waits, and is cancelled with the last."""
+
+    async def check() -> None:
+        flights: Flights[int] = Flights()
+        runs, ended = [0], asyncio.Event()
+        gate = asyncio.Event()
+
+        async def work() -> int:
+            runs[0] += 1
+            try:
+                await gate.wait()
+            except asyncio.CancelledError:
+                ended.set()
+                raise
+            return 7
+
+        key = Key("a", 0, 0, 0)
+        callers = [asyncio.ensure_future(flights.join(key, work)) for _ in range(50)]
+        await asyncio.sleep(0)
+        for caller in callers[1:]:
+            caller.cancel()
+        gate.set()
+        assert await callers[0] == (7, True)
+        assert runs == [1]
+        gate.clear()
+        lonely = asyncio.ensure_future(flights.join(key, work))
+        await asyncio.sleep(0)
+        lonely.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await lonely
+        await asyncio.wait_for(ended.wait(), 1)
+
+    asyncio.run(check())
+
+
+def test_a_failure_reaches_every_waiter() -> None:
+    """All who wait see it; the next one flies again."""
+
+    async def check() -> None:
+        flights: Flights[int] = Flights()
+
+        async def fail() -> int:
+            await asyncio.sleep(0)
+            raise ValueError("no")
+
+        key = Key("a", 0, 0, 0)
+        results = await asyncio.gather(*(flights.join(key, fail) for _ in range(3)), return_exceptions=True)
+        assert [str(each) for each in results] == ["no"] * 3
+
+        async def succeed() -> int:
+            return 1
+
+        assert await flights.join(key, succeed) == (1, True)
+
+    asyncio.run(check())

@@ -1,0 +1,46 @@
+"""The command line. Errors are one line on standard error with exit status 1; wrong usage is 2."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tileserver import __version__
+from tileserver.errors import TileserverError
+
+app = typer.Typer(
+    name="tileserver",
+    help="A tile server for Python functions.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tileserver {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """A tile server for Python functions."""
+
+
+def run() -> None:
+    """Run the command that the arguments name."""
+    from tileserver.cli import serve, token
+
+    serve.register(app)
+    app.add_typer(token.app, name="token")
+    try:
+        app()
+    except TileserverError as error:
+        print(f"tileserver: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,75 @@
+"""`tileserver token`: shared tokens made, shown, switched and deleted."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tileserver.cli.remote import request
+
+app = typer.Typer(help="Shared tokens: each opens exactly one UDF.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Token = Annotated[str, typer.Argument(help="The token, as fsh_...", show_default=False)]
+
+
+@app.command()
+def create(
+    udf: Annotated[str, typer.Argument(help="The UDF's name.", show_default=False)],
+    as_json: Json = False,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run the function for every request.")] = False,
+) -> None:
+    """Make a token for a UDF."""
+    _show(request("POST", "/udf-access-token/new", {"udf_slug": udf, "cache": not no_cache, "enabled": True}), as_json)
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """Show all tokens."""
+    tokens: list[dict[str, Any]] = []
+    while page := request("GET", f"/udf-access-token/self?skip={len(tokens)}&limit=100"):
+        tokens += page
+    if as_json:
+        print(json.dumps(tokens, indent=2))
+        return
+    table = Table("UDF", "token", "enabled", "changed", box=None)
+    for each in tokens:
+        table.add_row(each["udf_slug"], each["token"], "yes" if each["enabled"] else "no", each["last_updated"][:19])
+    Console(soft_wrap=True).print(table)
+
+
+@app.command()
+def show(token: Token, as_json: Json = False) -> None:
+    """Show a token and its addresses."""
+    _show(request("GET", f"/udf-access-token/by-token/{token}"), as_json)
+
+
+@app.command()
+def update(
+    token: Token,
+    enabled: Annotated[
+        bool, typer.Option("--enabled/--disabled", help="Whether it opens its UDF.", show_default=False)
+    ],
+    as_json: Json = False,
+) -> None:
+    """Enable or disable a token; a disabled one stops at its next request."""
+    _show(request("POST", f"/udf-access-token/by-token/{token}", {"enabled": enabled}), as_json)
+
+
+@app.command()
+def delete(token: Token, as_json: Json = False) -> None:
+    """Delete a token for good."""
+    deleted = request("DELETE", f"/udf-access-token/by-token/{token}")
+    print(json.dumps(deleted, indent=2) if as_json else f"deleted the token of '{deleted['udf_slug']}'")
+
+
+def _show(token: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(token, indent=2))
+        return
+    state = "enabled" if token["enabled"] else "disabled"
+    print(f"  {token['udf_slug']}  {state}  {token['token']}")
+    for name in ("map", "tile", "file"):
+        print(f"    {name:<5} {token[f'{name}_url']}")

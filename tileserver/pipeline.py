@@ -1,0 +1,321 @@
+"""One request, from token to bytes, in reading order.
+
+`layer` and `hit` never wait: a cached tile is answered by them alone. `render` does the rest.
+"""
+
+import asyncio
+import itertools
+import time
+from typing import Any, Final
+
+import msgspec
+from cachetools import LRUCache, TTLCache
+
+from tileserver import query as queries
+from tileserver.errors import NotFoundError, TileserverError
+from tileserver.execution import Executor
+from tileserver.jobs import Job, Output, Rendered, Source
+from tileserver.registry import UNKNOWN_YET, Grant, Registry
+from tileserver.settings import Settings
+from tileserver.tilecache import Entry, Facts, Flights, Key, TileCache, etag, layer_key
+from tileserver.tiles import Bounds, Tile
+from tileserver.udfs import Udf, bind, seconds, with_computed
+
+TILE_LIMIT: Final = 8 * 2**20
+FILE_LIMIT: Final = 512 * 2**20
+"""Bytes of an encoded answer."""
+FAILURE_SECONDS: Final = 3
+"""How long a failure is answered again without a run."""
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What a layer follows from, as the URL spells it."""
+
+    token: str
+    extension: str
+    scale: int
+    query: str
+    tiled: bool
+
+
+class Layer(msgspec.Struct, frozen=True, kw_only=True):
+    """One UDF version with bound parameters and one output specification."""
+
+    grant: Grant
+    udf: Udf
+    arguments: dict[str, Any]
+    output: Output
+    key: str
+    tiled: bool
+    max_age: int
+    """Seconds for which a new answer is fresh."""
+    versioned: bool
+    """Whether the URL names the version that is current."""
+    strict_empty: bool
+    """Whether empty answers shall be 404."""
+    tms: bool
+    """Whether rows are counted from the south."""
+
+    def covers(self, tile: Tile) -> bool:
+        """Whether the tile is inside the UDF's zooms and bounds."""
+        options = self.udf.options
+        inside = options.bounds is None or tile.meets(Bounds(*options.bounds))
+        return inside and options.minzoom <= tile.z <= options.maxzoom
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry, and how it came about."""
+
+    entry: Entry
+    source: str
+    """`memory`, `disk`, `run`, `shared` (somebody else's run) or `outside`."""
+    queue_ms: float = 0.0
+
+
+class Pipeline:
+    """Everything between the URL and the bytes; one per server process."""
+
+    def __init__(self, settings: Settings, registry: Registry, cache: TileCache, executor: Executor) -> None:
+        self.settings, self.registry, self.cache, self.executor = settings, registry, cache, executor
+        self._layers: LRUCache[Ask, Layer] = LRUCache(4096)
+        self._generation = -1
+        self._udfs: LRUCache[tuple[str, str | None, str], Udf] = LRUCache(1024)
+        self._flights: Flights[Answer] = Flights()
+        self._failures: TTLCache[Key, TileserverError] = TTLCache(10_000, FAILURE_SECONDS)
+        self._settling: dict[str, asyncio.Task[None]] = {}
+        self._unsettled: TTLCache[str, bool] = TTLCache(1000, 10)
+        self._ids = itertools.count(1)
+
+    # Token to layer
+
+    def layer(self, ask: Ask) -> Layer | None:
+        """The layer if it is known in memory and nothing has changed since; else None. Does not wait."""
+        if self.registry.generation != self._generation:
+            self._generation = self.registry.generation
+            self._layers.clear()
+        return self._layers.get(ask)
+
+    async def find_layer(self, ask: Ask) -> Layer:
+        """The layer, read and bound.
+
+        Raises:
+            NotFoundError: the token opens nothing.
+            InvalidError: a parameter or the format cannot be.
+        """
+        generation = self.registry.generation
+        grant = await self.grant(ask.token)
+        query = queries.parse(ask.query)
+        udf = self.udf(grant)
+        if not self._knows(udf, grant, query, ask.extension):
+            await self._settled(grant)
+            grant = await self.grant(ask.token)
+            udf = self.udf(grant)
+        layer = self._bind(grant, udf, ask, query)
+        if generation == self.registry.generation:
+            self._layers[ask] = layer
+        return layer
+
+    async def grant(self, token: str) -> Grant:
+        """What the token opens.
+
+        Raises:
+            NotFoundError: it is unknown, disabled or deleted, or its UDF is away.
+        """
+        found = self.registry.resolve(token)
+        grant = await self.registry.load(token) if found is UNKNOWN_YET else found
+        if not isinstance(grant, Grant):
+            raise NotFoundError
+        return grant
+
+    def udf(self, grant: Grant) -> Udf:
+        """The UDF as its text and, where known, a worker describe it."""
+        address = (grant.digest, grant.facts, grant.record)
+        if address not in self._udfs:
+            udf = msgspec.json.decode(grant.record, type=Udf)
+            facts = msgspec.json.decode(grant.facts) if grant.facts else {}
+            if "options" in facts or "defaults" in facts:
+                udf = with_computed(udf, facts.get("options", {}), facts.get("defaults", {}), file=udf.name)
+            self._udfs[address] = udf
+        return self._udfs[address]
+
+    @staticmethod
+    def _knows(udf: Udf, grant: Grant, query: queries.Query, extension: str) -> bool:
+        asked = extension or "format" in query
+        return not udf.computed and bool(grant.kind or asked)
+
+    def _bind(self, grant: Grant, udf: Udf, ask: Ask, query: queries.Query) -> Layer:
+        output = queries.output(udf, grant.kind, query, extension=ask.extension, scale=ask.scale, tiled=ask.tiled)
+        arguments = bind(udf, query, tiled=ask.tiled)
+        return Layer(
+            grant=grant,
+            udf=udf,
+            arguments=arguments,
+            output=output,
+            key=layer_key(grant.digest, grant.udf_id, arguments, output),
+            tiled=ask.tiled,
+            max_age=_max_age(grant, udf, query),
+            versioned=query.get("v", [""])[-1] == version(grant),
+            strict_empty=query.get("empty", [""])[-1] == "404",
+            tms=query.get("scheme", [""])[-1] == "tms",
+        )
+
+    # Layer to entry
+
+    def hit(self, layer: Layer, z: int, x: int, y: int) -> Entry | None:
+        """The tile if memory has it fresh. Does not wait."""
+        return self.cache.hit(Key(layer.key, z, x, y), layer.grant.epoch)
+
+    async def render(self, layer: Layer, tile: Tile | None) -> Answer:
+        """The answer from disk, from a run that is under way, or from a run of its own.
+
+        Raises:
+            TileserverError: the run failed, or the queue is full.
+        """
+        key = Key(layer.key, tile.z, tile.x, tile.y) if tile else Key(layer.key, -1, 0, 0)
+        failure = self._failures.get(key)
+        if failure is not None:
+            raise failure
+        answer, own = await self._flights.join(key, lambda: self._fly(layer, tile, key))
+        return answer if own else msgspec.structs.replace(answer, source="shared")
+
+    async def _fly(self, layer: Layer, tile: Tile | None, key: Key) -> Answer:
+        epoch = layer.grant.epoch
+        if layer.max_age > 0:
+            entry = await self.cache.find(key, epoch)
+            if entry is not None:
+                return Answer(entry=entry, source="disk")
+        try:
+            answer = await self._run(layer, tile)
+        except TileserverError as failure:
+            if failure.code not in {"busy", "too_many_requests"}:
+                self._failures[key] = failure
+            raise
+        await self.cache.store(key, answer.entry)
+        return answer
+
+    async def _run(self, layer: Layer, tile: Tile | None, *, sample: bool = False) -> Answer:
+        started = time.perf_counter()
+        created = time.time()
+        rendered = await self._execute(layer, tile, sample=sample)
+        took = (time.perf_counter() - started) * 1000
+        waited = max(took - rendered.udf_ms - rendered.encode_ms, 0.0)
+        return Answer(entry=_entry(rendered, layer, created), source="run", queue_ms=waited)
+
+    async def _execute(self, layer: Layer, tile: Tile | None, *, sample: bool = False) -> Rendered:
+        settings = self.settings
+        bound = settings.timeout if tile else settings.file_timeout
+        job = Job(
+            id=next(self._ids),
+            digest=layer.grant.digest,
+            tile=(tile.z, tile.x, tile.y) if tile else None,
+            arguments=layer.arguments,
+            output=layer.output,
+            timeout=min(layer.udf.options.timeout or bound, bound),
+            limit=TILE_LIMIT if tile else FILE_LIMIT,
+            sample=sample,
+        )
+        return await self.executor.run(job, source_of(layer.grant, layer.udf), group=layer.grant.token_id)
+
+    # What only a run tells: computed options, the kind, the fields
+
+    def settle(self, grant: Grant) -> "asyncio.Task[None]":
+        """The task that finds out what the source's text alone does not say; one per version."""
+        task = self._settling.get(grant.digest)
+        if task is None:
+            task = self._settling[grant.digest] = asyncio.create_task(self._settle(grant))
+            task.add_done_callback(lambda _: self._settling.pop(grant.digest, None))
+        return task
+
+    async def _settled(self, grant: Grant) -> None:
+        if grant.digest not in self._unsettled:
+            await asyncio.shield(self.settle(grant))
+
+    async def _settle(self, grant: Grant) -> None:
+        facts: dict[str, Any] = {}
+        udf = self.udf(grant)
+        try:
+            facts = await self._described(grant, udf)
+            udf = with_computed(udf, facts.get("options", {}), facts.get("defaults", {}), file=udf.name)
+            rendered = await self._probe(grant, udf)
+        except TileserverError:
+            self._unsettled[grant.digest] = True
+            rendered = None
+        kind = (rendered.kind if rendered else "") or grant.kind or udf.kind
+        facts |= rendered.facts if rendered else {}
+        if facts or kind != grant.kind:
+            await self.registry.learn(grant.udf_id, grant.digest, kind=kind, facts=msgspec.json.encode(facts).decode())
+
+    async def _described(self, grant: Grant, udf: Udf) -> dict[str, Any]:
+        defaults = tuple(each.name for each in udf.parameters if each.computed)
+        if not udf.computed and not defaults:
+            return {}
+        described = await self.executor.describe(source_of(grant, udf), udf.computed, defaults)
+        return {"options": described.options, "defaults": described.defaults}
+
+    async def _probe(self, grant: Grant, udf: Udf) -> Rendered | None:
+        """The first run that shows a kind: at the shallowest zooms, in the middle of the bounds; else as a file."""
+        rendered = None
+        for tile in probe_tiles(udf):
+            ask = Ask("", "", 1, "", tile is not None)
+            layer = self._bind(msgspec.structs.replace(grant, kind=None), udf, ask, {})
+            rendered = await self._execute(layer, tile, sample=True)
+            if not rendered.empty:
+                break
+        return rendered
+
+
+def probe_tiles(udf: Udf) -> list[Tile | None]:
+    """Where a probe looks for something: tiles in the middle of the UDF's bounds, or None where it takes no tile."""
+    if not any(each.injected for each in udf.parameters):
+        return [None]
+    options = udf.options
+    west, south, east, north = options.bounds or (-180.0, -85.0, 180.0, 85.0)
+    east += 360.0 if east < west else 0.0
+    longitude, latitude = ((west + east) / 2 + 180.0) % 360.0 - 180.0, (south + north) / 2
+    zooms = sorted({options.minzoom, min(options.minzoom + 3, options.maxzoom)})
+    return [Tile.at(longitude, latitude, zoom) for zoom in zooms]
+
+
+def source_of(grant: Grant, udf: Udf) -> Source:
+    """The code as a worker needs it."""
+    return Source(
+        digest=grant.digest,
+        name=udf.name,
+        code=grant.code,
+        entry=udf.entry,
+        headers=grant.headers,
+        path=grant.file or f"{udf.name}.py",
+        fused=udf.fused,
+    )
+
+
+def version(grant: Grant) -> str:
+    """What `v` is in the templates that we give out: it changes with the code and with every clearing."""
+    return f"{grant.digest[:12]}.{grant.epoch}"
+
+
+def _max_age(grant: Grant, udf: Udf, query: queries.Query) -> int:
+    if not grant.cache:
+        return 0
+    asked = query.get("cache_max_age")
+    try:
+        return min(seconds(asked[-1]), 10**9) if asked else udf.options.cache_max_age
+    except ValueError as error:
+        raise queries.InvalidParameterError(f"Parameter 'cache_max_age': {error}.", parameter="cache_max_age") from None
+
+
+def _entry(rendered: Rendered, layer: Layer, created: float) -> Entry:
+    facts = Facts(
+        media_type=rendered.media_type,
+        coding=rendered.coding,
+        etag=etag(rendered.body),
+        created=created,
+        max_age=layer.max_age,
+        epoch=layer.grant.epoch,
+        kind=rendered.kind,
+        empty=rendered.empty,
+        authored=rendered.authored,
+        udf_ms=rendered.udf_ms,
+        encode_ms=rendered.encode_ms,
+    )
+    return Entry(facts=facts, body=rendered.body)

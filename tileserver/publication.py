@@ -1,0 +1,75 @@
+"""From a source to a UDF with a token: parsed, stored as a version, and looked at by a probe."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tileserver.errors import TileserverError
+from tileserver.pipeline import Pipeline
+from tileserver.registry import Publication, Registry
+from tileserver.udfs import Udf, parse
+
+OWNER_EMAIL: Final = "owner@localhost"
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """A UDF that is served."""
+
+    udf: Udf
+    udf_id: str
+    token: str | None
+    """Its first shared token; None where somebody deleted it."""
+    kind: str | None
+
+
+class Publisher:
+    """Stores versions and starts their probes."""
+
+    def __init__(self, registry: Registry, pipeline: Pipeline) -> None:
+        self.registry, self.pipeline = registry, pipeline
+        self._probes: set[asyncio.Task[None]] = set()
+
+    async def publish_file(self, account_id: str, file: Path, code: str, headers: dict[str, str]) -> Published:
+        """Publish a file's UDF under its name.
+
+        Raises:
+            PublicationError: the text cannot become a UDF; names file and line.
+        """
+        udf = parse(code, file=str(file), headers=headers)
+        return await self._publish(account_id, udf, code, headers, source="file", file=str(file))
+
+    async def publish_source(self, account_id: str, name: str, code: str, headers: dict[str, str]) -> Published:
+        """Publish a source that came through the API under `name`."""
+        udf = msgspec.structs.replace(parse(code, file=f"{name}.py", headers=headers), name=name)
+        return await self._publish(account_id, udf, code, headers, source="api", file=None)
+
+    async def _publish(
+        self, account_id: str, udf: Udf, code: str, headers: dict[str, str], *, source: str, file: str | None
+    ) -> Published:
+        stored: Publication = await self.registry.publish(
+            account_id,
+            name=udf.name,
+            digest=udf.digest,
+            code=code,
+            headers=headers,
+            record=msgspec.json.encode(udf).decode(),
+            source=source,
+            file=file,
+            kind=udf.kind,
+        )
+        kind = await self._look(stored.token) if stored.token else udf.kind
+        return Published(udf=udf, udf_id=stored.udf_id, token=stored.token, kind=kind)
+
+    async def _look(self, token: str) -> str | None:
+        """The kind as far as it is known; a probe is started where nobody has looked at the version yet."""
+        try:
+            grant = await self.pipeline.grant(token)
+        except TileserverError:
+            return None
+        if not grant.facts:
+            task = self.pipeline.settle(grant)
+            self._probes.add(task)
+            task.add_done_callback(self._probes.discard)
+        return grant.kind

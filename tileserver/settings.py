@@ -1,0 +1,111 @@
+"""Settings: one frozen record, read once. Each option is declared here; variables, file and flags derive from it."""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import platformdirs
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from tileserver.errors import SetupError
+
+PREFIX: Final = "TILESERVER_"
+_OTHER_VARIABLES: Final = frozenset({"TILESERVER_URL", "TILESERVER_TEST_DATA"})
+_UNITS: Final = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def _size(value: object) -> object:
+    """Bytes of `512MB` and the like."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", value.upper()) if isinstance(value, str) else None
+    if not match:
+        return value
+    unit = match[2] if match[2].endswith("B") or not match[2] else match[2] + "B"
+    return int(float(match[1]) * _UNITS[unit])
+
+
+def _names(value: object) -> object:
+    """A tuple of the names between commas."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with defaults for one person on one machine."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, toml_file="tileserver.toml", frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("tileserver", appauthor=False)),
+        description="where registry, keys and cache are kept",
+    )
+    public_url: str = Field("", description="the address that others reach this server by, as https://maps.example.org")
+    allowed_hosts: Names = Field((), description="more names that a Host header may have, beside the loopback ones")
+    trusted_proxies: Names = Field((), description="addresses whose X-Forwarded-* headers count")
+    root_path: str = Field("", description="path in front of all routes, as /maps")
+    workers: float = Field(default_factory=lambda: float(_cores()), gt=0, description="functions that run at once")
+    timeout: float = Field(30, gt=0, le=3600, description="seconds that a tile's function may run")
+    file_timeout: float = Field(120, gt=0, le=36000, description="seconds that a file's function may run")
+    worker_memory: Size = Field(2 * 10**9, description="memory of a worker above its own start, as 2GB")
+    worker_env: Names = Field((), description="more environment variables that workers may see")
+    cache_memory: Size = Field(256 * 10**6, description="memory that cached tiles may take")
+    cache_disk: Size = Field(10 * 10**9, description="disk that cached tiles may take")
+    secret_key_file: Path | None = Field(None, description="the master key; made in the data directory by default")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then variables, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def read(flags: Mapping[str, Any]) -> Settings:
+    """The settings from `flags` (None means not given), the environment and `tileserver.toml`.
+
+    Raises:
+        SetupError: a value cannot be; names it.
+    """
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SetupError(f"setting '{'.'.join(map(str, first['loc']))}': {first['msg']}") from None
+    except ValueError as error:
+        raise SetupError(f"tileserver.toml cannot be read: {error}") from None
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """A warning for each `TILESERVER_...` variable that nothing reads, naming the nearest one that exists."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | _OTHER_VARIABLES
+    strange = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+    return [f"unknown setting {name}; did you mean {_nearest(name, known)}?" for name in strange]
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    return difflib.get_close_matches(name, known, n=1, cutoff=0)[0]

@@ -1,0 +1,41 @@
+"""The tile cache: memory, then disk. Knows nothing of tokens, UDF code or HTTP."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from tileserver.tilecache.disk import DiskTier
+from tileserver.tilecache.entry import Entry, Facts, etag
+from tileserver.tilecache.flights import Flights
+from tileserver.tilecache.keys import Key, layer_key
+from tileserver.tilecache.memory import MemoryTier
+
+__all__ = ["Entry", "Facts", "Flights", "Key", "TileCache", "etag", "layer_key"]
+
+
+class TileCache:
+    """Both tiers as one."""
+
+    def __init__(self, folder: Path, *, memory: int, disk: int) -> None:
+        self.memory = MemoryTier(memory)
+        self.disk = DiskTier(folder, disk)
+
+    def hit(self, key: Key, epoch: int) -> Entry | None:
+        """The entry of the memory tier, if it is fresh. Does not wait."""
+        entry = self.memory.get(key)
+        return entry if entry is not None and entry.fresh(time.time(), epoch) else None
+
+    async def find(self, key: Key, epoch: int) -> Entry | None:
+        """The entry of the disk tier, if it is fresh; read in a thread and kept in memory."""
+        entry = await asyncio.to_thread(self.disk.get, key)
+        if entry is None or not entry.fresh(time.time(), epoch):
+            return None
+        self.memory.put(key, entry)
+        return entry
+
+    async def store(self, key: Key, entry: Entry) -> None:
+        """Keep an entry in both tiers; one whose age is 0 in neither."""
+        if entry.facts.max_age <= 0:
+            return
+        self.memory.put(key, entry)
+        await asyncio.to_thread(self.disk.put, key, entry)

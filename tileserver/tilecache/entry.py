@@ -1,0 +1,80 @@
+"""A cached answer and how it is stored: a header with a checksum, then the body. What does not check is a miss."""
+
+import hashlib
+import struct
+import zlib
+from typing import Any, Final
+
+import msgspec
+
+MAGIC: Final = b"TSE1"
+_HEAD: Final = struct.Struct("<4sII")
+"""Magic, length of the facts, CRC-32 of facts and body."""
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What is stored beside a body. Positional on disk: new fields go last, with a default."""
+
+    media_type: str
+    coding: str
+    etag: str
+    """The strong validator of the body as coded, with its quotes."""
+    created: float
+    """Seconds since 1970."""
+    max_age: int
+    """Seconds for which the entry is fresh."""
+    epoch: int
+    """The UDF's purge epoch when the run began."""
+    kind: str = ""
+    empty: bool = False
+    authored: bool = False
+    udf_ms: float = 0.0
+    encode_ms: float = 0.0
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that can be sent."""
+
+    facts: Facts
+    body: bytes
+    headers: list[tuple[bytes, bytes]] = []
+    """Response headers that never change for this entry; made once by the web layer."""
+
+    @property
+    def weight(self) -> int:
+        """Bytes that the entry takes in memory, nearly."""
+        return len(self.body) + 1500
+
+    def fresh(self, now: float, epoch: int) -> bool:
+        """Whether it may be served at `now` (seconds since 1970) under the UDF's purge `epoch`."""
+        return self.facts.epoch >= epoch and now < self.facts.created + self.facts.max_age
+
+
+def etag(body: bytes) -> str:
+    """The strong validator of a body: 32 hexadecimal digits of its SHA-256, quoted."""
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+
+
+def write(entry: Entry) -> bytes:
+    """The stored form of an entry."""
+    facts = msgspec.msgpack.encode(entry.facts)
+    return _HEAD.pack(MAGIC, len(facts), zlib.crc32(entry.body, zlib.crc32(facts))) + facts + entry.body
+
+
+def read(stored: bytes) -> Entry | None:
+    """The entry of a stored form, or None where header or checksum are not ours."""
+    if len(stored) < _HEAD.size:
+        return None
+    magic, length, checksum = _HEAD.unpack_from(stored)
+    if magic != MAGIC or zlib.crc32(memoryview(stored)[_HEAD.size :]) != checksum:
+        return None
+    start = _HEAD.size + length
+    facts: Any = _facts(stored[_HEAD.size : start])
+    return Entry(facts=facts, body=stored[start:]) if facts else None
+
+
+def _facts(raw: bytes) -> Facts | None:
+    try:
+        return msgspec.msgpack.decode(raw, type=Facts)
+    except msgspec.DecodeError:
+        return None

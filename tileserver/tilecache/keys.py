@@ -1,0 +1,36 @@
+"""Keys: a layer is what a cache key is about; an entry is a layer's tile, stored below its partition."""
+
+import base64
+import hashlib
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from tileserver.jobs import Output
+from tileserver.tiles import Tile
+
+VERSION: Final = "v1"
+"""Of the stored form and of the encoders: a new one leaves all old entries behind."""
+
+
+class Key(NamedTuple):
+    """The address of an entry; a file has the tile -1/0/0."""
+
+    layer: str
+    z: int
+    x: int
+    y: int
+
+
+def layer_key(digest: str, owner: str, arguments: dict[str, Any], output: Output) -> str:
+    """26 characters that differ whenever the answer could: UDF version, its account's UDF id, arguments, output."""
+    text = msgspec.json.encode([VERSION, digest, owner, arguments, output], order="deterministic")
+    return base64.b32encode(hashlib.sha256(text).digest()).decode().lower()[:26]
+
+
+def path(key: Key) -> str:
+    """Where an entry lies below the cache's root: listing or deleting a partition is one prefix."""
+    if key.z < 0:
+        return f"{VERSION}/{key.layer[:2]}/{key.layer}/file"
+    tile = Tile(key.z, key.x, key.y)
+    return f"{VERSION}/{key.layer[:2]}/{key.layer}/{tile.partition.name}/{key.z:02d}{tile.quadkey}"

@@ -1,0 +1,102 @@
+"""The application: token routes first, then Starlette's router; errors become answers here."""
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from tileserver.errors import NotFoundError, TileserverError
+from tileserver.pipeline import Pipeline
+from tileserver.publication import Publisher
+from tileserver.settings import Settings
+from tileserver.web.access import Access
+from tileserver.web.addresses import Addresses
+from tileserver.web.answers import PREFLIGHT, Receive, Scope, Send, respond, send_error
+from tileserver.web.health import HealthRoutes
+from tileserver.web.hosted import HostedRoutes
+from tileserver.web.maps import MapRoutes
+from tileserver.web.openapi import openapi
+from tileserver.web.owner import OwnerRoutes
+from tileserver.web.tiles import TokenRoutes, parse
+
+_TOKEN_PREFIXES = (b"/tiles/", b"/files/", b"/server/v1/realtime-shared/")
+_OPEN_PATHS = frozenset({"/livez", "/readyz", "/favicon.ico"})
+
+
+class Application:
+    """An ASGI application."""
+
+    def __init__(self, settings: Settings, pipeline: Pipeline, publisher: Publisher) -> None:
+        self.access = Access(settings, pipeline.registry)
+        self.addresses = Addresses(settings)
+        self.tokens = TokenRoutes(pipeline, self.access)
+        self.router = Starlette(routes=_routes(pipeline, publisher, self.access, self.addresses))
+        self.router.router.redirect_slashes = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or hand on to the router."""
+        if scope["type"] != "http":
+            await self.router(scope, receive, send)
+            return
+        path = self.addresses.strip(scope["raw_path"].partition(b"?")[0])
+        if path.startswith(_TOKEN_PREFIXES) and scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            address = parse(path)
+            if address is not None:
+                await self.tokens(scope, receive, send, address)
+                return
+        await self._route(scope, receive, send, path)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send, raw: bytes) -> None:
+        open_to_all = raw.startswith(_TOKEN_PREFIXES)
+        if open_to_all and scope["method"] == "OPTIONS":
+            await respond(scope, send, 204, PREFLIGHT, b"")
+            return
+        try:
+            if b"%00" in raw or b"%2f" in raw.lower():
+                raise NotFoundError
+            if not open_to_all and scope["path"] not in _OPEN_PATHS:
+                self.access.check_host(scope)
+                self.access.check_origin(scope)
+            scope["path"] = str(self.addresses.strip(scope["path"].encode()), "utf-8")
+            await self.router(scope, receive, send)
+        except TileserverError as error:
+            await send_error(scope, send, error, hosted=raw.startswith(b"/server/"), body_cors=open_to_all)
+
+
+def _routes(pipeline: Pipeline, publisher: Publisher, access: Access, addresses: Addresses) -> list[BaseRoute]:
+    maps = MapRoutes(pipeline, access, addresses)
+    owner = OwnerRoutes(pipeline.registry, access, addresses)
+    health = HealthRoutes(pipeline.executor)
+    hosted = HostedRoutes(pipeline.registry, publisher, access, addresses)
+    static = StaticFiles(directory=Path(__file__).parent / "static")
+    return [
+        Route("/", owner.index),
+        Route("/sign-in", owner.sign_in),
+        Route("/sign-out", owner.sign_out, methods=["POST"]),
+        Route("/livez", health.livez),
+        Route("/readyz", health.readyz),
+        Route("/favicon.ico", _favicon),
+        Route("/openapi.json", _openapi),
+        Route("/tiles/{token}/tilejson.json", maps.tilejson),
+        Route("/tiles/{token}/metadata.json", maps.metadata),
+        Route("/server/v1/realtime-shared/{token}/run/tiles/metadata.json", maps.metadata),
+        Route("/tiles/{token}/map", maps.map),
+        *hosted.routes(),
+        Mount("/static", static),
+        Route("/{path:path}", _absent),
+    ]
+
+
+async def _absent(request: Request) -> Response:
+    raise NotFoundError
+
+
+async def _favicon(request: Request) -> Response:
+    return Response(status_code=204, headers={"cache-control": "max-age=86400"})
+
+
+async def _openapi(request: Request) -> Response:
+    return JSONResponse(openapi(), headers={"cache-control": "max-age=3600"})

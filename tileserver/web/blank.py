@@ -1,0 +1,48 @@
+"""Answers where a UDF covers nothing: made here, without a worker."""
+
+import io
+from functools import lru_cache
+
+from PIL import Image
+
+from tileserver.formats import FORMATS
+from tileserver.pipeline import Layer
+from tileserver.tilecache import Entry, Facts, etag
+
+_TEXTS = {"geojson": b'{"type":"FeatureCollection","features":[]}', "json": b"[]"}
+
+
+def blank(layer: Layer, now: float) -> Entry:
+    """The empty answer for a tile outside the UDF's zooms or bounds: fresh, and stored nowhere."""
+    name = layer.output.format or ""
+    body = _image(name, layer.output.size, layer.output.background) if _is_image(name) else _TEXTS.get(name, b"")
+    media_type = FORMATS[name].media_type if name else "application/octet-stream"
+    facts = Facts(
+        media_type=media_type,
+        coding="",
+        etag=etag(body),
+        created=now,
+        max_age=layer.max_age,
+        epoch=layer.grant.epoch,
+        empty=True,
+    )
+    return Entry(facts=facts, body=body)
+
+
+def _is_image(name: str) -> bool:
+    return name in {"png", "jpg", "webp"}
+
+
+@lru_cache(64)
+def _image(name: str, size: int, background: str) -> bytes:
+    """A transparent square; JPEG has no transparency and takes the background's colour."""
+    stream = io.BytesIO()
+    if name == "jpg":
+        Image.new("RGB", (size, size), background).save(stream, "JPEG")
+    elif name == "webp":
+        Image.new("RGBA", (size, size)).save(stream, "WEBP", lossless=True)
+    else:
+        palette = Image.new("P", (size, size))
+        palette.putpalette([0, 0, 0])
+        palette.save(stream, "PNG", transparency=0, bits=1, optimize=True)
+    return stream.getvalue()

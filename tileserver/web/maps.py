@@ -1,0 +1,173 @@
+"""What map clients read about a layer: TileJSON, Kepler's metadata, and the map page."""
+
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from tileserver.web.pages import MAP_CSP, MapPage, map_page
+
+from tileserver import query as queries
+from tileserver.errors import TileserverError
+from tileserver.formats import Kind
+from tileserver.pipeline import Pipeline, version
+from tileserver.registry import Grant
+from tileserver.tiles import MAX_LATITUDE
+from tileserver.udfs import Udf, is_reserved
+from tileserver.web.access import Access
+from tileserver.web.addresses import Addresses
+from tileserver.web.answers import CORS
+
+WORLD: Final = (-180.0, -MAX_LATITUDE, 180.0, MAX_LATITUDE)
+_EXTENSIONS: Final = {Kind.RASTER: ".png", Kind.VECTOR: ".mvt"}
+_HEADERS: Final = {name.decode(): value.decode() for name, value in CORS} | {"cache-control": "no-cache"}
+
+
+class MapRoutes:
+    """The siblings of the tile template."""
+
+    def __init__(self, pipeline: Pipeline, access: Access, addresses: Addresses) -> None:
+        self.pipeline, self.access, self.addresses = pipeline, access, addresses
+
+    async def tilejson(self, request: Request) -> Response:
+        """TileJSON 3.0.0, with `vector_layers`; the query's parameters go into the tile template."""
+        grant, udf = await self._read(request)
+        return JSONResponse(self._tilejson(request, grant, udf), headers=_HEADERS)
+
+    async def metadata(self, request: Request) -> Response:
+        """TileJSON with `tilestats`, from which Kepler.gl takes its attributes and their domains."""
+        grant, udf = await self._read(request)
+        document = self._tilejson(request, grant, udf)
+        facts = facts_of(grant)
+        if "fields" in facts:
+            document["tilestats"] = _tilestats(udf, facts)
+        return JSONResponse(document, headers=_HEADERS)
+
+    async def map(self, request: Request) -> Response:
+        """The page with the map."""
+        grant, udf = await self._read(request)
+        owner = await self._is_owner(request, grant)
+        page = map_page(self._page(request, grant, udf, owner=owner))
+        headers = {"content-security-policy": MAP_CSP, "referrer-policy": "no-referrer", "cache-control": "no-store"}
+        return HTMLResponse(page, headers=headers | {"x-content-type-options": "nosniff"})
+
+    async def _read(self, request: Request) -> tuple[Grant, Udf]:
+        grant = await self.pipeline.grant(request.path_params["token"])
+        return grant, self.pipeline.udf(grant)
+
+    async def _is_owner(self, request: Request, grant: Grant) -> bool:
+        try:
+            account = await self.access.account(request.scope)
+        except TileserverError:
+            return False
+        return account is not None and account.id == grant.account_id
+
+    def _tilejson(self, request: Request, grant: Grant, udf: Udf) -> dict[str, Any]:
+        options, (west, south, east, north) = udf.options, bounds_of(udf)
+        document: dict[str, Any] = {
+            "tilejson": "3.0.0",
+            "name": udf.name,
+            "description": udf.doc,
+            "version": "1.0.0",
+            "attribution": options.attribution,
+            "scheme": "xyz",
+            "tiles": [self._template(request, grant)],
+            "minzoom": options.minzoom,
+            "maxzoom": options.maxzoom,
+            "bounds": [west, south, east, north],
+            "center": [(west + east) / 2, (south + north) / 2, min(options.minzoom, 22)],
+        }
+        if grant.kind == Kind.VECTOR:
+            document["vector_layers"] = [_vector_layer(grant, udf)]
+        return document
+
+    def _template(self, request: Request, grant: Grant) -> str:
+        given = queries.parse(request.url.query)
+        kept = [(name, value) for name, values in given.items() for value in values if not is_reserved(name)]
+        asked = given.get("format", [""])[-1]
+        extension = f".{asked}" if asked else _EXTENSIONS.get(Kind(grant.kind), "") if grant.kind else ""
+        base = f"{self.addresses.base(request.scope)}/tiles/{request.path_params['token']}"
+        return f"{base}/{{z}}/{{x}}/{{y}}{extension}?{urlencode([*kept, ('v', version(grant))])}"
+
+    def _page(self, request: Request, grant: Grant, udf: Udf, *, owner: bool) -> MapPage:
+        token, base = request.path_params["token"], self.addresses.base(request.scope)
+        facts = facts_of(grant)
+        return MapPage(
+            name=udf.name,
+            kind=grant.kind or "",
+            doc=udf.doc,
+            parameters=[_control(each) for each in udf.parameters if not each.injected and not is_reserved(each.name)],
+            tilejson_url=f"{base}/tiles/{token}/tilejson.json",
+            tile_url=self._template(request, grant).partition("?")[0],
+            file_url=f"{base}/files/{token}",
+            static="../../static",
+            minzoom=udf.options.minzoom,
+            maxzoom=udf.options.maxzoom,
+            bounds=list(bounds_of(udf)),
+            attribution=udf.options.attribution,
+            fields=facts.get("fields", {}),
+            layer=udf.options.layer,
+            range_note=_range_note(udf, facts),
+            owner=owner,
+        )
+
+
+def facts_of(grant: Grant) -> dict[str, Any]:
+    """What a probe found out about the version, or nothing yet."""
+    return msgspec.json.decode(grant.facts) if grant.facts else {}
+
+
+def bounds_of(udf: Udf) -> tuple[float, float, float, float]:
+    """West below east, inside the Web Mercator square: MapLibre accepts nothing else (peers.md, R7)."""
+    west, south, east, north = udf.options.bounds or WORLD
+    if west >= east:
+        west, east = -180.0, 180.0
+    return max(west, -180.0), max(south, -MAX_LATITUDE), min(east, 180.0), min(north, MAX_LATITUDE)
+
+
+def _vector_layer(grant: Grant, udf: Udf) -> dict[str, Any]:
+    options = udf.options
+    fields = facts_of(grant).get("fields", {})
+    return {"id": options.layer, "fields": fields, "minzoom": options.minzoom, "maxzoom": options.maxzoom}
+
+
+def _tilestats(udf: Udf, facts: dict[str, Any]) -> dict[str, Any]:
+    stats = facts.get("stats", {})
+    attributes = [
+        {"attribute": name, "type": kind.lower()} | _plain(stats.get(name, {}))
+        for name, kind in facts["fields"].items()
+    ]
+    geometry = (facts.get("geometry") or ["Polygon"])[0].removeprefix("Multi")
+    layer = {
+        "layer": udf.options.layer,
+        "count": facts.get("count", 0),
+        "geometry": geometry,
+        "attributeCount": len(attributes),
+        "attributes": attributes,
+    }
+    return {"layerCount": 1, "layers": [layer]}
+
+
+def _plain(stats: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in stats.items() if name != "type"}
+
+
+def _range_note(udf: Udf, facts: dict[str, Any]) -> str | None:
+    kind = facts.get("dtype")
+    if kind in (None, "uint8", "bool") or udf.options.rescale:
+        return None
+    shown = "0 to 1" if str(kind).startswith("float") else f"the whole range of {kind}"
+    return f"The values ({kind}) are shown over {shown}. Set rescale=low,high for more contrast."
+
+
+def _control(parameter: Any) -> dict[str, Any]:
+    annotation = parameter.annotation
+    return {
+        "name": parameter.name,
+        "type": annotation.name,
+        "default": parameter.default,
+        "choices": list(annotation.choices),
+        "optional": annotation.optional,
+        "required": parameter.required,
+    }

@@ -1,0 +1,61 @@
+"""The owner's pages: the catalogue, and signing in by the link that `serve` prints."""
+
+from html import escape
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from tileserver.web.pages import MAP_CSP, IndexRow, index_page, message_page
+
+from tileserver.registry import Account, Registry
+from tileserver.web.access import COOKIE, Access, session_of
+from tileserver.web.addresses import Addresses
+
+_HEADERS: Final = {
+    "content-security-policy": MAP_CSP.replace("frame-ancestors *", "frame-ancestors 'none'"),
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+}
+SESSION_SECONDS: Final = 30 * 86400
+
+
+class OwnerRoutes:
+    """Routes for people who sign in."""
+
+    def __init__(self, registry: Registry, access: Access, addresses: Addresses) -> None:
+        self.registry, self.access, self.addresses = registry, access, addresses
+
+    async def index(self, request: Request) -> Response:
+        """The catalogue of the account's UDFs, or how to sign in."""
+        account = await self.access.account(request.scope)
+        rows = await self._rows(account) if account else []
+        return HTMLResponse(index_page(rows, owner=account is not None), headers=_HEADERS)
+
+    async def sign_in(self, request: Request) -> Response:
+        """Opens a session for a one-time link, then leads to the catalogue."""
+        secret = await self.registry.redeem_link(request.query_params.get("code", ""))
+        if secret is None:
+            text = "This sign-in link was used already or is too old. Start the server again for a new one."
+            return HTMLResponse(message_page("Sign in", escape(text)), 403, headers=_HEADERS)
+        answer = RedirectResponse("./", 303, headers=_HEADERS)
+        secure = self.addresses.base(request.scope).startswith("https:")
+        answer.set_cookie(COOKIE, secret, SESSION_SECONDS, httponly=True, samesite="strict", secure=secure)
+        return answer
+
+    async def sign_out(self, request: Request) -> Response:
+        """Ends the session."""
+        self.access.check_origin(request.scope)
+        await self.registry.end_session(session_of(request.scope))
+        answer = RedirectResponse("./", 303, headers=_HEADERS)
+        answer.delete_cookie(COOKIE)
+        return answer
+
+    async def _rows(self, account: Account) -> list[IndexRow]:
+        tokens = {each.udf_id: each.token for each in await self.registry.tokens(account.id, 0, 10_000) if each.enabled}
+        udfs = await self.registry.udfs(account.id, 0, 10_000)
+        return [
+            IndexRow(name=udf.name, kind=udf.kind or "", doc=udf.doc, map_url=f"tiles/{tokens[udf.id]}/map")
+            for udf in udfs
+            if udf.id in tokens
+        ]
