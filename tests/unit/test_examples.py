@@ -202,8 +202,9 @@ def test_raster_options(monkeypatch):
     """A range makes 8 bits, a colour map three bands, a band is chosen by number, an unknown one refused."""
     monkeypatch.setenv("RASTER_PATH", str(DATA / "cog_rgb.tif"))
     module = load("raster_file")
-    bounds = module.opened(str(DATA / "cog_rgb.tif")).get_geographic_bounds("EPSG:4326")
-    at = module.opened(str(DATA / "cog_rgb.tif")).tms.tile((bounds[0] + bounds[2]) / 2, (bounds[1] + bounds[3]) / 2, 14)
+    with Reader(str(DATA / "cog_rgb.tif")) as reader:
+        west, south, east, north = reader.get_geographic_bounds("EPSG:4326")
+        at = reader.tms.tile((west + east) / 2, (south + north) / 2, 14)
     tile = Tile(14, at.x, at.y)
     assert module.raster_file(tile, bands=[2], rescale=(0, 100), colormap="viridis").array.shape == (3, 256, 256)
     assert module.raster_file(tile, bands=[2]).array.shape == (1, 256, 256)
@@ -241,7 +242,7 @@ VECTORS = [
 
 
 @needs_data
-@pytest.mark.parametrize("ending", ["parquet", "gpkg", "utm.parquet"])
+@pytest.mark.parametrize("ending", ["parquet", "small.parquet", "gpkg", "utm.parquet"])
 @pytest.mark.parametrize("name", VECTORS)
 def test_vector_is_what_shapely_says(name, ending, monkeypatch, tmp_path):
     """A tile's features are those that meet it and its buffer: GeoParquet with boxes and without, GeoPackage."""
@@ -256,6 +257,8 @@ def test_vector_is_what_shapely_says(name, ending, monkeypatch, tmp_path):
         frame.to_parquet(path, write_covering_bbox=True)
     monkeypatch.setenv("VECTOR_PATH", str(path))
     module = load("vector_file")
+    if ending == "parquet":
+        monkeypatch.setattr(module, "SMALL", 0)
     for tile in (Tile(0, 0, 0), Tile(2, 3, 1), Tile(4, 8, 5), Tile(6, 63, 20), Tile(7, 67, 44), Tile(11, 1072, 717)):
         area = module.in_crs(module.around(tile), frame.crs)
         expected = frame if area is None else frame[frame.intersects(shapely.box(*area))]
