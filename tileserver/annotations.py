@@ -101,12 +101,17 @@ def _subscript(node: ast.Subscript) -> Annotation:
     if name == "Union":
         return _union(inner)
     if name == "Literal":
-        return Annotation(name="literal", choices=tuple(each.value for each in inner if isinstance(each, ast.Constant)))
+        return Annotation(name="literal", choices=_choices(inner))
     if name == "Annotated":
         return read(inner[0])
     canonical = _canonical(name)
     elements = inner[-1:] if canonical == "dict" else [each for each in inner if not _is_ellipsis(each)]
     return Annotation(name=canonical, items=tuple(read(each) for each in elements))
+
+
+def _choices(nodes: list[ast.expr]) -> tuple[str | int | float | bool, ...]:
+    values = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    return tuple(value for value in values if isinstance(value, (str, int, float, bool)))
 
 
 def _is_ellipsis(node: ast.expr) -> bool:

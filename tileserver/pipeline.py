@@ -12,7 +12,7 @@ import msgspec
 from cachetools import LRUCache, TTLCache
 
 from tileserver import query as queries
-from tileserver.errors import NotFoundError, TileserverError
+from tileserver.errors import InvalidParameterError, NotFoundError, TileserverError
 from tileserver.execution import Executor
 from tileserver.jobs import Job, Output, Rendered, Source
 from tileserver.registry import UNKNOWN_YET, Grant, Registry
@@ -301,7 +301,7 @@ def _max_age(grant: Grant, udf: Udf, query: queries.Query) -> int:
     try:
         return min(seconds(asked[-1]), 10**9) if asked else udf.options.cache_max_age
     except ValueError as error:
-        raise queries.InvalidParameterError(f"Parameter 'cache_max_age': {error}.", parameter="cache_max_age") from None
+        raise InvalidParameterError(f"Parameter 'cache_max_age': {error}.", parameter="cache_max_age") from None
 
 
 def _entry(rendered: Rendered, layer: Layer, created: float) -> Entry:
