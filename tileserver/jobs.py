@@ -36,7 +36,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     """Vector: the uncompressed size above which an answer is result_too_large."""
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
+class Source(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A UDF's code as the worker needs it."""
 
     digest: str
@@ -52,7 +52,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it was written with `@fused.udf`."""
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class Job(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """One call of a UDF."""
 
     id: int
@@ -70,7 +70,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `Rendered.facts` is wanted."""
 
 
-class Rendered(msgspec.Struct, frozen=True, kw_only=True):
+class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The answer to a job."""
 
     media_type: str
@@ -88,10 +88,25 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     udf_ms: float = 0.0
     encode_ms: float = 0.0
     body: bytes = b""
+    stored: int = 0
+    """Bytes that the worker wrote into the results file instead of `body`."""
     printed: str = ""
 
 
-class Failed(msgspec.Struct, frozen=True, kw_only=True):
+class Started(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The worker has the job."""
+
+    id: int
+
+
+class Describe(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A question for what the source's text alone does not say."""
+
+    options: tuple[str, ...]
+    defaults: tuple[str, ...]
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A job that failed, as text."""
 
     code: str
@@ -103,7 +118,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
     printed: str = ""
 
 
-class Described(msgspec.Struct, frozen=True, kw_only=True):
+class Described(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What the source's text alone does not say, evaluated in a worker."""
 
     options: dict[str, Any] = {}

@@ -121,8 +121,8 @@ class Pipeline:
         Raises:
             NotFoundError: it is unknown, disabled or deleted, or its UDF is away.
         """
-        found = self.registry.resolve(token)
-        grant = await self.registry.load(token) if found is UNKNOWN_YET else found
+        found = self.registry.lookup.resolve(token)
+        grant = await self.registry.lookup.load(token) if found is UNKNOWN_YET else found
         if not isinstance(grant, Grant):
             raise NotFoundError
         return grant
@@ -243,7 +243,7 @@ class Pipeline:
         kind = (rendered.kind if rendered else "") or grant.kind or udf.kind
         facts |= rendered.facts if rendered else {}
         if facts or kind != grant.kind:
-            await self.registry.learn(grant.udf_id, grant.digest, kind=kind, facts=msgspec.json.encode(facts).decode())
+            await self.registry.publications.learn(grant.udf_id, grant.digest, kind=kind, facts=msgspec.json.encode(facts).decode())
 
     async def _described(self, grant: Grant, udf: Udf) -> dict[str, Any]:
         defaults = tuple(each.name for each in udf.parameters if each.computed)

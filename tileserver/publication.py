@@ -48,7 +48,7 @@ class Publisher:
     async def _publish(
         self, account_id: str, udf: Udf, code: str, headers: dict[str, str], *, source: str, file: str | None
     ) -> Published:
-        stored: Publication = await self.registry.publish(
+        stored: Publication = await self.registry.publications.publish(
             account_id,
             name=udf.name,
             digest=udf.digest,

@@ -146,13 +146,13 @@ async def _serve(settings: Settings, paths: list[Path], listener: socket.socket,
         publisher = Publisher(registry, pipeline)
         server = _Server(_uvicorn_config(Application(settings, pipeline, publisher), settings))
         _stop_on_signals(server)
-        owner = await registry.owner()
+        owner = await registry.accounts.owner()
         address = settings.public_url.rstrip("/") or _address(settings, listener)
         await _remember_credentials(settings.data_dir, registry, owner.id, address)
         shelf = Shelf(paths, owner.id, registry, publisher)
         running = asyncio.create_task(server.serve(sockets=[listener]))
         _report(*await shelf.refresh(), address)
-        print(f"  sign in  {address}/sign-in?code={await registry.issue_link(owner.id)}", flush=True)
+        print(f"  sign in  {address}/sign-in?code={await registry.accounts.issue_link(owner.id)}", flush=True)
         print("ready", flush=True)
         background = [asyncio.create_task(_poll(registry))]
         if reload:
@@ -228,8 +228,8 @@ async def _remember_credentials(folder: Path, registry: Registry, account_id: st
     place = folder / "credentials.json"
     kept = json.loads(place.read_text()) if place.exists() else {}
     token = kept.get("token", "")
-    if not token or await registry.account_by_private_token(token) is None:
-        token = await registry.mint_private_token(account_id)
+    if not token or await registry.accounts.account_by_private_token(token) is None:
+        token = await registry.accounts.mint_private_token(account_id)
     with open(place, "w", opener=_private_opener) as file:  # noqa: ASYNC230 - a few bytes, once
         json.dump({"url": address, "token": token}, file)
 
@@ -265,7 +265,7 @@ async def _poll(registry: Registry) -> None:
     """See, once a second, what another process wrote without saying so."""
     while True:
         await asyncio.sleep(1)
-        await registry.poll()
+        await registry.lookup.poll()
 
 
 async def _follow(shelf: Shelf, address: str) -> None:

@@ -72,9 +72,9 @@ class Shelf:
         for file in [file for file in self.published if file not in present]:
             del self.published[file], self._digests[file]
         kept = {each.udf_id for each in self.published.values()}
-        for stored in await self._registry.udfs(self._account_id, 0, 100_000):
+        for stored in await self._registry.publications.udfs(self._account_id, 0, 100_000):
             if stored.source == "file" and stored.present and stored.id not in kept:
-                await self._registry.withdraw(stored.id)
+                await self._registry.publications.withdraw(stored.id)
 
 
 def _read(files: list[Path]) -> tuple[list[sources.SourceFile], dict[Path, str]]:

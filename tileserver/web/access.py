@@ -49,12 +49,12 @@ class Access:
         """The account that asks: by `Authorization`, else by the session cookie."""
         scheme, _, token = header(scope, b"authorization").partition(" ")
         if token and scheme.lower() in _SCHEMES:
-            return await self.registry.account_by_private_token(token.strip())
+            return await self.registry.accounts.account_by_private_token(token.strip())
         secret = session_of(scope)
         if not secret:
             return None
         self.check_origin(scope)
-        return await self.registry.account_by_session(secret)
+        return await self.registry.accounts.account_by_session(secret)
 
     async def owner(self, scope: Scope) -> Account:
         """The account that asks.

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from tileserver.errors import ConflictError, InvalidParameterError, NotFoundError
 from tileserver.publication import Publisher
 from tileserver.registry import Account, Registry, SharedToken, StoredUdf
+from tileserver.udfs import Udf
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
 
@@ -171,7 +172,7 @@ class HostedRoutes:
     async def list_udfs(self, request: Request) -> Response:
         """A page of the account's UDFs; the page behind the last is empty."""
         account = await self.access.owner(request.scope)
-        return JSONResponse([_udf(each, account) for each in await self.registry.udfs(account.id, *_page(request))])
+        return JSONResponse([_udf(each, account) for each in await self.registry.publications.udfs(account.id, *_page(request))])
 
     async def list_nothing(self, request: Request) -> Response:
         """No UDF is public: an empty page."""
@@ -183,13 +184,13 @@ class HostedRoutes:
         account = await self.access.owner(request.scope)
         stored = await self._own(account, request.path_params["id"])
         _refuse_file(stored)
-        await self.registry.delete_udf(stored.id)
+        await self.registry.publications.delete_udf(stored.id)
         return JSONResponse(_udf(stored, account))
 
     async def _publish(self, account: Account, body: NewUdf, stored: StoredUdf | None) -> StoredUdf:
         source = _decoded(body.udf_body.encode(), UdfBody)
         name = body.slug or (stored.name if stored else source.name) or "udf"
-        taken = stored or await self.registry.udf_by_name(account.id, name)
+        taken = stored or await self.registry.publications.udf_by_name(account.id, name)
         if taken:
             _refuse_file(taken)
         headers = {each.module_name: each.source_code for each in source.headers}
@@ -197,13 +198,13 @@ class HostedRoutes:
         return await self._own(account, published.udf_id)
 
     async def _own(self, account: Account, udf_id: str) -> StoredUdf:
-        stored = await self.registry.udf(udf_id)
+        stored = await self.registry.publications.udf(udf_id)
         if stored is None or stored.account_id != account.id:
             raise NotFoundError("UDF not found")
         return stored
 
     async def _named(self, account: Account, slug: str) -> StoredUdf:
-        stored = await self.registry.udf_by_name(account.id, slug)
+        stored = await self.registry.publications.udf_by_name(account.id, slug)
         if stored is None:
             raise NotFoundError("UDF not found")
         return stored
@@ -217,7 +218,7 @@ class HostedRoutes:
         stored = (
             await self._own(account, body.udf_id) if body.udf_id else await self._named(account, body.udf_slug or "")
         )
-        token = await self.registry.create_token(
+        token = await self.registry.shared_tokens.create_token(
             stored.id,
             client_id=body.client_id,
             cache=body.cache is not False,
@@ -235,7 +236,7 @@ class HostedRoutes:
         """A page of the account's tokens; the page behind the last is empty."""
         account = await self.access.owner(request.scope)
         return JSONResponse(
-            [self._token(request, each) for each in await self.registry.tokens(account.id, *_page(request))]
+            [self._token(request, each) for each in await self.registry.shared_tokens.tokens(account.id, *_page(request))]
         )
 
     async def change_token(self, request: Request) -> Response:
@@ -243,18 +244,18 @@ class HostedRoutes:
         account = await self.access.owner(request.scope)
         body = await _body(request, TokenChange)
         token = await self._own_token(account, request.path_params["token"])
-        changed = await self.registry.update_token(token.token, **msgspec.structs.asdict(body))
+        changed = await self.registry.shared_tokens.update_token(token.token, **msgspec.structs.asdict(body))
         return JSONResponse(self._token(request, changed or token))
 
     async def delete_token(self, request: Request) -> Response:
         """Deletes a token and answers with what it was."""
         account = await self.access.owner(request.scope)
         token = await self._own_token(account, request.path_params["token"])
-        await self.registry.delete_token(token.token)
+        await self.registry.shared_tokens.delete_token(token.token)
         return JSONResponse(self._token(request, token))
 
     async def _own_token(self, account: Account, text: str) -> SharedToken:
-        token = await self.registry.token(text)
+        token = await self.registry.shared_tokens.token(text)
         if token is None or token.account_id != account.id:
             raise NotFoundError("Token not found")
         return token
@@ -297,7 +298,7 @@ def _udf(stored: StoredUdf, account: Account) -> dict[str, Any]:
         "code": stored.code,
         "headers": headers,
         "metadata": {"fused:id": stored.id, "fused:slug": stored.name},
-        "entrypoint": stored.entry,
+        "entrypoint": msgspec.json.decode(stored.record, type=Udf).entry,
         "parameters": {},
         "cache_max_age": None,
     }

@@ -3,11 +3,13 @@
 from html import escape
 from typing import Final
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from tileserver.web.pages import MAP_CSP, IndexRow, index_page, message_page
 
 from tileserver.registry import Account, Registry
+from tileserver.udfs import Udf
 from tileserver.web.access import COOKIE, Access, session_of
 from tileserver.web.addresses import Addresses
 
@@ -34,7 +36,7 @@ class OwnerRoutes:
 
     async def sign_in(self, request: Request) -> Response:
         """Opens a session for a one-time link, then leads to the catalogue."""
-        secret = await self.registry.redeem_link(request.query_params.get("code", ""))
+        secret = await self.registry.accounts.redeem_link(request.query_params.get("code", ""))
         if secret is None:
             text = "This sign-in link was used already or is too old. Start the server again for a new one."
             return HTMLResponse(message_page("Sign in", escape(text)), 403, headers=_HEADERS)
@@ -46,16 +48,16 @@ class OwnerRoutes:
     async def sign_out(self, request: Request) -> Response:
         """Ends the session."""
         self.access.check_origin(request.scope)
-        await self.registry.end_session(session_of(request.scope))
+        await self.registry.accounts.end_session(session_of(request.scope))
         answer = RedirectResponse("./", 303, headers=_HEADERS)
         answer.delete_cookie(COOKIE)
         return answer
 
     async def _rows(self, account: Account) -> list[IndexRow]:
-        tokens = {each.udf_id: each.token for each in await self.registry.tokens(account.id, 0, 10_000) if each.enabled}
-        udfs = await self.registry.udfs(account.id, 0, 10_000)
+        tokens = {each.udf_id: each.token for each in await self.registry.shared_tokens.tokens(account.id, 0, 10_000) if each.enabled}
+        udfs = await self.registry.publications.udfs(account.id, 0, 10_000)
         return [
-            IndexRow(name=udf.name, kind=udf.kind or "", doc=udf.doc, map_url=f"tiles/{tokens[udf.id]}/map")
+            IndexRow(name=udf.name, kind=udf.kind or "", doc=msgspec.json.decode(udf.record, type=Udf).doc, map_url=f"tiles/{tokens[udf.id]}/map")
             for udf in udfs
             if udf.id in tokens
         ]

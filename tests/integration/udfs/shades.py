@@ -1,0 +1,3 @@
+"""A sibling module, not a UDF."""
+
+TOP = 16

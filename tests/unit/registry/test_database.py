@@ -1,0 +1,169 @@
+"""The file: made, migrated, refused, and still whole after a kill."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from tileserver.errors import SetupError
+from tileserver.registry import Registry
+from tileserver.registry.schema import metadata
+from tileserver.tokens import Keyring
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from tileserver.registry import Registry
+from tileserver.tokens import Keyring
+
+async def write():
+    registry = await Registry.open(Path(sys.argv[1]), Keyring(bytes(32)))
+    owner = await registry.accounts.owner()
+    made = await registry.publications.publish(
+        owner.id, name="hills", digest="d", code="", headers={}, record="{}", source="file", file="f", kind=None
+    )
+    while True:
+        print((await registry.shared_tokens.create_token(made.udf_id)).token, flush=True)
+
+asyncio.run(write())
+"""
+
+
+def _refused(folder: Path) -> str:
+    with pytest.raises(SetupError) as refusal:
+        asyncio.run(Registry.open(folder, Keyring(bytes(32))))
+    assert "\n" not in str(refusal.value)
+    return str(refusal.value)
+
+
+def test_the_migrated_schema_is_the_declared_one(run, tmp_path: Path) -> None:
+    """Alembic finds nothing to add, drop or change."""
+    run(_nothing)
+    engine = create_engine(f"sqlite:///{tmp_path / 'registry.sqlite'}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_servers_that_start_at_once_migrate_once(tmp_path: Path, keyring: Keyring) -> None:
+    """Each of four finds a whole registry."""
+
+    async def scenario() -> None:
+        registries = await asyncio.gather(*(Registry.open(tmp_path, keyring) for _ in range(4)))
+        assert len({(await each.accounts.owner()).id for each in registries}) == 1
+        for each in registries:
+            await each.close()
+
+    asyncio.run(scenario())
+
+
+def test_alembic_is_not_imported_for_a_current_registry(run, tmp_path: Path) -> None:
+    """Start-up pays for it only once."""
+    run(_nothing)
+    script = (
+        "import asyncio, sys; from pathlib import Path; from tileserver.registry import Registry\n"
+        "from tileserver.tokens import Keyring\n"
+        "async def main(): await (await Registry.open(Path(sys.argv[1]), Keyring(bytes(32)))).close()\n"
+        "asyncio.run(main()); sys.exit('alembic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False).returncode == 0
+
+
+def test_a_registry_from_a_newer_version_is_refused(run, tmp_path: Path) -> None:
+    """And left as it is."""
+    run(_nothing)
+    with sqlite3.connect(tmp_path / "registry.sqlite") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    message = _refused(tmp_path)
+    assert "newer" in message
+    assert "--data-dir" in message
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """And left as it is."""
+    (tmp_path / "registry.sqlite").write_bytes(b"somebody's notes " * 1000)
+    assert "registry.sqlite" in _refused(tmp_path)
+    assert (tmp_path / "registry.sqlite").read_bytes() == b"somebody's notes " * 1000
+
+
+def test_a_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    """Here because a file stands in its place, or a directory where a file of ours should be."""
+    (tmp_path / "file").touch()
+    _refused(tmp_path / "file")
+    (tmp_path / "blocked" / "registry.generation").mkdir(parents=True)
+    _refused(tmp_path / "blocked")
+
+
+def test_the_pragmas_that_durability_rests_on(run, tmp_path: Path) -> None:
+    """On connections as the registry itself has them."""
+
+    async def scenario(registry: Registry) -> dict[str, object]:
+        names = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
+        async with registry._database.read() as connection:
+            return {name: (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in names}
+
+    assert run(scenario) == {"journal_mode": "wal", "synchronous": 2, "busy_timeout": 5000, "foreign_keys": 1}
+    assert (tmp_path / "registry.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_no_secret_is_in_the_files(run, publish, tmp_path: Path, keyring: Keyring) -> None:
+    """Neither tokens nor codes nor sessions, not even without their prefix, in database, log and counter."""
+
+    async def scenario(registry: Registry) -> list[str]:
+        owner, made = await registry.accounts.owner(), await publish(registry)
+        shared = await registry.shared_tokens.create_token(made.udf_id)
+        private = await registry.accounts.mint_private_token(owner.id)
+        code = await registry.accounts.issue_link(owner.id)
+        session = await registry.accounts.redeem_link(await registry.accounts.issue_link(owner.id))
+        await registry.lookup.load(shared.token)
+        secrets = [shared.token, made.token, private, code, session]
+        assert not _found(tmp_path, secrets)
+        return secrets
+
+    assert not _found(tmp_path, run(scenario))
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, keyring: Keyring, run) -> None:
+    """SIGKILL between any two instructions of the writer; five times."""
+    acknowledged: list[str] = []
+    for turn in range(5):
+        acknowledged += _tokens_before_the_kill(tmp_path, 3 + 4 * turn)
+
+    async def scenario(registry: Registry) -> None:
+        for token in acknowledged:
+            assert await registry.shared_tokens.token(token)
+
+    run(scenario)
+    with sqlite3.connect(tmp_path / "registry.sqlite") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    connection.close()
+
+
+def _tokens_before_the_kill(folder: Path, count: int) -> list[str]:
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True)
+    with writer:
+        assert writer.stdout
+        lines = [writer.stdout.readline() for _ in range(count)]
+        os.kill(writer.pid, signal.SIGKILL)
+        lines += [line for line in writer.stdout if line.endswith("\n")]
+    assert all(lines)
+    return [line.strip() for line in lines]
+
+
+def _found(folder: Path, secrets: list[str]) -> list[str]:
+    content = b"".join(file.read_bytes() for file in folder.iterdir() if file.is_file())
+    return [secret for secret in secrets if secret.removeprefix("fsh_").removeprefix("fpt_").encode() in content]
+
+
+async def _nothing(_: Registry) -> None:
+    """Open and close."""

@@ -1,0 +1,73 @@
+"""Shared tokens as their owner manages them."""
+
+import asyncio
+
+import pytest
+
+from tileserver.errors import NotFoundError
+from tileserver.registry import Registry
+from tileserver.tokens import mint_shared
+
+
+def test_a_token_is_made_read_changed_and_deleted(run, publish) -> None:
+    """What is None in a change stays; what was deleted is gone for good."""
+
+    async def scenario(registry: Registry) -> None:
+        made = await publish(registry)
+        token = await registry.shared_tokens.create_token(
+            made.udf_id, client_id="map", cache=False, metadata_json={"é": [1, None]}, enabled=True
+        )
+        assert (token.slug, token.email, token.client_id, token.cache) == ("hills", "owner@localhost", "map", False)
+        assert token.metadata_json == {"é": [1, None]}
+        assert await registry.shared_tokens.token(token.token) == token
+        changed = await registry.shared_tokens.update_token(token.token, enabled=False, cache=None, client_id=None)
+        assert changed
+        assert (changed.enabled, changed.cache, changed.client_id) == (False, False, "map")
+        assert changed.updated > token.updated
+        assert await registry.shared_tokens.delete_token(token.token) == changed
+        assert await registry.shared_tokens.token(token.token) is None
+        assert await registry.shared_tokens.delete_token(token.token) is None
+        assert await registry.shared_tokens.update_token(token.token, enabled=True) is None
+        assert await registry.shared_tokens.token(mint_shared()) is None
+
+    run(scenario)
+
+
+def test_a_token_needs_a_udf(run) -> None:
+    """Else not_found, and nothing is written."""
+
+    async def scenario(registry: Registry) -> None:
+        owner = await registry.accounts.owner()
+        with pytest.raises(NotFoundError):
+            await registry.shared_tokens.create_token("nowhere")
+        assert await registry.shared_tokens.tokens(owner.id, 0, 10) == []
+
+    run(scenario)
+
+
+def test_tokens_come_in_pages_by_age(run, publish) -> None:
+    """The publication's own token is the first; pages end, and strangers see nothing."""
+
+    async def scenario(registry: Registry) -> None:
+        owner, made = await registry.accounts.owner(), await publish(registry)
+        names = ["one", "two", "three"]
+        for name in names:
+            await registry.shared_tokens.create_token(made.udf_id, client_id=name)
+        pages = [await registry.shared_tokens.tokens(owner.id, skip, 2) for skip in (0, 2, 4)]
+        assert [[each.client_id for each in page] for page in pages] == [[None, "one"], ["two", "three"], []]
+        assert await registry.shared_tokens.tokens("somebody else", 0, 10) == []
+
+    run(scenario)
+
+
+def test_many_at_once_are_all_kept(run, publish) -> None:
+    """A hundred writers in two processes: none is refused by a busy database."""
+
+    async def scenario(first: Registry, second: Registry) -> None:
+        owner, made = await first.accounts.owner(), await publish(first)
+        create = [one.shared_tokens.create_token(made.udf_id) for one in (first, second) * 50]
+        tokens = {each.token for each in await asyncio.gather(*create)}
+        kept = await second.shared_tokens.tokens(owner.id, 0, 1000)
+        assert {each.token for each in kept} == tokens | {made.token}
+
+    run(scenario, 2)

@@ -1,0 +1,131 @@
+"""Geometry onto a tile: projected, clipped, in units of the tile."""
+
+from typing import Any, Final
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from tileserver.tiles import MAX_LATITUDE, Tile
+
+Geometries = NDArray[Any]
+Rows = NDArray[np.int64]
+
+_RADIUS: Final = 6378137.0
+"""Metres: of the sphere of EPSG:3857."""
+_COLLECTION: Final = 7
+_POLYGONS: Final = (3, 6)
+
+
+def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> tuple[Geometries, Rows]:
+    """Geometries in units of the tile (x to the east, y to the south), and the frame's row of each, ascending.
+
+    Each is of one type, valid if it is a polygon, and inside the tile plus `buffer`. Polygons have whole coordinates.
+    """
+    shapes, rows = _flat(frame.geometry.to_numpy(), np.arange(len(frame)))
+    if frame.crs is not None and frame.crs.to_epsg() == 3857:
+        return _clipped(shapes, rows, tile, extent, buffer)
+    if frame.crs is not None and frame.crs.to_epsg() != 4326:
+        shapes = frame.geometry.to_crs(4326).to_numpy()
+        shapes, rows = _flat(shapes, np.arange(len(frame)))
+    shapes, rows = _near(shapes, rows, _degrees(tile, buffer / extent))
+    return _clipped(_mercator(_within_square(shapes)), rows, tile, extent, buffer)
+
+
+def _flat(shapes: Geometries, rows: Rows) -> tuple[Geometries, Rows]:
+    """Without None and empty geometries; collections taken apart, one inside the other too."""
+    shapes = shapely.force_2d(shapes)
+    there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
+    shapes, rows = shapes[there], rows[there]
+    while (mixed := shapely.get_type_id(shapes) == _COLLECTION).any():
+        parts, of = shapely.get_parts(shapes[mixed], return_index=True)
+        shapes, rows = np.concatenate([shapes[~mixed], parts]), np.concatenate([rows[~mixed], rows[mixed][of]])
+        order = np.argsort(rows, kind="stable")
+        shapes, rows = shapes[order], rows[order]
+        there = ~shapely.is_empty(shapes)
+        shapes, rows = shapes[there], rows[there]
+    return shapes, rows
+
+
+def _near(shapes: Geometries, rows: Rows, box: tuple[float, float, float, float]) -> tuple[Geometries, Rows]:
+    west, south, east, north = box
+    own = shapely.bounds(shapes)
+    near = (own[:, 0] <= east) & (own[:, 2] >= west) & (own[:, 1] <= north) & (own[:, 3] >= south)
+    return shapes[near], rows[near]
+
+
+def _degrees(tile: Tile, margin: float) -> tuple[float, float, float, float]:
+    """The tile's bounds, grown by a share of its side that is never too small at its latitude."""
+    west, south, east, north = tile.bounds
+    grown = (east - west) * (margin + 1e-6)
+    return west - grown, south - grown, east + grown, north + grown
+
+
+def _within_square(shapes: Geometries) -> Geometries:
+    """What lies beyond the square's north and south edge is cut off: a pole is infinitely far away."""
+    own = shapely.bounds(shapes)
+    beyond = (own[:, 1] < -MAX_LATITUDE - 0.01) | (own[:, 3] > MAX_LATITUDE + 0.01)
+    if beyond.any():
+        shapes = shapes.copy()
+        shapes[beyond] = _cut(shapes[beyond], (own[:, 0].min(), -85.06, own[:, 2].max(), 85.06))
+    return shapes
+
+
+def _mercator(shapes: Geometries) -> Geometries:
+    def project(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
+        lon, lat = np.radians(lonlat.T)
+        return np.column_stack([_RADIUS * lon, _RADIUS * np.arctanh(np.sin(lat))])
+
+    return np.asarray(shapely.transform(shapes, project))
+
+
+def _clipped(shapes: Geometries, rows: Rows, tile: Tile, extent: int, buffer: int) -> tuple[Geometries, Rows]:
+    west, south, east, north = tile.bounds_3857
+    scale = extent / (east - west), -extent / (north - south)
+    shapes = np.asarray(shapely.transform(shapes, lambda xy: (xy - (west, north)) * scale))
+    box = (-buffer, -buffer, extent + buffer, extent + buffer)
+    shapes, rows = _near(shapes, rows, box)
+    areal = np.isin(shapely.get_type_id(shapes), _POLYGONS)
+    shapes[areal] = shapely.set_precision(_cut(shapes[areal], box), 1.0)
+    shapes[~areal] = _cut(shapes[~areal], box)
+    return _flat(shapes, rows)
+
+
+def _cut(shapes: Geometries, box: tuple[float, float, float, float]) -> Geometries:
+    """What of each geometry lies in the box; polygons valid, lines in their own order and direction."""
+    shapes = shapes.copy()
+    types = shapely.get_type_id(shapes)
+    areal, linear, pointed = np.isin(types, _POLYGONS), np.isin(types, (1, 2, 5)), np.isin(types, (0, 4))
+    shapes[areal] = _areas(shapely.intersection(_valid(shapes[areal]), shapely.box(*box)))
+    shapes[linear] = shapely.clip_by_rect(shapes[linear], *box)
+    shapes[pointed] = _points_in(shapes[pointed], box)
+    return shapes
+
+
+def _valid(shapes: Geometries) -> Geometries:
+    broken = ~shapely.is_valid(shapes)
+    if broken.any():
+        shapes = shapes.copy()
+        shapes[broken] = _areas(shapely.make_valid(shapes[broken]))
+    return shapes
+
+
+def _areas(shapes: Geometries) -> Geometries:
+    """Without the lines and points that an intersection or a repair leaves where areas only touch."""
+    mixed = shapely.get_type_id(shapes) == _COLLECTION
+    for at in np.flatnonzero(mixed):
+        parts = shapely.get_parts(shapely.get_parts(shapes[at]))
+        shapes[at] = shapely.union_all(parts[shapely.get_type_id(parts) == 3])
+    shapes[~np.isin(shapely.get_type_id(shapes), _POLYGONS)] = shapely.Polygon()
+    return shapes
+
+
+def _points_in(shapes: Geometries, box: tuple[float, float, float, float]) -> Geometries:
+    """With those on the box's edge."""
+    xy, which = shapely.get_coordinates(shapes, return_index=True)
+    inside = (xy >= box[:2]).all(axis=1) & (xy <= box[2:]).all(axis=1)
+    found = np.full(len(shapes), shapely.MultiPoint(), object)
+    if inside.any():
+        kept, of = np.unique(which[inside], return_inverse=True)
+        found[kept] = shapely.multipoints(shapely.points(xy[inside]), indices=of)
+    return found

@@ -1,0 +1,159 @@
+"""Arrays to pixels: axes, bands, place, range, colour. What comes out is written by `image`."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tileserver.encode import colour, image, warp
+from tileserver.encode.drawn import Drawn
+from tileserver.encode.kinds import is_a, is_georeferenced
+from tileserver.errors import BadResultError, InvalidParameterError
+from tileserver.jobs import Output
+from tileserver.tiles import Bounds, Tile
+
+Array = NDArray[Any]
+
+_SHAPES = "(height, width), (bands, height, width) or (height, width, 3 or 4) of numbers or bool"
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """Bands and where they lie."""
+
+    bands: "np.ma.MaskedArray[Any, Any]"
+    """(bands, height, width); masked where there is no value, NaN among it."""
+    bounds: Bounds | None = None
+    """In units of `crs`; None for an array that has no place of its own."""
+    crs: Any = "EPSG:4326"
+    """What rasterio understands as a coordinate reference system."""
+    alpha: NDArray[np.uint8] | None = None
+    """(height, width): opacity beside what the bands say."""
+
+
+def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: bool = False) -> Drawn:
+    """A raster result as png, jpg or webp: of `output.size` on a tile, of its own size in a file."""
+    raster = read(result)
+    facts = {"dtype": str(raster.bands.dtype), "bands": raster.bands.shape[0]} if sample else {}
+    raster = chosen(raster, output.bands)
+    if tile is not None:
+        raster = placed(raster, tile, output)
+    pixels = colour.pixels(raster.bands, output)
+    if raster.alpha is not None:
+        pixels = colour.with_alpha(pixels, raster.alpha)
+    return Drawn.of(name, image.encode(pixels, name, output), **facts)
+
+
+def read(result: Any) -> Raster:
+    """The bands of an ndarray, an (array, bounds in degrees) pair, an `ImageData` or an xarray object.
+
+    Raises:
+        BadResultError: it has no pixel, or a type or shape that no picture has.
+    """
+    if is_georeferenced(result):
+        return Raster(_bands(result[0]), _bounds(result[1]))
+    if is_a(result, "rio_tiler.models", "ImageData"):
+        return _image_data(result)
+    if is_a(result, "xarray", "Dataset"):
+        result = result.to_array()
+    if is_a(result, "xarray", "DataArray"):
+        return Raster(_bands(result.values), *_extent(result))
+    return Raster(_bands(result))
+
+
+def chosen(raster: Raster, bands: tuple[int, ...] | None) -> Raster:
+    """The bands to show, counted from 1; without a choice all of up to four, else the first three.
+
+    Raises:
+        InvalidParameterError: a band that is not there, or more than four.
+    """
+    count = raster.bands.shape[0]
+    if bands is None:
+        return raster if count <= 4 else replace(raster, bands=raster.bands[:3])
+    if not 1 <= len(bands) <= 4:
+        raise InvalidParameterError(f"bands names {len(bands)} bands; a picture has 1 to 4", parameter="bands")
+    for band in bands:
+        if not 1 <= band <= count:
+            raise InvalidParameterError(f"band {band} does not exist; the result has {count}", parameter="bands")
+    return replace(raster, bands=raster.bands[[band - 1 for band in bands]])
+
+
+def placed(raster: Raster, tile: Tile, output: Output) -> Raster:
+    """The raster on the pixels of the tile: stretched over it, or warped to it if it lies elsewhere."""
+    here = raster.bounds is None or warp.is_tile(raster.bounds, raster.crs, tile)
+    place = None if here else (raster.bounds, raster.crs)
+    bands = warp.fit(raster.bands, tile, output.size, output.resampling, place)
+    if raster.alpha is None:
+        return replace(raster, bands=bands)
+    alpha = warp.fit(np.ma.MaskedArray(raster.alpha[np.newaxis]), tile, output.size, output.resampling, place)
+    return replace(raster, bands=bands, alpha=alpha.filled(0)[0])
+
+
+def _bands(array: Array) -> "np.ma.MaskedArray[Any, Any]":
+    """Bands first; without a value where masked or NaN.
+
+    Three axes are (height, width, channels) if the last has 3 or 4 and the first more than 4, else bands come first.
+    """
+    if array.dtype.kind not in "buif" or array.ndim not in (2, 3):
+        raise BadResultError(f"the function returned {_described(array)}; return {_SHAPES}")
+    if array.size == 0:
+        raise BadResultError(f"the function returned {_described(array)}, which has no pixel; return {_SHAPES}")
+    if array.ndim == 2:
+        array = array[np.newaxis]
+    elif array.shape[2] in (3, 4) and array.shape[0] > 4:
+        array = np.moveaxis(array, 2, 0)
+    mask = np.ma.getmask(array)
+    if array.dtype.kind == "f":
+        missing = np.isnan(np.ma.getdata(array))
+        mask = mask | missing if missing.any() else mask
+    return np.ma.MaskedArray(np.ma.getdata(array), mask)
+
+
+def _described(array: Array) -> str:
+    name = str(array.dtype)
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name} array of shape {array.shape}"
+
+
+def _bounds(bounds: Any) -> Bounds:
+    try:
+        west, south, east, north = (float(edge) for edge in bounds)
+    except (TypeError, ValueError):
+        west = south = east = north = np.nan
+    # false for NaN as well
+    if not (west < east and south < north and np.isfinite((west, south, east, north)).all()):
+        raise BadResultError(
+            f"the function returned an array with the bounds {bounds!r}; return (west, south, east, north) in degrees"
+        )
+    return Bounds(west, south, east, north)
+
+
+def _image_data(result: Any) -> Raster:
+    bands = _bands(result.array)
+    alpha = result.alpha_mask
+    if alpha is not None and alpha.dtype != np.uint8:
+        alpha = (alpha != 0).astype(np.uint8) * np.uint8(255)
+    if result.bounds is None or result.crs is None:
+        return Raster(bands, alpha=alpha)
+    return Raster(bands, Bounds(*result.bounds), result.crs, alpha)
+
+
+def _extent(array: Any) -> tuple[Bounds | None, Any]:
+    """Where an xarray array lies by its cell centres: in its `rio.crs`, else in degrees if the axes are lon and lat."""
+    for x, y in (("x", "y"), ("lon", "lat"), ("longitude", "latitude")):
+        crs = _crs(array, x)
+        if crs is not None and array.dims[-2:] == (y, x) and {x, y} <= set(array.coords) and min(array.shape[-2:]) > 1:
+            (west, east), (north, south) = _edges(array[x].values), _edges(array[y].values)
+            # rows from the south make north the lower edge: GDAL reads such a transform as it stands
+            return Bounds(west, south, east, north), crs
+    return None, None
+
+
+def _crs(array: Any, x: str) -> Any:
+    known = getattr(array.rio, "crs", None) if hasattr(array, "rio") else None
+    return known if known is not None or x == "x" else "EPSG:4326"
+
+
+def _edges(centres: Array) -> tuple[float, float]:
+    half = (centres[-1] - centres[0]) / (len(centres) - 1) / 2
+    return float(centres[0] - half), float(centres[-1] + half)

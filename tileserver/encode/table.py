@@ -1,0 +1,101 @@
+"""Tables and the attributes of features as Parquet, CSV and JSON."""
+
+import io
+from collections.abc import Callable
+from datetime import date, time
+from typing import Any, Final
+
+import orjson
+import pandas as pd
+import pyarrow as pa
+
+from tileserver.encode import facts
+from tileserver.encode.drawn import Drawn
+from tileserver.encode.kinds import is_arrow
+
+
+def draw(result: Any, name: str, *, sample: bool = False) -> Drawn:
+    """A DataFrame, Series, Arrow table or what hands itself over as one, as parquet, csv or json."""
+    frame = read(result)
+    sampled = facts.of_frame(frame, geometry=False) if sample else {}
+    return Drawn.of(name, WRITERS[name](frame), **sampled)
+
+
+def read(result: Any) -> pd.DataFrame:
+    """The table as a DataFrame."""
+    if isinstance(result, pd.Series):
+        return result.to_frame(result.name if result.name is not None else "value")
+    return result if isinstance(result, pd.DataFrame) else arrow(result).to_pandas()
+
+
+def arrow(result: Any) -> Any:
+    """The table as a `pyarrow.Table`, by the Arrow stream protocol."""
+    return result if isinstance(result, pa.Table) or not is_arrow(result) else pa.table(result)
+
+
+def parquet(frame: Any) -> bytes:
+    """Parquet, or GeoParquet of a GeoDataFrame; an index that is no plain count is kept."""
+    stream = io.BytesIO()
+    frame.to_parquet(stream)
+    return stream.getvalue()
+
+
+def csv(frame: Any) -> bytes:
+    """CSV with a header, without the index; geometries as WKT."""
+    import shapely
+
+    shown = pd.DataFrame(frame).copy(deep=False)
+    for name in _geometry_columns(frame):
+        shown[name] = shapely.to_wkt(frame[name].to_numpy(), rounding_precision=-1)
+    return shown.to_csv(index=False).encode()
+
+
+def json(frame: Any) -> bytes:
+    """A list of records, without the index; geometries as GeoJSON objects, NaN as null, datetimes as ISO 8601."""
+    shown = pd.DataFrame(frame).astype(object)
+    for name in _geometry_columns(frame):
+        from tileserver.encode import vector
+
+        shown[name] = pd.Series(vector.geometries(frame[name].to_numpy()), index=frame.index, dtype=object)
+    return dumps(rows(shown))
+
+
+def empty() -> bytes:
+    """A Parquet file without columns and rows."""
+    return parquet(pd.DataFrame())
+
+
+WRITERS: Final[dict[str, Callable[[Any], bytes]]] = {"parquet": parquet, "csv": csv, "json": json}
+
+
+def attributes(frame: Any) -> list[Any]:
+    """The names of the columns that are no geometry."""
+    return [name for name in frame.columns if frame[name].dtype.name != "geometry"]
+
+
+def rows(frame: Any) -> list[dict[str, Any]]:
+    """A dict per row, by the columns' names as text."""
+    if not len(frame.columns):
+        return [{} for _ in range(len(frame))]
+    columns = [frame[name].astype(object).tolist() for name in frame.columns]
+    names = [str(name) for name in frame.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def dumps(value: Any) -> bytes:
+    """JSON: NumPy is understood, NaN and NaT are null, dates ISO 8601, what else there is its `str`."""
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+
+
+def _plain(value: Any) -> Any:
+    if value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _geometry_columns(frame: Any) -> list[Any]:
+    return [name for name in frame.columns if frame[name].dtype.name == "geometry"]

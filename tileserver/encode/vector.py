@@ -1,0 +1,152 @@
+"""Features: from all that may hold them to a GeoDataFrame, and from there to a format."""
+
+import json
+from typing import Any
+
+import geopandas
+import numpy as np
+import orjson
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+
+from tileserver.encode import facts, mvt, table
+from tileserver.encode.drawn import Drawn
+from tileserver.encode.kinds import is_geojson
+from tileserver.errors import BadResultError, FormatNotPossibleError, ResultTooLargeError
+from tileserver.jobs import Output
+from tileserver.tiles import Tile
+
+
+def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: bool = False) -> Drawn:
+    """A vector result as mvt (clipped to the tile), geojson, csv, json or parquet.
+
+    On a tile these hold the features that meet it, whole; their coordinates are degrees (EPSG:4326), but a Parquet file
+    keeps the CRS of the result.
+
+    Raises:
+        BadResultError: the result has no CRS and is not in degrees, or is not readable as features.
+        FormatNotPossibleError: mvt without a tile.
+        ResultTooLargeError: the vector tile is above `output.max_tile_bytes`.
+    """
+    frame = read(result)
+    sampled = facts.of_frame(frame, geometry=True) if sample else {}
+    if name == "mvt":
+        return _tile(frame, output, tile, sampled)
+    if name != "parquet" or tile is not None:
+        frame = in_degrees(frame)
+    if tile is not None:
+        frame = meeting(frame, tile)
+    body = geojson(frame, output.id_column) if name == "geojson" else table.WRITERS[name](frame)
+    return Drawn.of(name, body, empty=not len(frame), **sampled)
+
+
+def read(result: Any) -> geopandas.GeoDataFrame:
+    """A GeoDataFrame of a GeoSeries, Arrow table, GeoJSON object, list of features or shapely geometry.
+
+    GeoJSON and GeoParquet are in degrees unless they say otherwise; so is what has no CRS.
+
+    Raises:
+        BadResultError: there is no geometry, or no CRS and coordinates that are no degrees.
+    """
+    try:
+        return _with_crs(_frame(result))
+    except (AttributeError, KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
+        raise BadResultError(f"the function's {type(result).__name__} is not readable as features: {error}") from error
+
+
+def in_degrees(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
+    """The frame in EPSG:4326."""
+    return frame if frame.crs.to_epsg() == 4326 else frame.to_crs(4326)
+
+
+def meeting(frame: geopandas.GeoDataFrame, tile: Tile) -> geopandas.GeoDataFrame:
+    """The features of a frame in degrees that meet the tile, its edge counted in; not clipped."""
+    geometries = frame.geometry.to_numpy()
+    meets = np.zeros(len(frame), bool)
+    west, south, east, north = tile.bounds
+    own = shapely.bounds(geometries)
+    near = (own[:, 0] <= east) & (own[:, 2] >= west) & (own[:, 1] <= north) & (own[:, 3] >= south)
+    meets[near] = shapely.intersects(geometries[near], shapely.box(*tile.bounds))
+    return frame[meets]
+
+
+def geojson(frame: geopandas.GeoDataFrame, id_column: str | None = None) -> bytes:
+    """A FeatureCollection (RFC 7946) of a frame in degrees; ids are those of `id_column`, else of an integer index."""
+    names = table.attributes(frame)
+    ids: Any = frame[id_column] if id_column in frame.columns else frame.index
+    numbered = pd.api.types.is_integer_dtype(ids.dtype) or id_column in frame.columns
+    features = [
+        {"type": "Feature"} | ({"id": one} if numbered else {}) | {"geometry": shape, "properties": properties}
+        for one, shape, properties in zip(
+            ids.tolist(), geometries(frame.geometry.to_numpy()), table.rows(frame[names]), strict=True
+        )
+    ]
+    return table.dumps({"type": "FeatureCollection", "features": features})
+
+
+def geometries(shapes: NDArray[Any]) -> list[orjson.Fragment | None]:
+    """GeoJSON geometries, written by GEOS."""
+    return [None if text is None else orjson.Fragment(text) for text in shapely.to_geojson(shapes)]
+
+
+def _tile(frame: geopandas.GeoDataFrame, output: Output, tile: Tile | None, sampled: dict[str, Any]) -> Drawn:
+    if tile is None:
+        raise FormatNotPossibleError("a vector tile needs a tile; ask for geojson, parquet, csv or json")
+    body = mvt.encode(frame, tile, layer=output.layer, buffer=output.buffer, id_column=output.id_column)
+    if len(body) > output.max_tile_bytes:
+        raise ResultTooLargeError(
+            f"the vector tile is {len(body):,} bytes uncompressed; max_tile_bytes allows {output.max_tile_bytes:,}"
+        )
+    return Drawn.of("mvt", body, empty=not body, **sampled)
+
+
+def _frame(result: Any) -> geopandas.GeoDataFrame:
+    if isinstance(result, geopandas.GeoDataFrame):
+        return result
+    if isinstance(result, geopandas.GeoSeries):
+        return geopandas.GeoDataFrame(geometry=result)
+    if isinstance(result, shapely.Geometry):
+        return geopandas.GeoDataFrame(geometry=[result])
+    if is_geojson(result):
+        return _of_features(_features(result))
+    return _of_arrow(table.arrow(result))
+
+
+def _features(result: Any) -> list[dict[str, Any]]:
+    if isinstance(result, list):
+        return result
+    if result["type"] == "FeatureCollection":
+        return list(result["features"])
+    return [result if result["type"] == "Feature" else {"geometry": result}]
+
+
+def _of_features(features: list[dict[str, Any]]) -> geopandas.GeoDataFrame:
+    """The features' ids become the index where all are integers."""
+    texts = [None if one.get("geometry") is None else table.dumps(one["geometry"]).decode() for one in features]
+    ids = [one.get("id") for one in features]
+    index = pd.Index(ids) if ids and all(type(one) is int for one in ids) else pd.RangeIndex(len(features))
+    properties = pd.DataFrame([one.get("properties") or {} for one in features], index=index, dtype=object)
+    shapes = shapely.from_geojson(np.array(texts, object))
+    properties = properties.drop(columns="geometry", errors="ignore")
+    return geopandas.GeoDataFrame(properties, geometry=shapes, crs=4326)
+
+
+def _of_arrow(result: Any) -> geopandas.GeoDataFrame:
+    metadata = json.loads((result.schema.metadata or {}).get(b"geo", b"null"))
+    if metadata is None:
+        return geopandas.GeoDataFrame.from_arrow(result)
+    name = metadata["primary_column"]
+    crs = metadata["columns"][name].get("crs", 4326)
+    frame = result.to_pandas(ignore_metadata=True)
+    shapes = geopandas.GeoSeries(shapely.from_wkb(frame[name].to_numpy()), crs=crs, index=frame.index)
+    return geopandas.GeoDataFrame(frame.assign(**{name: shapes}), geometry=name)
+
+
+def _with_crs(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
+    if frame.crs is not None:
+        return frame
+    bounds = np.abs(frame.total_bounds)
+    if (bounds > (180, 90, 180, 90)).any():
+        raise BadResultError("the function's geometries have no CRS and are not in degrees; call set_crs on them")
+    return frame.set_crs(4326)

@@ -1,0 +1,60 @@
+"""The registry: accounts, UDFs and their versions, tokens. Knows nothing of HTTP, caches or workers."""
+
+from pathlib import Path
+from typing import Self
+
+from tileserver.errors import SetupError
+from tileserver.registry.accounts import Accounts
+from tileserver.registry.database import Database
+from tileserver.registry.generation import Generation
+from tileserver.registry.lookup import UNKNOWN_YET, Lookup
+from tileserver.registry.publications import Publications
+from tileserver.registry.records import Account, Grant, Publication, SharedToken, StoredUdf
+from tileserver.registry.shared_tokens import SharedTokens
+from tileserver.tokens import Keyring
+
+__all__ = ["UNKNOWN_YET", "Account", "Grant", "Publication", "Registry", "SharedToken", "StoredUdf"]
+
+
+class Registry:
+    """One database, by subject."""
+
+    def __init__(self, database: Database, keyring: Keyring, generation: Generation) -> None:
+        self._database, self._generation = database, generation
+        self.accounts = Accounts(database, keyring)
+        self.publications = Publications(database, keyring, generation)
+        self.shared_tokens = SharedTokens(database, keyring, generation)
+        self.lookup = Lookup(database, keyring, generation)
+
+    @classmethod
+    async def open(cls, folder: Path, keyring: Keyring) -> Self:
+        """The registry in a data directory, made or migrated as needed.
+
+        Raises:
+            SetupError: it cannot be used.
+        """
+        database = Database(folder / "registry.sqlite")
+        try:
+            await database.open()
+            return cls(database, keyring, _generation(folder / "registry.generation"))
+        except BaseException:
+            await database.close()
+            raise
+
+    @property
+    def generation(self) -> int:
+        """A number that changes whenever what `lookup` gives might."""
+        return self._generation.value
+
+    async def close(self) -> None:
+        """Close the database."""
+        await self.lookup.close()
+        await self._database.close()
+        self._generation.close()
+
+
+def _generation(place: Path) -> Generation:
+    try:
+        return Generation(place)
+    except OSError as error:
+        raise SetupError(f"the counter {place} cannot be used: {error}") from None

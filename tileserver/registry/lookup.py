@@ -1,0 +1,111 @@
+"""From a token to its UDF without waiting: rows in memory, dropped whenever anything changed."""
+
+import json
+from enum import Enum
+from typing import Any, Final
+
+from cachetools import LRUCache, TTLCache
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tileserver.registry.database import Database
+from tileserver.registry.generation import Generation
+from tileserver.registry.records import Grant
+from tileserver.registry.schema import shared_token, udf, udf_version
+from tileserver.tokens import Keyring, shape
+
+
+class NotInMemory(Enum):
+    """What `resolve` says where only the database knows."""
+
+    UNKNOWN_YET = "unknown yet"
+
+
+UNKNOWN_YET: Final = NotInMemory.UNKNOWN_YET
+_QUERY: Final = (
+    select(
+        shared_token.c.id.label("token_id"),
+        shared_token.c.cache,
+        shared_token.c.shared_cache,
+        shared_token.c.expose_errors,
+        udf.c.id.label("udf_id"),
+        udf.c.account_id,
+        udf.c.name,
+        udf.c.digest,
+        udf.c.file,
+        udf.c.epoch,
+        udf_version.c.code,
+        udf_version.c.headers,
+        udf_version.c.record,
+        udf_version.c.facts,
+        udf_version.c.kind,
+    )
+    .select_from(shared_token)
+    .join(udf, udf.c.id == shared_token.c.udf_id)
+    .join(udf_version, (udf_version.c.udf_id == udf.c.id) & (udf_version.c.digest == udf.c.digest))
+    .where(shared_token.c.enabled & udf.c.present)
+)
+
+
+class Lookup:
+    """Grants by token."""
+
+    def __init__(self, database: Database, keyring: Keyring, generation: Generation) -> None:
+        self._database, self._keyring, self._generation = database, keyring, generation
+        self._grants: LRUCache[str, Grant] = LRUCache(10_000)
+        self._unknown: TTLCache[str, bool] = TTLCache(10_000, 1)
+        self._seen = generation.value
+        self._watch: AsyncConnection | None = None
+        self._data_version: int | None = None
+
+    def resolve(self, token: str) -> Grant | NotInMemory | None:
+        """What the token opens; None where it opens nothing; UNKNOWN_YET where `load` has to ask."""
+        generation = self._generation.value
+        if generation != self._seen:
+            self._forget(generation)
+        grant = self._grants.get(token)
+        if grant is not None:
+            return grant
+        return None if token in self._unknown or shape(token) != "shared" else UNKNOWN_YET
+
+    async def load(self, token: str) -> Grant | None:
+        """What the token opens, from the database; kept only if nothing changed while it was read."""
+        before = self._generation.value
+        async with self._database.read() as connection:
+            row = (await connection.execute(_QUERY.where(shared_token.c.mac == self._keyring.mac(token)))).first()
+        grant = _grant(row) if row else None
+        if before == self._generation.value == self._seen:
+            if grant is None:
+                self._unknown[token] = True
+            else:
+                self._grants[token] = grant
+        return grant
+
+    async def poll(self) -> None:
+        """Announce what another process wrote without bumping the generation, as one that died after its commit.
+
+        The generation is bumped, not only this memory dropped: others memoise beside it. Changes that were announced
+        are announced once more, since one that was not may hide among them.
+        """
+        if self._watch is None:  # the number only compares within one connection
+            self._watch = await self._database.engine.connect()
+            await self._watch.execution_options(reads_only=True)
+        version = (await self._watch.execute(text("PRAGMA data_version"))).scalar()
+        await self._watch.rollback()
+        if self._data_version is not None and version != self._data_version:
+            self._generation.bump()
+        self._data_version = version
+
+    async def close(self) -> None:
+        """Let go of the connection that watches."""
+        if self._watch is not None:
+            await self._watch.close()
+
+    def _forget(self, generation: int) -> None:
+        self._grants.clear()
+        self._unknown.clear()
+        self._seen = generation
+
+
+def _grant(row: Any) -> Grant:
+    return Grant(**{**row._mapping, "headers": json.loads(row.headers)})

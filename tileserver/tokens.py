@@ -1,0 +1,113 @@
+"""Tokens: minted at random, found by a keyed MAC, shared ones kept sealed so that their owner may read them again."""
+
+import base64
+import hmac
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Final, Literal
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tileserver.errors import SetupError
+
+SHARED_PREFIX: Final = "fsh_"
+PRIVATE_PREFIX: Final = "fpt_"
+"""The SDK insists on the first (hosted API, section 2.3)."""
+KEY_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
+_SHAPE: Final = re.compile(r"(fsh|fpt)_[A-Za-z0-9_-]{43}")
+
+
+def mint_shared() -> str:
+    """A new shared token: `fsh_` and 43 random characters."""
+    return SHARED_PREFIX + secrets.token_urlsafe(32)
+
+
+def mint_private() -> str:
+    """A new private token: `fpt_` and 43 random characters."""
+    return PRIVATE_PREFIX + secrets.token_urlsafe(32)
+
+
+def shape(token: str) -> Literal["shared", "private"] | None:
+    """Which sort of token the text could be, by its letters alone; None where it cannot be one."""
+    match = _SHAPE.fullmatch(token)
+    if match is None:
+        return None
+    return "shared" if match[1] == "fsh" else "private"
+
+
+class Keyring:
+    """The keys that follow from one master key, each for one purpose."""
+
+    def __init__(self, master: bytes) -> None:
+        self._mac_key = _derive(master, b"token-mac")
+        self._aead = AESGCM(_derive(master, b"token-seal"))
+        self.key_id = _derive(master, b"key-id")[:4]
+        """Stored before each sealed token, so that the master key can be changed."""
+
+    def mac(self, token: str) -> bytes:
+        """32 bytes that find a token in the registry and tell nothing of it."""
+        return hmac.digest(self._mac_key, token.encode("utf-8", "surrogatepass"), "sha256")
+
+    def seal(self, token: str, token_id: str) -> bytes:
+        """The token enciphered for the row `token_id` (AES-256-GCM)."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return self.key_id + nonce + self._aead.encrypt(nonce, token.encode(), token_id.encode())
+
+    def unseal(self, sealed: bytes, token_id: str) -> str:
+        """The token again.
+
+        Raises:
+            ValueError: another key, another row, or bytes that were changed.
+        """
+        key_id, nonce, box = sealed[:4], sealed[4 : 4 + _NONCE_BYTES], sealed[4 + _NONCE_BYTES :]
+        if key_id != self.key_id:
+            raise ValueError("the token was sealed with another key")
+        try:
+            return self._aead.decrypt(nonce, box, token_id.encode()).decode()
+        except (InvalidTag, ValueError):  # the second where even the nonce was cut
+            raise ValueError("the sealed token was changed") from None
+
+
+def _derive(master: bytes, purpose: bytes) -> bytes:
+    """HKDF-SHA-256 with one block (RFC 5869): an empty salt, the purpose as info."""
+    extracted = hmac.digest(bytes(32), master, "sha256")
+    return hmac.digest(extracted, b"tileserver/" + purpose + b"\x01", "sha256")
+
+
+def read_keyring(place: Path) -> Keyring:
+    """The keyring of the master key in a file, which is made where it is missing (0600).
+
+    Raises:
+        SetupError: the file cannot be read or made, is readable by others, or holds no key.
+    """
+    try:
+        if not place.exists():
+            _make_key(place)
+        if place.stat().st_mode & 0o077:
+            raise SetupError(f"the key file {place} is readable by others; run: chmod 600 {place}")
+        master = base64.b64decode(place.read_bytes(), validate=True)
+    except (OSError, ValueError) as error:
+        raise SetupError(f"the key file {place} cannot be used: {error}") from None
+    if len(master) != KEY_BYTES:
+        raise SetupError(f"the key file {place} holds no key of {KEY_BYTES} bytes")
+    return Keyring(master)
+
+
+def _make_key(place: Path) -> None:
+    """Written aside and linked, so that two servers that start at once agree on one."""
+    aside = place.with_name(f".{place.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)))
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(aside, place)
+    except FileExistsError:
+        pass
+    finally:
+        aside.unlink()

@@ -1,0 +1,129 @@
+"""Canonical arguments to what the function's annotations ask for, and what a tile route injects."""
+
+import datetime as dt
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+from tileserver.annotations import Annotation
+from tileserver.errors import InvalidParameterError
+from tileserver.tiles import Bounds, Tile
+from tileserver.udfs import Parameter, Udf, is_reserved
+
+
+def bind(udf: Udf, canonical: dict[str, Any], tile: Tile | None) -> dict[str, Any]:
+    """Keyword arguments for the function.
+
+    Raises:
+        InvalidParameterError: a value that only the worker can judge does not convert; names the parameter.
+    """
+    named = {each.name: each for each in udf.parameters}
+    arguments: dict[str, Any] = {}
+    for name, value in canonical.items():
+        arguments[name] = _argument(named[name], value) if name in named else value
+    if tile is not None:
+        injected = [each for each in udf.parameters if each.injected and not is_reserved(each.name)]
+        arguments |= {each.name: _injected(each, tile) for each in injected}
+    return arguments
+
+
+def _argument(parameter: Parameter, value: Any) -> Any:
+    try:
+        if parameter.injected and isinstance(value, (str, list)):
+            return _given(parameter, value)
+        return convert(parameter.annotation, value)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        message = f"Parameter '{parameter.name}' does not convert to {parameter.annotation.name}: {error}"
+        raise InvalidParameterError(message, parameter=parameter.name) from None
+
+
+def convert(annotation: Annotation, value: Any) -> Any:
+    """A canonical value as the annotated type."""
+    if value is None:
+        return None
+    if annotation.name in ("list", "tuple") and isinstance(value, list):
+        return _sequence(annotation, value)
+    converter = _CONVERTERS.get(annotation.name)
+    return converter(value) if converter and isinstance(value, str) else value
+
+
+def _sequence(annotation: Annotation, values: list[Any]) -> Any:
+    kinds = annotation.items if len(annotation.items) == len(values) else annotation.items[:1] * len(values)
+    converted = [convert(kind, value) for kind, value in zip(kinds, values, strict=True)] if kinds else values
+    return tuple(converted) if annotation.name == "tuple" else converted
+
+
+def _geometry(text: str) -> Any:
+    import shapely
+
+    return shapely.from_geojson(text) if text.lstrip().startswith("{") else shapely.from_wkt(text)
+
+
+def _geodataframe(text: str) -> Any:
+    import geopandas
+
+    document = json.loads(text)
+    if isinstance(document, list):
+        return _frame(Bounds(*document))
+    features = document["features"] if document.get("type") == "FeatureCollection" else [document]
+    return geopandas.GeoDataFrame.from_features(features, crs=4326)
+
+
+def _dataframe(text: str) -> Any:
+    import io
+
+    import pandas
+
+    return pandas.read_json(io.StringIO(text))
+
+
+_CONVERTERS: Final[dict[str, Callable[[str], Any]]] = {
+    "datetime": dt.datetime.fromisoformat,
+    "date": dt.date.fromisoformat,
+    "time": dt.time.fromisoformat,
+    "UUID": uuid.UUID,
+    "GeoDataFrame": _geodataframe,
+    "DataFrame": _dataframe,
+    **dict.fromkeys(
+        ("Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "BaseGeometry"), _geometry
+    ),
+}
+
+
+def _given(parameter: Parameter, value: Any) -> Any:
+    """What a file route's query says in the place of what a tile would inject."""
+    if parameter.injected == "tile" and isinstance(value, str):
+        return _as_annotated(parameter, Tile(*map(int, value.split("/"))))
+    if parameter.injected == "bbox":
+        return _frame(Bounds(*value))
+    return value
+
+
+def _injected(parameter: Parameter, tile: Tile) -> Any:
+    match parameter.injected:
+        case "tile":
+            return _as_annotated(parameter, tile)
+        case "bounds":
+            return list(tile.bounds)
+        case "bbox":
+            return _frame(tile.bounds, tile)
+        case name:
+            return getattr(tile, name)
+
+
+def _as_annotated(parameter: Parameter, tile: Tile) -> Any:
+    if parameter.annotation.name != "TileXYZ":
+        return tile
+    import mercantile
+
+    return mercantile.Tile(tile.x, tile.y, tile.z)
+
+
+def _frame(bounds: Bounds, tile: Tile | None = None) -> Any:
+    """One row with the rectangle, EPSG:4326; of a tile also x, y and z."""
+    import geopandas
+    from shapely.geometry import box
+
+    columns = {"x": [tile.x], "y": [tile.y], "z": [tile.z]} if tile else {}
+    return geopandas.GeoDataFrame(columns, geometry=[box(*bounds)], crs=4326)

@@ -1,0 +1,172 @@
+"""A worker: one UDF version for its whole life, one job at a time, over a socket on a high descriptor."""
+
+import fcntl
+import os
+import resource
+import socket
+import sys
+import tempfile
+import time
+import traceback
+from typing import Any, Final
+
+import msgspec
+
+from tileserver.errors import InvalidParameterError, TileserverError, UdfError
+from tileserver.frames import BODY_LIMIT, Assembler, Message, pack
+from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source, Started
+from tileserver.tiles import Tile
+from tileserver.worker import system
+from tileserver.worker.binding import bind
+from tileserver.worker.program import Program, describe, load
+
+_HIGH: Final = 200
+"""Descriptors that functions are unlikely to close or write to by number."""
+
+
+class WorkerProcess:
+    """Lives in a forked child."""
+
+    def __init__(self, descriptors: list[int], *, memory: int, scratch: str) -> None:
+        channel, output, results = descriptors
+        system.keep_in_hand()
+        os.setsid()
+        self._channel = socket.socket(fileno=_raised(channel))
+        self._results = _raised(results)
+        _redirect(output)
+        _enter(scratch)
+        system.lock_down(memory)
+        self._frames = Assembler()
+        self._program: Program | Failed | None = None
+        self._source: Source | None = None
+
+    def run(self) -> None:
+        """Answer until the server closes the channel."""
+        while piece := self._channel.recv(1 << 20):
+            for message, _ in self._frames.feed(piece):
+                self._answer(message)
+        os._exit(0)
+
+    def _answer(self, message: Message) -> None:
+        if isinstance(message, Source):
+            self._source = message
+        elif isinstance(message, Job):
+            self._send(Started(id=message.id))
+            self._reply(self._perform(message))
+        elif isinstance(message, Describe):
+            self._reply(self._describe(message))
+
+    def _reply(self, reply: Rendered | Failed | Described) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        body = b""
+        if isinstance(reply, Rendered):
+            body, reply = reply.body, msgspec.structs.replace(reply, body=b"")
+            if len(body) > BODY_LIMIT:
+                reply = msgspec.structs.replace(reply, stored=self._store(body))
+                body = b""
+        self._send(reply, body)
+
+    def _store(self, body: bytes) -> int:
+        view = memoryview(body)
+        written = 0
+        while written < len(body):
+            written += os.write(self._results, view[written:])
+        return written
+
+    def _send(self, message: Message, body: bytes = b"") -> None:
+        self._channel.sendall(pack(message, body))
+
+    def _loaded(self) -> Program | Failed:
+        if self._program is None:
+            assert self._source is not None
+            try:
+                self._program = load(self._source)
+            except BaseException as error:
+                self._program = failure(error, self._source)
+        return self._program
+
+    def _perform(self, job: Job) -> Rendered | Failed:
+        program = self._loaded()
+        if isinstance(program, Failed):
+            return program
+        try:
+            return self._render(program, job)
+        except BaseException as error:
+            return failure(error, program.source)
+
+    def _render(self, program: Program, job: Job) -> Rendered:
+        from tileserver.encode import encode
+
+        tile = Tile(*job.tile, size=job.output.size) if job.tile else None
+        arguments = bind(program.udf, job.arguments, tile)
+        began = time.perf_counter()
+        result = program.call(arguments)
+        called = time.perf_counter()
+        rendered = encode(result, job.output, tile, limit=job.limit, sample=job.sample)
+        took = time.perf_counter() - called
+        return msgspec.structs.replace(rendered, udf_ms=(called - began) * 1000, encode_ms=took * 1000)
+
+    def _describe(self, question: Describe) -> Described | Failed:
+        program = self._loaded()
+        if isinstance(program, Failed):
+            return program
+        try:
+            return describe(program, question)
+        except BaseException as error:
+            return failure(error, program.source)
+
+
+def _raised(descriptor: int) -> int:
+    """The same file on a high descriptor, closed on exec."""
+    high = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH)
+    os.close(descriptor)
+    return high
+
+
+def _redirect(output: int) -> None:
+    """Nothing to read, everything printed into the pipe, and no other descriptor below the high ones."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    os.closerange(3, _HIGH)
+    sys.stdin = open(0, closefd=False)  # noqa: PTH123, SIM115
+    sys.stdout = open(1, "w", buffering=1, errors="replace", closefd=False)  # noqa: PTH123, SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="replace", closefd=False)  # noqa: PTH123, SIM115
+
+
+def _enter(scratch: str) -> None:
+    os.mkdir(scratch, 0o700)
+    os.chdir(scratch)
+    os.environ["TMPDIR"] = scratch
+    tempfile.tempdir = None
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 4096), hard))
+
+
+def failure(error: BaseException, source: Source) -> Failed:
+    """An exception as text: its own words, the UDF's own frames."""
+    if isinstance(error, InvalidParameterError):
+        return Failed(code=error.code, message=str(error), parameter=error.parameter)
+    if isinstance(error, UdfError):
+        return Failed(code=error.code, message=error.message)
+    if isinstance(error, TileserverError):
+        return Failed(code=error.code, message=str(error))
+    code = "memory_exceeded" if isinstance(error, MemoryError) else "udf_raised"
+    own = {source.path, *(f"{name}.py" for name in source.headers)}
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in own]
+    lines = [frame.lineno for frame in frames if frame.filename == source.path]
+    return Failed(
+        code=code,
+        message="".join(_summary(error)).strip(),
+        traceback="".join(traceback.format_list(frames[-50:]) + _summary(error)),
+        line=lines[-1] if lines else None,
+        exception=type(error).__name__,
+    )
+
+
+def _summary(error: Any) -> list[str]:
+    try:
+        return [line[:8000] for line in traceback.format_exception_only(error)]
+    except Exception:  # an exception whose __str__ fails
+        return [type(error).__name__]
