@@ -243,7 +243,9 @@ class Pipeline:
         kind = (rendered.kind if rendered else "") or grant.kind or udf.kind
         facts |= rendered.facts if rendered else {}
         if facts or kind != grant.kind:
-            await self.registry.publications.learn(grant.udf_id, grant.digest, kind=kind, facts=msgspec.json.encode(facts).decode())
+            await self.registry.publications.learn(
+                grant.udf_id, grant.digest, kind=kind, facts=msgspec.json.encode(facts).decode()
+            )
 
     async def _described(self, grant: Grant, udf: Udf) -> dict[str, Any]:
         defaults = tuple(each.name for each in udf.parameters if each.computed)

@@ -1,4 +1,4 @@
-"""A real server for tests: `tileserver serve` in a process of its own, on a free port, with a data directory of its own."""
+"""A real server for tests: `tileserver serve` in a process of its own, with a port and a data directory of its own."""
 
 import contextlib
 import json

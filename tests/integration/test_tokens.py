@@ -140,7 +140,7 @@ def test_bad_files_are_named_and_the_others_served(tmp_path: Path) -> None:
         text = "\n".join(running.lines)
         assert re.search(r"broken\.py:2: this is not Python", text)
         assert re.search(r"none\.py:1: no function", text)
-        assert re.search(r"two\.py:6: one file holds one UDF", text)
+        assert re.search(r"two\.py:7: one file holds one UDF", text)
         assert re.search(r"sub/a_good\.py:3: .*a_good\.py has a UDF named 'a_good' too", text)
         assert client.get(f"/files/{running.token('a_good')}").json() == {}
 

@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -95,7 +95,9 @@ class Nursery:
                 await asyncio.shield(self._hello)
         except (TimeoutError, OSError):
             raise BusyError("Functions cannot run at the moment.") from None
-        birth = Birth(next(self._ids), self._memory, str(self._scratch / f"worker-{os.getpid()}-{id(self)}-{next(self._ids)}"))
+        birth = Birth(
+            next(self._ids), self._memory, str(self._scratch / f"worker-{os.getpid()}-{id(self)}-{next(self._ids)}")
+        )
         loop = asyncio.get_running_loop()
         born = self._births[birth.id] = loop.create_future()
         death = self._deaths[birth.id] = loop.create_future()
@@ -136,7 +138,8 @@ class Nursery:
             asyncio.get_running_loop().remove_reader(self._control.fileno())
             self._control.close()
             self._control = None
-        for future in (*self._births.values(), *self._deaths.values(), self._hello):
+        waiting: list[asyncio.Future[Any]] = [*self._births.values(), *self._deaths.values(), self._hello]
+        for future in waiting:
             if not future.done():
                 future.set_exception(ConnectionError("the nursery ended"))
                 future.exception()  # seen, should nobody wait for it

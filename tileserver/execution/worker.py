@@ -93,14 +93,14 @@ class Worker(asyncio.Protocol):
             return msgspec.structs.replace(reply, printed=printed)
         raise self._broken("answered something else")
 
-    async def describe(self, question: Describe, timeout: float) -> Described | Failed:
+    async def describe(self, question: Describe, seconds: float) -> Described | Failed:
         """The reply to a question about the source; raises like `perform`."""
-        reply, _ = await self._ask(question, timeout)
+        reply, _ = await self._ask(question, seconds)
         if isinstance(reply, (Described, Failed)):
             return reply
         raise self._broken("answered something else")
 
-    async def _ask(self, message: Message, timeout: float) -> tuple[Message, bytes]:
+    async def _ask(self, message: Message, seconds: float) -> tuple[Message, bytes]:
         if not self.alive:
             raise WorkerLostError("died while it was idle", started=False, status=None)
         self._started = False
@@ -108,7 +108,7 @@ class Worker(asyncio.Protocol):
         self._reply = asyncio.get_running_loop().create_future()
         self._write(message)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(seconds):
                 return await self._reply
         except (TimeoutError, asyncio.CancelledError):
             self.kill()
@@ -202,7 +202,7 @@ class Worker(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The channel is open."""
-        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is one without saying so
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is one without saying so
 
     def data_received(self, data: bytes) -> None:
         """A piece of a reply."""

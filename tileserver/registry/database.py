@@ -1,6 +1,9 @@
 """The database: opened, brought to the current schema, and spoken to in transactions."""
 
+import asyncio
 import contextlib
+import sqlite3
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +16,8 @@ from tileserver.errors import SetupError
 
 CURRENT: Final = "0001"
 """The newest migration."""
-_PRAGMAS: Final = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON")
+_PRAGMAS: Final = ("busy_timeout=5000", "synchronous=FULL", "foreign_keys=ON")
+_BUSY_SECONDS: Final = 5.0
 
 
 class Database:
@@ -32,11 +36,12 @@ class Database:
             SetupError: the file is no registry, or one from a newer version.
         """
         try:
+            await _prepare(self.place)
             revision = await self._revision()
             if revision != CURRENT:
                 await self._migrate(revision)
             self.place.chmod(0o600)
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             raise SetupError(f"the registry {self.place} cannot be used: {error}") from None
         except DatabaseError as error:
             raise SetupError(f"the registry {self.place} cannot be used: {error.orig}") from None
@@ -76,6 +81,24 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+
+
+async def _prepare(place: Path) -> None:
+    """Make the file and switch it to WAL, which stays with it.
+
+    By `sqlite3` itself: the thread of an aiosqlite connection that cannot be opened outlives the event loop, and
+    complains. The switch does not wait for other servers that start, whatever the timeout, hence the loop.
+    """
+    until = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            with contextlib.closing(sqlite3.connect(place)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        await asyncio.sleep(0.02)
 
 
 def _set_pragmas(connection: Any, _: Any) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 
+import msgspec
 import orjson
 from isal import igzip
 
@@ -96,8 +97,6 @@ def _conditions(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
 
 def identity(entry: Entry) -> Entry:
     """The entry as a client without gzip takes it, with a validator of its own."""
-    import msgspec
-
     body = igzip.decompress(entry.body)
     return Entry(facts=msgspec.structs.replace(entry.facts, coding="", etag=etag(body)), body=body)
 
@@ -147,25 +146,22 @@ def _cache_control(layer: Layer, max_age: int, left: int) -> bytes:
 
 
 async def send_error(
-    scope: Scope,
-    send: Send,
-    error: TileserverError,
-    *,
-    hosted: bool = False,
-    owner: bool = False,
-    body_cors: bool = True,
+    scope: Scope, send: Send, error: TileserverError, *, hosted: bool = False, owner: bool = False
 ) -> None:
-    """Answer with an error; the UDF's own words go to its owner only."""
+    """Answer with an error, on a token's route; the UDF's own words go to its owner only."""
+    status, headers, body = error_answer(error, hosted=hosted, owner=owner)
+    await respond(scope, send, status, headers + CORS, body)
+
+
+def error_answer(error: TileserverError, *, hosted: bool, owner: bool = False) -> tuple[int, Headers, bytes]:
+    """Status, headers and body of an error."""
     headers: Headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
     if isinstance(error, BusyError):
         headers.append((b"retry-after", b"%d" % error.retry_after))
     elif error.code == "udf_suspended":
         headers.append((b"retry-after", b"30"))
-    table = HOSTED_STATUS if hosted else STATUS
-    status = table.get(error.code, 500)
-    await respond(
-        scope, send, status, headers + (CORS if body_cors else CORS[2:]), orjson.dumps(error_body(error, owner))
-    )
+    status = (HOSTED_STATUS if hosted else STATUS).get(error.code, 500)
+    return status, headers, orjson.dumps(error_body(error, owner))
 
 
 def error_body(error: TileserverError, owner: bool) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from tileserver.publication import Publisher
 from tileserver.settings import Settings
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
-from tileserver.web.answers import PREFLIGHT, Receive, Scope, Send, respond, send_error
+from tileserver.web.answers import CORS, PREFLIGHT, Receive, Scope, Send, error_answer, respond
 from tileserver.web.health import HealthRoutes
 from tileserver.web.hosted import HostedRoutes
 from tileserver.web.maps import MapRoutes
@@ -33,7 +33,10 @@ class Application:
         self.access = Access(settings, pipeline.registry)
         self.addresses = Addresses(settings)
         self.tokens = TokenRoutes(pipeline, self.access)
-        self.router = Starlette(routes=_routes(pipeline, publisher, self.access, self.addresses))
+        self.router = Starlette(
+            routes=_routes(pipeline, publisher, self.access, self.addresses),
+            exception_handlers={TileserverError: _answer_error, Exception: _answer_accident},
+        )
         self.router.router.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,20 +53,42 @@ class Application:
         await self._route(scope, receive, send, path)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send, raw: bytes) -> None:
-        open_to_all = raw.startswith(_TOKEN_PREFIXES)
-        if open_to_all and scope["method"] == "OPTIONS":
+        if raw.startswith(_TOKEN_PREFIXES) and scope["method"] == "OPTIONS":
             await respond(scope, send, 204, PREFLIGHT, b"")
             return
         try:
-            if b"%00" in raw or b"%2f" in raw.lower():
-                raise NotFoundError
-            if not open_to_all and scope["path"] not in _OPEN_PATHS:
-                self.access.check_host(scope)
-                self.access.check_origin(scope)
-            scope["path"] = str(self.addresses.strip(scope["path"].encode()), "utf-8")
-            await self.router(scope, receive, send)
+            self._check(scope, raw)
         except TileserverError as error:
-            await send_error(scope, send, error, hosted=raw.startswith(b"/server/"), body_cors=open_to_all)
+            await error_response(scope, error)(scope, receive, send)
+            return
+        scope["path"] = str(self.addresses.strip(scope["path"].encode()), "utf-8")
+        await self.router(scope, receive, send)
+
+    def _check(self, scope: Scope, raw: bytes) -> None:
+        """Refuse what no route means, and what comes under a name or from a page that is not ours."""
+        if b"%00" in raw or b"%2f" in raw.lower():
+            raise NotFoundError
+        if not raw.startswith(_TOKEN_PREFIXES) and scope["path"] not in _OPEN_PATHS:
+            self.access.check_host(scope)
+            self.access.check_origin(scope)
+
+
+def error_response(scope: Scope, error: TileserverError) -> Response:
+    """An error as Starlette answers it; readable from other origins on token routes only."""
+    path = scope["raw_path"]
+    status, headers, body = error_answer(error, hosted=b"/server/v1/" in path)
+    response = Response(body, status)
+    response.raw_headers += headers + (CORS if any(prefix in path for prefix in _TOKEN_PREFIXES) else [])
+    return response
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, TileserverError)
+    return error_response(request.scope, error)
+
+
+async def _answer_accident(request: Request, error: Exception) -> Response:
+    return error_response(request.scope, TileserverError())
 
 
 def _routes(pipeline: Pipeline, publisher: Publisher, access: Access, addresses: Addresses) -> list[BaseRoute]:

@@ -172,7 +172,9 @@ class HostedRoutes:
     async def list_udfs(self, request: Request) -> Response:
         """A page of the account's UDFs; the page behind the last is empty."""
         account = await self.access.owner(request.scope)
-        return JSONResponse([_udf(each, account) for each in await self.registry.publications.udfs(account.id, *_page(request))])
+        return JSONResponse(
+            [_udf(each, account) for each in await self.registry.publications.udfs(account.id, *_page(request))]
+        )
 
     async def list_nothing(self, request: Request) -> Response:
         """No UDF is public: an empty page."""
@@ -236,7 +238,10 @@ class HostedRoutes:
         """A page of the account's tokens; the page behind the last is empty."""
         account = await self.access.owner(request.scope)
         return JSONResponse(
-            [self._token(request, each) for each in await self.registry.shared_tokens.tokens(account.id, *_page(request))]
+            [
+                self._token(request, each)
+                for each in await self.registry.shared_tokens.tokens(account.id, *_page(request))
+            ]
         )
 
     async def change_token(self, request: Request) -> Response:

@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from tileserver.web.pages import MAP_CSP, MapPage, map_page
 
 from tileserver import query as queries
 from tileserver.errors import TileserverError
@@ -18,6 +17,7 @@ from tileserver.udfs import Udf, is_reserved
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
 from tileserver.web.answers import CORS
+from tileserver.web.pages import MAP_CSP, MapPage, map_page
 
 WORLD: Final = (-180.0, -MAX_LATITUDE, 180.0, MAX_LATITUDE)
 _EXTENSIONS: Final = {Kind.RASTER: ".png", Kind.VECTOR: ".mvt"}

@@ -6,12 +6,12 @@ from typing import Final
 import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from tileserver.web.pages import MAP_CSP, IndexRow, index_page, message_page
 
-from tileserver.registry import Account, Registry
+from tileserver.registry import Account, Registry, StoredUdf
 from tileserver.udfs import Udf
 from tileserver.web.access import COOKIE, Access, session_of
 from tileserver.web.addresses import Addresses
+from tileserver.web.pages import MAP_CSP, IndexRow, index_page, message_page
 
 _HEADERS: Final = {
     "content-security-policy": MAP_CSP.replace("frame-ancestors *", "frame-ancestors 'none'"),
@@ -54,10 +54,12 @@ class OwnerRoutes:
         return answer
 
     async def _rows(self, account: Account) -> list[IndexRow]:
-        tokens = {each.udf_id: each.token for each in await self.registry.shared_tokens.tokens(account.id, 0, 10_000) if each.enabled}
+        tokens = await self.registry.shared_tokens.tokens(account.id, 0, 10_000)
+        opening = {each.udf_id: each.token for each in reversed(tokens) if each.enabled}
         udfs = await self.registry.publications.udfs(account.id, 0, 10_000)
-        return [
-            IndexRow(name=udf.name, kind=udf.kind or "", doc=msgspec.json.decode(udf.record, type=Udf).doc, map_url=f"tiles/{tokens[udf.id]}/map")
-            for udf in udfs
-            if udf.id in tokens
-        ]
+        return [_row(udf, opening[udf.id]) for udf in udfs if udf.id in opening and udf.present]
+
+
+def _row(udf: StoredUdf, token: str) -> IndexRow:
+    doc = msgspec.json.decode(udf.record, type=Udf).doc
+    return IndexRow(name=udf.name, kind=udf.kind or "", doc=doc, map_url=f"tiles/{token}/map")

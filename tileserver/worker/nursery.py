@@ -72,12 +72,12 @@ class Nursery:
         self._end()
 
     def _turn(self, wake: int) -> bool:
-        ready, _, _ = select.select([self.control, wake], [], [])
+        ready, _, _ = select.select([self.control.fileno(), wake], [], [])
         if wake in ready:
             with suppress(BlockingIOError):
                 os.read(wake, 4096)
             self._reap()
-        if self.control in ready:
+        if self.control.fileno() in ready:
             payload, descriptors, _, _ = socket.recv_fds(self.control, 65536, 3)
             if not payload:
                 return False

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 import traceback
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -130,13 +131,13 @@ def _redirect(output: int) -> None:
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
     os.closerange(3, _HIGH)
-    sys.stdin = open(0, closefd=False)  # noqa: PTH123, SIM115
-    sys.stdout = open(1, "w", buffering=1, errors="replace", closefd=False)  # noqa: PTH123, SIM115
-    sys.stderr = open(2, "w", buffering=1, errors="replace", closefd=False)  # noqa: PTH123, SIM115
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", buffering=1, errors="replace", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="replace", closefd=False)  # noqa: SIM115
 
 
 def _enter(scratch: str) -> None:
-    os.mkdir(scratch, 0o700)
+    Path(scratch).mkdir(0o700)
     os.chdir(scratch)
     os.environ["TMPDIR"] = scratch
     tempfile.tempdir = None

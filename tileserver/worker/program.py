@@ -63,7 +63,7 @@ def load(source: Source) -> Program:
     module.__file__ = source.path
     sys.modules[module.__name__] = module
     if source.fused:
-        sys.modules["fused"] = module.__dict__["fused"] = fused  # type: ignore[assignment]
+        sys.modules["fused"] = module.__dict__["fused"] = fused
     _run(source.code, source.path, module)
     function = module.__dict__[source.entry]
     return Program(source, parse(source.code, file=source.path, headers=source.headers), function)

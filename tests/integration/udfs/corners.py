@@ -7,7 +7,7 @@ from tileserver import udf
 @udf(maxzoom=30, layer="corners")
 def corners(tile, wide: bool = False):
     """The tile's own square and its middle, with attributes of every type."""
-    west, south, east, north = tile.bounds
+    west, south, east, north = tile.bounds_3857
     middle = Point((west + east) / 2, (south + north) / 2)
     return gpd.GeoDataFrame(
         {
@@ -17,5 +17,5 @@ def corners(tile, wide: bool = False):
             "is_wide": [wide, wide],
         },
         geometry=[box(west, south, east, north), middle],
-        crs=4326,
+        crs=3857,
     )

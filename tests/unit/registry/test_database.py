@@ -36,6 +36,18 @@ async def write():
 asyncio.run(write())
 """
 
+OPENER = """
+import asyncio, sys
+from pathlib import Path
+from tileserver.registry import Registry
+from tileserver.tokens import Keyring
+
+async def main():
+    await (await Registry.open(Path(sys.argv[1]), Keyring(bytes(32)))).close()
+
+asyncio.run(main())
+"""
+
 
 def _refused(folder: Path) -> str:
     with pytest.raises(SetupError) as refusal:
@@ -55,7 +67,7 @@ def test_the_migrated_schema_is_the_declared_one(run, tmp_path: Path) -> None:
 
 
 def test_servers_that_start_at_once_migrate_once(tmp_path: Path, keyring: Keyring) -> None:
-    """Each of four finds a whole registry."""
+    """Each of four finds a whole registry, in one process or in four."""
 
     async def scenario() -> None:
         registries = await asyncio.gather(*(Registry.open(tmp_path, keyring) for _ in range(4)))
@@ -64,17 +76,17 @@ def test_servers_that_start_at_once_migrate_once(tmp_path: Path, keyring: Keyrin
             await each.close()
 
     asyncio.run(scenario())
+    for turn in range(2):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        servers = [subprocess.Popen([sys.executable, "-c", OPENER, str(folder)]) for _ in range(4)]
+        assert [server.wait() for server in servers] == [0] * 4
 
 
 def test_alembic_is_not_imported_for_a_current_registry(run, tmp_path: Path) -> None:
     """Start-up pays for it only once."""
     run(_nothing)
-    script = (
-        "import asyncio, sys; from pathlib import Path; from tileserver.registry import Registry\n"
-        "from tileserver.tokens import Keyring\n"
-        "async def main(): await (await Registry.open(Path(sys.argv[1]), Keyring(bytes(32)))).close()\n"
-        "asyncio.run(main()); sys.exit('alembic' in sys.modules)"
-    )
+    script = OPENER + "sys.exit('alembic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False).returncode == 0
 
 
@@ -94,6 +106,17 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "registry.sqlite").write_bytes(b"somebody's notes " * 1000)
     assert "registry.sqlite" in _refused(tmp_path)
     assert (tmp_path / "registry.sqlite").read_bytes() == b"somebody's notes " * 1000
+
+
+def test_a_refusal_is_all_that_is_printed(tmp_path: Path) -> None:
+    """No thread of a connection that never was complains afterwards; twenty times, since it would be a race."""
+    script = OPENER.replace("asyncio.run(main())", "from tileserver.errors import SetupError\n") + (
+        "for _ in range(20):\n    try: asyncio.run(main())\n    except SetupError: pass\n    else: sys.exit('opened')"
+    )
+    (tmp_path / "file").touch()
+    command = [sys.executable, "-W", "always", "-c", script, str(tmp_path / "file")]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout + ended.stderr) == (0, "")
 
 
 def test_a_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

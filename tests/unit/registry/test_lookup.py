@@ -1,11 +1,15 @@
 """From token to UDF without waiting, and never from a memory that is out of date."""
 
 import asyncio
+import contextlib
 import sqlite3
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from tileserver.registry import UNKNOWN_YET, Registry
 from tileserver.tokens import Keyring, mint_shared
@@ -78,7 +82,7 @@ def test_what_opens_nothing_is_remembered_for_a_second(run) -> None:
 
 @pytest.mark.parametrize("token", ["", "fsh_", "a" * 60_000, "fsh_\udcff\x00" + "a" * 41, "fsh_'; DROP TABLE udf; --"])
 def test_nonsense_opens_nothing(run, token: str) -> None:
-    """Whatever its length and letters; without a look at the database, and without being remembered."""
+    """Whatever its length and letters; `resolve` tells it without a look at the database."""
 
     async def scenario(registry: Registry) -> None:
         assert registry.lookup.resolve(token) is None
@@ -100,6 +104,29 @@ def test_a_read_that_began_before_a_change_is_not_kept(run, publish) -> None:
             assert bool(await _known(theirs, made.token)) is bool(turn % 2)
 
     run(scenario, 2)
+
+
+def test_a_change_while_its_row_is_read_wins(run, publish, tmp_path: Path) -> None:
+    """The change lands after the row was read, another request has noticed it, and only then the read ends."""
+
+    async def scenario(ours: Registry) -> None:
+        made = await publish(ours)
+        ours.lookup.resolve(made.token)
+
+        def change(*_: object) -> None:
+            with contextlib.closing(sqlite3.connect(tmp_path / "registry.sqlite")) as stranger, stranger:
+                stranger.execute("UPDATE shared_token SET enabled = 0")
+            ours._generation.bump()
+            assert ours.lookup.resolve(made.token) is UNKNOWN_YET
+
+        engine = ours._database.engine.sync_engine
+        event.listen(engine, "after_cursor_execute", change)
+        assert await ours.lookup.load(made.token)
+        event.remove(engine, "after_cursor_execute", change)
+        assert ours.lookup.resolve(made.token) is UNKNOWN_YET
+        assert await ours.lookup.load(made.token) is None
+
+    run(scenario)
 
 
 def test_a_change_that_nobody_announced_is_found_by_the_poll(run, publish, tmp_path: Path) -> None:
@@ -151,6 +178,18 @@ def test_the_generation_counts_every_process(run, publish, tmp_path: Path) -> No
         return first.generation
 
     assert run(scenario, 2) == struct.unpack("<Q", (tmp_path / "registry.generation").read_bytes())[0]
+
+
+def test_processes_that_bump_at_once_lose_nothing(tmp_path: Path) -> None:
+    """Two of them, twenty thousand times each."""
+    script = (
+        "import sys; from pathlib import Path; from tileserver.registry.generation import Generation\n"
+        "word = Generation(Path(sys.argv[1]))\nfor _ in range(20_000): word.bump()\nword.close()"
+    )
+    place = tmp_path / "registry.generation"
+    writers = [subprocess.Popen([sys.executable, "-c", script, str(place)]) for _ in range(2)]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert struct.unpack("<Q", place.read_bytes())[0] == 40_000
 
 
 def test_another_master_key_opens_nothing(run, publish, tmp_path: Path) -> None:
