@@ -92,7 +92,7 @@ async def _answer_accident(request: Request, error: Exception) -> Response:
 
 
 def _routes(pipeline: Pipeline, publisher: Publisher, access: Access, addresses: Addresses) -> list[BaseRoute]:
-    maps = MapRoutes(pipeline, access, addresses)
+    maps = MapRoutes(pipeline, addresses)
     owner = OwnerRoutes(pipeline.registry, access, addresses)
     health = HealthRoutes(pipeline.executor)
     hosted = HostedRoutes(pipeline.registry, publisher, access, addresses)

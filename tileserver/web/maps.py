@@ -8,13 +8,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from tileserver import query as queries
-from tileserver.errors import TileserverError
 from tileserver.formats import Kind
 from tileserver.pipeline import Pipeline, version
 from tileserver.registry import Grant
 from tileserver.tiles import MAX_LATITUDE
 from tileserver.udfs import Udf, is_reserved
-from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
 from tileserver.web.answers import CORS
 from tileserver.web.pages import MAP_CSP, MapPage, map_page
@@ -27,8 +25,8 @@ _HEADERS: Final = {name.decode(): value.decode() for name, value in CORS} | {"ca
 class MapRoutes:
     """The siblings of the tile template."""
 
-    def __init__(self, pipeline: Pipeline, access: Access, addresses: Addresses) -> None:
-        self.pipeline, self.access, self.addresses = pipeline, access, addresses
+    def __init__(self, pipeline: Pipeline, addresses: Addresses) -> None:
+        self.pipeline, self.addresses = pipeline, addresses
 
     async def tilejson(self, request: Request) -> Response:
         """TileJSON 3.0.0, with `vector_layers`; the query's parameters go into the tile template."""
@@ -47,21 +45,13 @@ class MapRoutes:
     async def map(self, request: Request) -> Response:
         """The page with the map."""
         grant, udf = await self._read(request)
-        owner = await self._is_owner(request, grant)
-        page = map_page(self._page(request, grant, udf, owner=owner))
+        page = map_page(self._page(request, grant, udf))
         headers = {"content-security-policy": MAP_CSP, "referrer-policy": "no-referrer", "cache-control": "no-store"}
         return HTMLResponse(page, headers=headers | {"x-content-type-options": "nosniff"})
 
     async def _read(self, request: Request) -> tuple[Grant, Udf]:
         grant = await self.pipeline.grant(request.path_params["token"])
         return grant, self.pipeline.udf(grant)
-
-    async def _is_owner(self, request: Request, grant: Grant) -> bool:
-        try:
-            account = await self.access.account(request.scope)
-        except TileserverError:
-            return False
-        return account is not None and account.id == grant.account_id
 
     def _tilejson(self, request: Request, grant: Grant, udf: Udf) -> dict[str, Any]:
         options, (west, south, east, north) = udf.options, bounds_of(udf)
@@ -90,7 +80,7 @@ class MapRoutes:
         base = f"{self.addresses.base(request.scope)}/tiles/{request.path_params['token']}"
         return f"{base}/{{z}}/{{x}}/{{y}}{extension}?{urlencode([*kept, ('v', version(grant))])}"
 
-    def _page(self, request: Request, grant: Grant, udf: Udf, *, owner: bool) -> MapPage:
+    def _page(self, request: Request, grant: Grant, udf: Udf) -> MapPage:
         token, base = request.path_params["token"], self.addresses.base(request.scope)
         facts = facts_of(grant)
         return MapPage(
@@ -98,6 +88,8 @@ class MapRoutes:
             kind=grant.kind or "",
             doc=udf.doc,
             parameters=[_control(each) for each in udf.parameters if not each.injected and not is_reserved(each.name)],
+            token=token,
+            version=version(grant),
             tilejson_url=f"{base}/tiles/{token}/tilejson.json",
             tile_url=self._template(request, grant).partition("?")[0],
             file_url=f"{base}/files/{token}",
@@ -106,10 +98,8 @@ class MapRoutes:
             maxzoom=udf.options.maxzoom,
             bounds=list(bounds_of(udf)),
             attribution=udf.options.attribution,
-            fields=facts.get("fields", {}),
             layer=udf.options.layer,
             range_note=_range_note(udf, facts),
-            owner=owner,
         )
 
 

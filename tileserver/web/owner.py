@@ -1,6 +1,5 @@
 """The owner's pages: the catalogue, and signing in by the link that `serve` prints."""
 
-from html import escape
 from typing import Final
 
 import msgspec
@@ -39,7 +38,7 @@ class OwnerRoutes:
         secret = await self.registry.accounts.redeem_link(request.query_params.get("code", ""))
         if secret is None:
             text = "This sign-in link was used already or is too old. Start the server again for a new one."
-            return HTMLResponse(message_page("Sign in", escape(text)), 403, headers=_HEADERS)
+            return HTMLResponse(message_page("Sign in", text), 403, headers=_HEADERS)
         answer = RedirectResponse("./", 303, headers=_HEADERS)
         secure = self.addresses.base(request.scope).startswith("https:")
         answer.set_cookie(COOKIE, secret, SESSION_SECONDS, httponly=True, samesite="strict", secure=secure)

@@ -76,11 +76,9 @@ def test_servers_that_start_at_once_migrate_once(tmp_path: Path, keyring: Keyrin
             await each.close()
 
     asyncio.run(scenario())
-    for turn in range(2):
-        folder = tmp_path / str(turn)
-        folder.mkdir()
-        servers = [subprocess.Popen([sys.executable, "-c", OPENER, str(folder)]) for _ in range(4)]
-        assert [server.wait() for server in servers] == [0] * 4
+    (tmp_path / "another").mkdir()
+    servers = [subprocess.Popen([sys.executable, "-c", OPENER, str(tmp_path / "another")]) for _ in range(4)]
+    assert [server.wait() for server in servers] == [0] * 4
 
 
 def test_alembic_is_not_imported_for_a_current_registry(run, tmp_path: Path) -> None:
