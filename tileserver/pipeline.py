@@ -5,6 +5,7 @@
 
 import asyncio
 import itertools
+import logging
 import time
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ import msgspec
 from cachetools import LRUCache, TTLCache
 
 from tileserver import query as queries
-from tileserver.errors import InvalidParameterError, NotFoundError, TileserverError
+from tileserver.errors import InvalidParameterError, NotFoundError, TileserverError, UdfError
 from tileserver.execution import Executor
 from tileserver.jobs import Job, Output, Rendered, Source
 from tileserver.registry import UNKNOWN_YET, Grant, Registry
@@ -21,6 +22,7 @@ from tileserver.tilecache import Entry, Facts, Flights, Key, TileCache, etag, la
 from tileserver.tiles import Bounds, Tile
 from tileserver.udfs import Udf, bind, seconds, with_computed
 
+_LOG: Final = logging.getLogger("tileserver.udf")
 TILE_LIMIT: Final = 8 * 2**20
 FILE_LIMIT: Final = 512 * 2**20
 """Bytes of an encoded answer."""
@@ -189,6 +191,8 @@ class Pipeline:
         except TileserverError as failure:
             if failure.code not in {"busy", "too_many_requests"}:
                 self._failures[key] = failure
+            if isinstance(failure, UdfError):
+                _log(layer, key, failure)
             raise
         await self.cache.store(key, answer.entry)
         return answer
@@ -321,3 +325,16 @@ def _entry(rendered: Rendered, layer: Layer, created: float) -> Entry:
         encode_ms=rendered.encode_ms,
     )
     return Entry(facts=facts, body=rendered.body)
+
+
+def _log(layer: Layer, key: Key, failure: UdfError) -> None:
+    """A line for the owner's log of the UDF: what failed, where, and what was printed."""
+    facts = {
+        "udf": layer.udf.name,
+        "tile": f"{key.z}/{key.x}/{key.y}" if layer.tiled else None,
+        "code": failure.code,
+        "message": failure.message,
+        "line": failure.line,
+        "printed": failure.printed,
+    }
+    _LOG.warning(msgspec.json.encode(facts).decode())

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 import typer
 import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
 from watchfiles import awatch
 
 from tileserver import settings as configuration
@@ -265,7 +266,10 @@ async def _poll(registry: Registry) -> None:
     """See, once a second, what another process wrote without saying so."""
     while True:
         await asyncio.sleep(1)
-        await registry.lookup.poll()
+        try:
+            await registry.lookup.poll()
+        except (OSError, SQLAlchemyError) as error:  # the next second may be better
+            print(f"warning: the registry cannot be read: {error}", file=sys.stderr, flush=True)
 
 
 async def _follow(shelf: Shelf, address: str) -> None:

@@ -122,6 +122,7 @@ class Nursery:
 
     def _end(self) -> None:
         """Kill everything, in rounds: what dies may leave children of its own to us."""
+        left = [birth.scratch for birth in self.workers.values()]
         self.workers.clear()
         while pids := system.children():
             for pid in pids:
@@ -129,3 +130,5 @@ class Nursery:
                     os.kill(pid, signal.SIGKILL)
             with suppress(ChildProcessError):
                 os.waitpid(-1, 0)
+        for scratch in left:
+            shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,10 @@
+import os
+
+from tileserver import udf
+
+
+@udf
+def closes():
+    """Closes every descriptor that it can name."""
+    os.closerange(0, 65536)
+    return {}

@@ -1,0 +1,7 @@
+from tileserver import udf
+
+
+@udf
+def enormous(size: int = 30_000_000):
+    """Returns many bytes."""
+    return b"x" * size

@@ -1,0 +1,6 @@
+from tileserver import udf
+
+
+@udf
+def noop(tile=None):
+    """Nothing."""

@@ -1,0 +1,7 @@
+from tileserver import udf
+
+
+@udf
+def recurses():
+    """Has no end."""
+    return recurses()
