@@ -69,7 +69,8 @@ def wait(url: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
             for _ in range(2):
                 with urllib.request.urlopen(url) as answer:
                     body = answer.read()
-            return body, [(name.lower().encode(), value.encode()) for name, value in answer.getheaders()]
+            headers = [(name.lower().encode(), value.encode()) for name, value in answer.getheaders()]
+            return body, [each for each in headers if each[0] != b"connection"]  # urllib asked for it to be closed
         except OSError:
             time.sleep(0.1)
     raise SystemExit(f"nothing answers at {url}")

@@ -27,21 +27,29 @@ def once() -> tuple[float, float, float, list[tuple[str, float]]]:
         command = [sys.executable, "-m", "tileserver", "serve", "examples", "--port", "8313", "--data-dir", folder]
         began = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        tokens = {}
-        for line in process.stdout:
-            if match := re.match(r"  (\w+) .*/(fsh_[\w-]+)", line):
-                tokens[match[1]] = match[2]
-            if line == "ready\n":
-                break
-        ready = time.perf_counter()
-        fetch(tokens["mandelbrot"])
-        first = time.perf_counter()
-        fetch(tokens["relief"])
-        second = time.perf_counter()
-        sizes = memory(process.pid)
-        process.terminate()
-        process.wait()
+        try:
+            tokens = printed_tokens(process)
+            ready = time.perf_counter()
+            fetch(tokens["mandelbrot"])
+            first = time.perf_counter()
+            fetch(tokens["relief"])
+            second = time.perf_counter()
+            sizes = memory(process.pid)
+        finally:
+            process.terminate()
+            process.wait()
     return ready - began, first - ready, second - first, sizes
+
+
+def printed_tokens(process: subprocess.Popen) -> dict[str, str]:
+    """The token of each UDF, read until the server says that it is ready."""
+    tokens = {}
+    for line in process.stdout:
+        if match := re.match(r"  (\w+) .*/(fsh_[\w-]+)", line):
+            tokens[match[1]] = match[2]
+        if line == "ready\n":
+            break
+    return tokens
 
 
 def fetch(token: str) -> None:
@@ -55,14 +63,16 @@ def memory(pid: int) -> list[tuple[str, float]]:
     tree = [pid]
     for each in tree:
         tree += [int(child) for child in Path(f"/proc/{each}/task/{each}/children").read_text().split()]
-    return [
-        (name, size(each)) for name, each in zip(["server", "nursery", *["worker"] * len(tree)], tree, strict=False)
-    ]
+    living = [each for each in tree if size(each)]
+    return list(zip(["server", "nursery", *["worker"] * len(tree)], map(size, living), strict=False))
 
 
 def size(pid: int) -> float:
-    """Megabytes of proportional set size."""
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    """Megabytes of proportional set size; 0 for a process that has just ended."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0.0
     return int(re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)[1]) / 1024
 
 
