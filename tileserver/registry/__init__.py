@@ -42,6 +42,11 @@ class Registry:
             raise
 
     @property
+    def generation_word(self) -> memoryview:
+        """`generation` as the only item of a view that stays the same."""
+        return self._generation.word
+
+    @property
     def generation(self) -> int:
         """A number that changes whenever what `lookup` gives might."""
         return self._generation.value

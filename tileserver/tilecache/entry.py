@@ -37,8 +37,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     facts: Facts
     body: bytes
-    headers: list[tuple[bytes, bytes]] = []
-    """Response headers that never change for this entry; made once by the web layer."""
 
     @property
     def weight(self) -> int:

@@ -1,14 +1,13 @@
 """Answers as HTTP: what every token route says, the same for tiles and files. Pure functions down to one `send`."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, NamedTuple
 
-import msgspec
 import orjson
 from isal import igzip
 
-from tileserver.errors import BusyError, NotFoundError, TileserverError, UdfError
+from tileserver.errors import BusyError, TileserverError, UdfError
 from tileserver.pipeline import Layer
 from tileserver.tilecache import Entry, etag
 
@@ -61,77 +60,53 @@ _CHUNK: Final = 2**20
 _HOSTED_TYPES: Final = {"application/vnd.apache.parquet": "application/octet-stream"}
 
 
-async def send_entry(
-    scope: Scope, send: Send, layer: Layer, entry: Entry, *, timing: str, source: str, hosted: bool = False
-) -> None:
-    """Answer with an entry: 200, 204 where there is nothing, 304 where the client has it, 404 where it asked for that.
+class Prepared(NamedTuple):
+    """An answer with all of its headers but Server-Timing; nobody has said yet what he accepts and has."""
+
+    etag: bytes
+    coded: bool
+    """Whether the body is gzipped."""
+    entity: Headers
+    """Content-Type, Content-Length and Content-Encoding: what a 304 leaves out."""
+    headers: Headers
+    body: bytes
+
+
+def prepare(layer: Layer, entry: Entry, source: str, *, hosted: bool) -> Prepared:
+    """The answer that an entry makes for a layer.
 
     Args:
-        timing: the value of Server-Timing.
         source: how the entry came about, as `pipeline.Answer` says.
+        hosted: whether the hosted API's spelling of media types is wanted.
     """
-    if entry.facts.empty and layer.strict_empty:
-        await send_error(scope, send, NotFoundError("Nothing is here, and 'empty=404' was asked for."), hosted=hosted)
-        return
-    accepted, known = _conditions(scope["headers"])
-    if entry.facts.coding == "gzip" and b"gzip" not in accepted:
-        entry = identity(entry)
-    headers = _entry_headers(entry, hosted=hosted) + _dynamic(layer, entry, timing, source)
-    if known and entry.facts.etag.encode() in known:
-        await respond(scope, send, 304, headers[1:], b"")
-    elif not entry.body:
-        await respond(scope, send, 204, headers[1:], b"")
-    else:
-        await respond(scope, send, 200, headers, entry.body)
+    facts = entry.facts
+    etag = facts.etag.encode()
+    headers = [*CORS, (b"etag", etag), (b"vary", b"Accept-Encoding"), *_freshness(layer, entry, source)]
+    if facts.authored:
+        headers.append(_SANDBOX)
+    return Prepared(etag, facts.coding == "gzip", _entity(entry, hosted=hosted), headers, entry.body)
 
 
-def _conditions(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    accepted = known = b""
-    for name, value in headers:
-        if name == b"accept-encoding":
-            accepted = value
-        elif name == b"if-none-match":
-            known = value
-    return accepted, known
+def _entity(entry: Entry, *, hosted: bool) -> Headers:
+    facts = entry.facts
+    media_type = facts.media_type
+    if hosted:  # the SDK compares to the letter, and knows Parquet as octet-stream (hosted API, section 2.6)
+        bare = media_type.partition(";")[0]
+        media_type = _HOSTED_TYPES.get(bare, bare)
+    coding = [(b"content-encoding", facts.coding.encode())] if facts.coding else []
+    length = (b"content-length", b"%d" % len(entry.body))
+    return [(b"content-type", media_type.encode("latin-1", "replace")), length, *coding]
 
 
-def identity(entry: Entry) -> Entry:
-    """The entry as a client without gzip takes it, with a validator of its own."""
-    body = igzip.decompress(entry.body)
-    return Entry(facts=msgspec.structs.replace(entry.facts, coding="", etag=etag(body)), body=body)
-
-
-def _entry_headers(entry: Entry, *, hosted: bool) -> Headers:
-    """The headers that never change for an entry, Content-Type first; made once."""
-    if not entry.headers:
-        facts = entry.facts
-        entry.headers.append((b"content-type", facts.media_type.encode("latin-1", "replace")))
-        entry.headers.append((b"etag", facts.etag.encode()))
-        entry.headers.extend(CORS)
-        if facts.coding:
-            entry.headers.append((b"content-encoding", facts.coding.encode()))
-        entry.headers.append((b"vary", b"Accept-Encoding"))
-        if facts.authored:
-            entry.headers.append(_SANDBOX)
-    return _hosted(entry.headers) if hosted else entry.headers
-
-
-def _hosted(headers: Headers) -> Headers:
-    """The SDK compares media types to the letter, and knows Parquet as octet-stream (hosted API, section 2.6)."""
-    bare = headers[0][1].partition(b";")[0].decode("latin-1")
-    return [(b"content-type", _HOSTED_TYPES.get(bare, bare).encode("latin-1")), *headers[1:]]
-
-
-def _dynamic(layer: Layer, entry: Entry, timing: str, source: str) -> Headers:
+def _freshness(layer: Layer, entry: Entry, source: str) -> Headers:
     facts = entry.facts
     age = max(int(time.time() - facts.created), 0)
     left = max(facts.max_age - age, 0)
-    status = f"tileserver; hit; ttl={left}" if source in _HITS else f"tileserver; fwd=miss; ttl={left}"
+    status = f"tileserver; {'hit' if source in _HITS else 'fwd=miss'}; ttl={left}; detail={source}"
     return [
         (b"cache-control", _cache_control(layer, facts.max_age, left)),
         (b"age", b"%d" % (age if source in _HITS else 0)),
-        (b"cache-status", f"{status}; detail={source}".encode()),
-        (b"server-timing", timing.encode()),
+        (b"cache-status", status.encode()),
     ]
 
 
@@ -143,6 +118,38 @@ def _cache_control(layer: Layer, max_age: int, left: int) -> bytes:
         return b"no-store"
     scope = b"public" if layer.grant.shared_cache else b"private"
     return b"%s, max-age=%d" % (scope, min(left, 86400 if layer.versioned else 60))
+
+
+async def send_prepared(scope: Scope, send: Send, answer: Prepared, timing: bytes) -> None:
+    """Send an answer: 200, 204 where there is nothing, 304 where the client has it.
+
+    Args:
+        timing: the value of Server-Timing.
+    """
+    accepted = known = b""
+    for name, value in scope["headers"]:
+        if name == b"accept-encoding":
+            accepted = value
+        elif name == b"if-none-match":
+            known = value
+    if answer.coded and b"gzip" not in accepted:
+        answer = _decoded(answer)
+    headers = [*answer.headers, (b"server-timing", timing)]
+    if known and answer.etag in known:
+        await _send(scope, send, 304, headers, b"")
+    elif not answer.body:
+        await _send(scope, send, 204, headers, b"")
+    else:
+        await _send(scope, send, 200, answer.entity + headers, answer.body)
+
+
+def _decoded(answer: Prepared) -> Prepared:
+    """The answer as a client without gzip takes it, with a validator of its own."""
+    body = igzip.decompress(answer.body)
+    validator = etag(body).encode()
+    entity = [answer.entity[0], (b"content-length", b"%d" % len(body))]
+    headers = [(name, validator if name == b"etag" else value) for name, value in answer.headers]
+    return Prepared(validator, False, entity, headers, body)
 
 
 async def send_error(
@@ -179,9 +186,14 @@ def error_body(error: TileserverError, owner: bool) -> dict[str, Any]:
 
 
 async def respond(scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> None:
-    """Send a whole response; HEAD without its body, large bodies in pieces so that slow clients hold nothing up."""
+    """Send a whole response that has no length yet."""
     length = [] if status in (204, 304) else [(b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers + length})
+    await _send(scope, send, status, headers + length, body)
+
+
+async def _send(scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> None:
+    """Send a response; HEAD without its body, large bodies in pieces so that slow clients hold nothing up."""
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     if scope["method"] == "HEAD":
         body = b""
     if len(body) <= _CHUNK:

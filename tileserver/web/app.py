@@ -44,7 +44,12 @@ class Application:
         if scope["type"] != "http":
             await self.router(scope, receive, send)
             return
-        path = self.addresses.strip(scope["raw_path"].partition(b"?")[0])
+        ready = self.tokens.recent.find(scope)
+        if ready is not None:
+            await send(ready[0])
+            await send(ready[1])
+            return
+        path = self.addresses.strip(scope["raw_path"])
         if path.startswith(_TOKEN_PREFIXES) and scope["method"] in ("GET", "HEAD", "OPTIONS"):
             address = parse(path)
             if address is not None:

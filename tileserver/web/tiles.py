@@ -9,12 +9,13 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Final, NamedTuple, TypeVar
 
-from tileserver.errors import TileserverError
+from tileserver.errors import NotFoundError, TileserverError, UdfError
 from tileserver.pipeline import Answer, Ask, Layer, Pipeline
 from tileserver.tiles import MAX_ZOOM, Tile
 from tileserver.web.access import Access
-from tileserver.web.answers import PREFLIGHT, Receive, Scope, Send, respond, send_entry, send_error
+from tileserver.web.answers import PREFLIGHT, Receive, Scope, Send, prepare, respond, send_error, send_prepared
 from tileserver.web.blank import blank
+from tileserver.web.recent import Recent
 
 T = TypeVar("T")
 
@@ -93,6 +94,7 @@ class TokenRoutes:
 
     def __init__(self, pipeline: Pipeline, access: Access) -> None:
         self.pipeline, self.access = pipeline, access
+        self.recent = Recent(pipeline.registry.generation_word)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, address: Address) -> None:
         """Answer one request."""
@@ -100,27 +102,33 @@ class TokenRoutes:
             await respond(scope, send, 204, PREFLIGHT, b"")
             return
         began = time.perf_counter()
-        ask = Ask(
-            address.token, address.extension, address.scale, scope["query_string"].decode("latin-1"), address.z >= 0
-        )
-        layer = self.pipeline.layer(ask)
-        if layer is not None and (entry := self.pipeline.hit(layer, address.z, *_cell(layer, address))) is not None:
-            timing = f"lookup;dur={(time.perf_counter() - began) * 1000:.2f}"
-            await send_entry(scope, send, layer, entry, timing=timing, source="memory", hosted=address.hosted)
-            return
-        await self._miss(scope, receive, send, address, ask, began)
-
-    async def _miss(self, scope: Scope, receive: Receive, send: Send, address: Address, ask: Ask, began: float) -> None:
+        query = scope["query_string"].decode("latin-1")
+        ask = Ask(address.token, address.extension, address.scale, query, address.z >= 0)
         try:
-            layer, answer = await _unless_gone(receive, self._render(address, ask))
+            found = self._hit(address, ask)
+            if found is None:
+                found = await _unless_gone(receive, self._render(address, ask))
+            layer, answer = found
+            if answer.entry.facts.empty and layer.strict_empty:
+                raise NotFoundError("Nothing is here, and 'empty=404' was asked for.")
         except ClientGoneError:
             return
         except TileserverError as error:
-            owner = await self._is_owner(scope, ask.token)
+            owner = isinstance(error, UdfError) and await self._is_owner(scope, ask.token)
             await send_error(scope, send, error, hosted=address.hosted, owner=owner)
             return
+        prepared = prepare(layer, answer.entry, answer.source, hosted=address.hosted)
         timing = _timing(answer, (time.perf_counter() - began) * 1000)
-        await send_entry(scope, send, layer, answer.entry, timing=timing, source=answer.source, hosted=address.hosted)
+        if answer.source == "memory":
+            self.recent.keep(scope, prepared, timing)
+        await send_prepared(scope, send, prepared, timing)
+
+    def _hit(self, address: Address, ask: Ask) -> tuple[Layer, Answer] | None:
+        layer = self.pipeline.layer(ask)
+        if layer is None:
+            return None
+        entry = self.pipeline.hit(layer, address.z, *_cell(layer, address))
+        return (layer, Answer(entry=entry, source="memory")) if entry is not None else None
 
     async def _render(self, address: Address, ask: Ask) -> tuple[Layer, Answer]:
         layer = self.pipeline.layer(ask) or await self.pipeline.find_layer(ask)
@@ -148,15 +156,14 @@ def _cell(layer: Layer, address: Address) -> tuple[int, int]:
     return address.x, address.y
 
 
-def _timing(answer: Answer, total: float) -> str:
+def _timing(answer: Answer, total: float) -> bytes:
+    """Server-Timing of an answer that took `total` milliseconds."""
     facts = answer.entry.facts
     if answer.source not in {"run", "shared"}:
-        return f"lookup;dur={total:.2f}"
+        return b"lookup;dur=%.3f" % total
     lookup = max(total - answer.queue_ms - facts.udf_ms - facts.encode_ms, 0.0)
-    return (
-        f"lookup;dur={lookup:.2f}, queue;dur={answer.queue_ms:.2f},"
-        f" udf;dur={facts.udf_ms:.2f}, encode;dur={facts.encode_ms:.2f}"
-    )
+    parts = (lookup, answer.queue_ms, facts.udf_ms, facts.encode_ms)
+    return b"lookup;dur=%.2f, queue;dur=%.2f, udf;dur=%.2f, encode;dur=%.2f" % parts
 
 
 async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
