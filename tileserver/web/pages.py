@@ -1,6 +1,10 @@
-"""HTML of the pages. Pure functions; data goes into a page as JSON, never as code."""
+"""HTML of the pages. Pure functions; data goes into the page as JSON, never as code."""
 
+import re
+from collections.abc import Sequence
 from html import escape
+from inspect import cleandoc
+from string import Template
 from typing import Any, Final
 
 import msgspec
@@ -9,9 +13,7 @@ MAP_CSP: Final = (
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; worker-src 'self' blob:;"
     " connect-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors *"
 )
-"""Scripts from here only; MapLibre sets inline styles and decodes images from blobs."""
-
-_UNSAFE: Final = str.maketrans({each: f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"})
+"""The Content-Security-Policy of every page: no script but our own files, no other host."""
 
 
 class MapPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,32 +21,32 @@ class MapPage(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     kind: str
-    """Empty while nobody knows it."""
+    """`raster`, `vector`, `table`, `document`, or empty where it is not known yet."""
     doc: str
     parameters: list[dict[str, Any]]
-    """Each with name, type, default, choices, optional, required."""
+    """Per parameter `name`, `type`, `default` (JSON), `choices`, `optional`, `required`."""
     token: str
     version: str
-    """The value of `v` in tile URLs."""
+    """What the page's own tile requests carry as `v`, so that browsers keep them until the function changes."""
     tilejson_url: str
     tile_url: str
-    """The template to copy; the page itself uses relative addresses."""
+    """The absolute template with `{z}/{x}/{y}`, for copying; the page itself asks by relative addresses."""
     file_url: str
     static: str
-    """The way to the static files, relative to the page's folder."""
+    """From the page to `/static`, as `../../static`."""
     minzoom: int
     maxzoom: int
     bounds: list[float]
     """West, south, east, north in degrees."""
     attribution: str
     layer: str
-    """The vector tile layer's name."""
+    """The name of the layer inside vector tiles."""
     range_note: str | None
-    """What to know about the range that values are shown over."""
+    """How values became colours, where nobody said how they should."""
 
 
 class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A UDF in the catalogue."""
+    """A line of the catalogue."""
 
     name: str
     kind: str
@@ -52,81 +54,138 @@ class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
     map_url: str
 
 
-_MAP_BODY: Final = """<body class="map-page">
-<div id="bar" aria-hidden="true"></div>
-<main id="map" aria-label="Map of {name}"></main>
-<aside id="panel" aria-label="Layer">
-<button id="fold" type="button" aria-label="Show or hide details" aria-expanded="false"></button>
-<div class="head"><h1>{name}</h1><span class="badge">{kind}</span></div>
-<p class="doc">{doc}</p>
-{note}
-<h2 id="parameters-title">Parameters</h2>
-<form id="parameters" autocomplete="off"></form>
-{more}
-<h2>Addresses</h2>
-<div id="addresses"></div>
-</aside>
-<section id="error" role="alert" hidden></section>
-<script type="application/json" id="page">{data}</script>
-<script type="module" src="{static}/map.js"></script>"""
-
-_OPACITY: Final = (
-    '<h2>Layer</h2><div class="field"><label for="opacity">opacity</label>'
-    '<input id="opacity" type="range" min="0" max="1" step="0.05" value="1"></div>'
-)
-_FILE_LINK: Final = '<p><a id="file" href="#">Open the result</a></p>'
-
-
 def map_page(page: MapPage) -> str:
-    """The page with the map."""
-    body = _MAP_BODY.format(
-        name=escape(page.name),
-        kind=escape(page.kind or "not known yet"),
-        doc=escape(page.doc),
-        note=f'<p class="note">{escape(page.range_note)}</p>' if page.range_note else "",
-        more=_OPACITY if page.kind in ("raster", "vector") else _FILE_LINK,
-        data=msgspec.json.encode(page).decode().translate(_UNSAFE),
-        static=page.static,
+    """HTML of the page with the map, a control for each parameter, and what to copy into map clients."""
+    body = _MAP.substitute(
+        name=escape(page.name), badge=_badge(page.kind), doc=_paragraphs(page.doc), note=_note(page.range_note)
     )
-    head = f'<link rel="stylesheet" href="{page.static}/maplibre/maplibre-gl.css">'
-    return _document(page.name, page.static, body, head)
+    head = _HEAD.substitute(static=escape(page.static))
+    data = f'<script type="application/json" id="page">{_embedded(page)}</script>'
+    return _document(f"{page.name} · map", page.static, body + data, head=head)
 
 
-def index_page(rows: list[IndexRow], *, owner: bool) -> str:
-    """The catalogue for its owner; for others, how to sign in."""
+def index_page(rows: Sequence[IndexRow], *, owner: bool) -> str:
+    """HTML of the catalogue for the signed-in owner; for everybody else, how to sign in."""
     if not owner:
-        return message_page("tileserver", "To see your layers, open the sign-in link that tileserver serve printed.")
-    items = "\n".join(_item(row) for row in rows)
-    leave = '<form method="post" action="sign-out"><button class="plain">Sign out</button></form>'
-    empty = "" if rows else '<p class="doc">Nothing is published yet.</p>'
-    head = f'<div class="head"><h1>Layers</h1>{leave}</div>'
-    return _document("Layers", "static", f'<body><main class="sheet">{head}{empty}<ul class="rows">{items}</ul></main>')
-
-
-def _item(row: IndexRow) -> str:
-    first = row.doc.strip().partition("\n")[0]
-    head = f'<div class="head"><b>{escape(row.name)}</b><span class="badge">{escape(row.kind or "?")}</span></div>'
-    return f'<li><a href="{escape(row.map_url)}">{head}<p>{escape(first)}</p></a></li>'
+        return message_page("Sign in", "Open the link that “tileserver serve” printed when it started.")
+    items = "".join(_INDEX_ROW.substitute(_row_fields(row)) for row in rows)
+    listing = f'<ul class="catalogue">{items}</ul>' if rows else _NO_ROWS
+    count = f"{len(rows)} layer{'' if len(rows) == 1 else 's'}"
+    return _document("Layers", "static", _INDEX.substitute(listing=listing, count=count))
 
 
 def message_page(title: str, text: str) -> str:
-    """A page with one sentence of plain text."""
-    words = f'<h1>{escape(title)}</h1><p class="doc">{escape(text)}</p>'
-    return _document(title, "static", f'<body><main class="sheet">{words}</main>')
+    """HTML of a page that says one thing; both arguments are plain text."""
+    return _document(title, "static", _MESSAGE.substitute(title=escape(title), text=escape(text)))
 
 
-def _document(title: str, static: str, body: str, head: str = "") -> str:
-    return f"""<!doctype html>
+def _document(title: str, static: str, body: str, *, head: str = "") -> str:
+    return _PAGE.substitute(title=escape(title), static=escape(static), body=body, head=head)
+
+
+def _embedded(page: MapPage) -> str:
+    """JSON that no HTML parser leaves early: `</script>` and `<!--` cannot occur in it."""
+    text = msgspec.json.encode(page).decode()
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _badge(kind: str) -> str:
+    return f'<span class="badge" data-kind="{escape(kind)}">{escape(kind)}</span>' if kind else ""
+
+
+def _note(note: str | None) -> str:
+    return f'<p class="note">{escape(note)}</p>' if note else ""
+
+
+def _paragraphs(doc: str) -> str:
+    return "".join(_paragraph(part) for part in cleandoc(doc).split("\n\n") if part.strip())
+
+
+def _paragraph(text: str) -> str:
+    """Running text flows; what its author laid out, such as a list of arguments, keeps its lines."""
+    laid_out = any(line.startswith((" ", "-", "*")) for line in text.splitlines())
+    marked = _CODE.sub(r"<code>\1</code>", escape(text.strip()))
+    return f"<p{' class=laid-out' if laid_out else ''}>{marked}</p>"
+
+
+def _row_fields(row: IndexRow) -> dict[str, str]:
+    first = row.doc.strip().partition("\n")[0]
+    return {
+        "name": escape(row.name),
+        "badge": _badge(row.kind),
+        "doc": escape(first),
+        "map_url": escape(row.map_url),
+    }
+
+
+_CODE: Final = re.compile(r"``?([^`\n]+)``?")
+
+_PAGE: Final = Template("""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<link rel="icon" href="{static}/favicon.svg">
-{head}
-<link rel="stylesheet" href="{static}/pages.css">
-</head>
-{body}
+<meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
+<meta name="color-scheme" content="light dark">
+<title>$title</title>
+<link rel="icon" type="image/svg+xml" href="$static/favicon.svg">
+<link rel="stylesheet" href="$static/pages.css">
+$head</head>
+<body>
+$body
 </body>
 </html>
-"""
+""")
+
+_HEAD: Final = Template("""<link rel="stylesheet" href="$static/maplibre/maplibre-gl.css">
+<link rel="stylesheet" href="$static/map.css">
+<link rel="modulepreload" href="$static/maplibre/maplibre-gl.mjs">
+<script type="module" src="$static/map.js"></script>
+""")
+
+_MAP: Final = Template("""<main id="map" aria-label="Map of $name"></main>
+<div id="progress" role="progressbar" aria-label="Tiles are loading" hidden></div>
+<aside id="panel" aria-label="Layer">
+<header>
+<div class="title"><h1>$name</h1>$badge</div>
+<button type="button" id="fold" class="icon" aria-expanded="true" aria-controls="content" aria-label="Fold the panel">
+<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3.5 10 8 5.5 12.5 10"/></svg></button>
+</header>
+<div id="content">
+<div class="doc">$doc</div>
+<form id="controls" aria-label="Parameters" autocomplete="off" hidden></form>
+<section id="display" aria-label="Display" hidden>
+<label for="opacity">Opacity</label>
+<input type="range" id="opacity" min="0" max="1" step="0.05" value="1"><output for="opacity">100 %</output>
+</section>
+$note
+<section id="share" aria-labelledby="share-title"><h2 id="share-title">Use this layer</h2>
+<div id="addresses"></div>
+<div id="files"></div>
+<div id="snippets" hidden>
+<div role="tablist" aria-label="Code for map clients"></div>
+<div class="snippet" role="tabpanel" id="snippet" tabindex="0"><pre><code></code></pre></div>
+</div></section>
+</div>
+</aside>
+<section id="failure" role="alert" hidden></section>
+<div id="announcement" class="unseen" role="status"></div>
+<noscript><p class="notice">The map needs JavaScript.</p></noscript>
+""")
+
+_INDEX: Final = Template("""<main class="page">
+<header class="page-head"><h1>Layers</h1><span class="count">$count</span>
+<form method="post" action="sign-out"><button type="submit" class="quiet">Sign out</button></form></header>
+$listing
+</main>""")
+
+_INDEX_ROW: Final = Template("""<li><a href="$map_url"><span class="name">$name</span>$badge
+<span class="summary">$doc</span></a></li>""")
+
+_NO_ROWS: Final = (
+    '<p class="empty">Nothing is published yet. Put a Python file with a function marked <code>@udf</code> in the '
+    "directory that is served, or run <code>tileserver udf push FILE</code>.</p>"
+)
+
+_MESSAGE: Final = Template("""<main class="page message"><h1>$title</h1><p>$text</p></main>""")

@@ -1,225 +1,202 @@
-// The map page: a layer over a plain world, a control for each parameter, addresses to copy, what went wrong.
-import * as maplibregl from './maplibre/maplibre-gl.mjs'
+// The page of one layer: the map, and the panel with its parameters. Every request goes to where the page came from.
 
-const page = JSON.parse(document.getElementById('page').textContent)
-const here = new URL('.', location.href)
-const find = (id) => document.getElementById(id)
-const tiled = page.kind === 'raster' || page.kind === 'vector'
-const given = new URLSearchParams(location.search)
+import { AttributionControl, Map, NavigationControl, ScaleControl } from "./maplibre/maplibre-gl.mjs";
+import { backgroundStyle, drawBackground } from "./background.js";
+import { addressRow, makeTabs, qgisAddress, snippet } from "./clients.js";
+import { makeControls } from "./controls.js";
+import { byId, element } from "./elements.js";
+import { explain, makeFailurePanel } from "./failure.js";
+import { addLayer, LAYER, setOpacity } from "./layer.js";
+import { showFacts } from "./popup.js";
 
-function element(name, attributes = {}, ...children) {
-  const made = Object.assign(document.createElement(name), attributes)
-  made.append(...children)
-  return made
+const page = JSON.parse(byId("page").textContent);
+const tiles = new URL(".", location.href).href.replace(/[?#].*$/, "");
+const files = new URL(`../../files/${page.token}`, tiles).href;
+const DOWNLOADS = {
+  raster: [".png"], vector: [".geojson", ".parquet", ".csv"], table: [".csv", ".parquet", ".json"], document: [""],
+};
+const PHONE = matchMedia("(max-width: 640px)");
+
+const display = page.range_note ? displayParameters(page.parameters) : [];
+const controls = makeControls(byId("controls"), [...page.parameters, ...display], new URLSearchParams(location.search), changed);
+const failure = makeFailurePanel(refresh);
+let map = null;
+let redrawCode = () => {};
+
+start();
+
+async function start() {
+  foldable();
+  if (page.kind === "document") showDocument();
+  else await showMap();
+  byId("snippets").hidden = !tiled();
+  if (tiled()) redrawCode = makeTabs(byId("snippets"), (name) => snippet(name, page, withQuery(page.tile_url), fileAddress));
+  share();
 }
 
-// Parameters: a control each; the page's own query holds what differs from the default, so a link can be shared.
+const tiled = () => page.kind === "raster" || page.kind === "vector";
 
-function control(parameter) {
-  const { name, type, choices } = parameter
-  const value = given.get(name) ?? written(parameter.default)
-  if (type === 'bool') return element('input', { id: name, type: 'checkbox', checked: value === 'true' || value === '1' })
-  if (type === 'literal') {
-    const options = choices.map((each) => element('option', { value: String(each), textContent: String(each) }))
-    return Object.assign(element('select', { id: name }, ...options), { value })
-  }
-  if (type === 'datetime') return element('input', { id: name, type: 'datetime-local', step: 1, value: value.replace(/(Z|[+]00:00)$/, '') })
-  const number = type === 'int' || type === 'float'
-  return element('input', { id: name, type: number ? 'number' : 'text', step: type === 'float' ? 'any' : 1, value,
-    placeholder: parameter.required ? 'needed' : parameter.optional ? 'none' : '', autocomplete: 'off', spellcheck: false })
+// How values become colours, unless the function has parameters of these names itself.
+function displayParameters(parameters) {
+  const taken = new Set(parameters.map((parameter) => parameter.name));
+  return [["rescale", "low,high"], ["colormap", "viridis"]]
+    .filter(([name]) => !taken.has(name))
+    .map(([name, example]) => ({ name, type: "str", default: null, choices: [], optional: true, required: false, example }));
 }
 
-function written(value) {
-  return value === null || value === undefined ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value)
+function withQuery(url, more = {}) {
+  const query = new URLSearchParams([...controls.query(), ...Object.entries(more)]).toString();
+  return query ? `${url}?${query}` : url;
 }
 
-function read(parameter) {
-  const input = find(parameter.name)
-  if (parameter.type === 'bool') return String(input.checked)
-  if (parameter.type === 'datetime' && input.value) return input.value + 'Z'
-  return input.value
+const fileAddress = (extension) => withQuery(page.file_url + extension);
+
+function tileTemplate() {
+  const scale = page.kind === "raster" && devicePixelRatio > 1 ? "@2x" : "";
+  return withQuery(`${tiles}{z}/{x}/{y}${scale}${{ raster: ".png", vector: ".mvt" }[page.kind] ?? ""}`, { v: page.version });
 }
 
-function query() {
-  const set = new URLSearchParams()
-  for (const parameter of page.parameters) {
-    const value = read(parameter)
-    if (value !== written(parameter.default) && !(parameter.type === 'bool' && value === String(Boolean(parameter.default)))) {
-      set.set(parameter.name, value)
-    }
-  }
-  return set
-}
-
-function withQuery(address) {
-  const set = query().toString()
-  return set ? `${address}?${set}` : address
-}
-
-// Addresses
-
-function relative(extension) {
-  const scale = page.kind === 'raster' && devicePixelRatio > 1 ? '@2x' : ''
-  const set = query()
-  set.set('v', page.version)
-  return `${here.href}{z}/{x}/{y}${scale}${extension}?${set}`
-}
-
-function addresses() {
-  const tile = withQuery(page.tile_url)
-  const qgis = `type=xyz&url=${encodeURIComponent(tile)}&zmin=${page.minzoom}&zmax=${page.maxzoom}`
-  return tiled ? { 'Tiles': tile, 'TileJSON': withQuery(page.tilejson_url), 'QGIS': qgis } : { 'File': withQuery(page.file_url) }
-}
-
-function showAddresses() {
-  const rows = Object.entries(addresses()).flatMap(([label, text]) => {
-    const button = element('button', { type: 'button', textContent: 'Copy', ariaLabel: `Copy the ${label} address` })
-    button.addEventListener('click', async () => {
-      await navigator.clipboard.writeText(text)
-      button.textContent = 'Copied'
-      setTimeout(() => { button.textContent = 'Copy' }, 1500)
-    })
-    return [element('div', { className: 'label', textContent: label }),
-      element('div', { className: 'copy' }, element('code', { textContent: text, tabIndex: 0 }), button)]
-  })
-  find('addresses').replaceChildren(...rows)
-  for (const link of document.querySelectorAll('#file')) link.href = new URL(withQuery('../../files/' + page.token), here)
-}
-
-// The world behind the layer
-
-function graticule(step) {
-  const lines = []
-  for (let x = -180; x <= 180; x += step) lines.push([[x, -85], [x, 85]])
-  for (let y = -80; y <= 80; y += step) lines.push(Array.from({ length: 37 }, (_, n) => [n * 10 - 180, y]))
-  return { type: 'Feature', properties: {}, geometry: { type: 'MultiLineString', coordinates: lines } }
-}
-
-const dark = matchMedia('(prefers-color-scheme: dark)').matches
-const colours = dark
-  ? { sea: '#16212a', land: '#24313b', shore: '#3b4c58', line: '#2b3a45', layer: '#6cc3bd' }
-  : { sea: '#dbe7ee', land: '#f6f5f0', shore: '#b9c6ce', line: '#c8d6de', layer: '#1f6f78' }
-
-const style = {
-  version: 8,
-  sources: {
-    land: { type: 'geojson', data: new URL(`${page.static}/land.json`, here).href, attribution: 'Natural Earth' },
-    grid: { type: 'geojson', data: graticule(10) },
-  },
-  layers: [
-    { id: 'sea', type: 'background', paint: { 'background-color': colours.sea } },
-    { id: 'land', type: 'fill', source: 'land', paint: { 'fill-color': colours.land } },
-    { id: 'grid', type: 'line', source: 'grid', paint: { 'line-color': colours.line, 'line-width': 1 } },
-    { id: 'shore', type: 'line', source: 'land', paint: { 'line-color': colours.shore, 'line-width': 1 } },
-  ],
-}
-
-const map = new maplibregl.Map({ container: 'map', style, hash: true, maxZoom: 24, attributionControl: { compact: true }, renderWorldCopies: true,
-  bounds: page.bounds, fitBoundsOptions: { padding: { left: innerWidth > 640 ? 370 : 10, right: 10, top: 10, bottom: innerWidth > 640 ? 10 : 90 } } })
-map.addControl(new maplibregl.NavigationControl({ showCompass: false }), 'top-right')
-map.addControl(new maplibregl.ScaleControl(), 'bottom-right')
-
-// The layer
-
-const SHAPES = [
-  ['fill', ['==', ['geometry-type'], 'Polygon'], { 'fill-color': colours.layer, 'fill-opacity': 0.25 }],
-  ['line', ['!=', ['geometry-type'], 'Point'], { 'line-color': colours.layer, 'line-width': 1.4 }],
-  ['circle', ['==', ['geometry-type'], 'Point'], { 'circle-color': colours.layer, 'circle-radius': 4, 'circle-stroke-color': '#fff', 'circle-stroke-width': 1 }],
-]
-const names = page.kind === 'raster' ? ['layer'] : SHAPES.map(([type]) => `layer-${type}`)
-
-function addLayer() {
-  if (!tiled) return
-  const common = { minzoom: page.minzoom, maxzoom: page.maxzoom, bounds: page.bounds, attribution: escaped(page.attribution) }
-  if (page.kind === 'raster') {
-    map.addSource('layer', { type: 'raster', tiles: [relative('.png')], tileSize: 256, ...common })
-    map.addLayer({ id: 'layer', type: 'raster', source: 'layer', paint: { 'raster-fade-duration': 150 } }, 'shore')
-    return
-  }
-  map.addSource('layer', { type: 'vector', tiles: [relative('.mvt')], ...common })
-  for (const [type, filter, paint] of SHAPES) {
-    map.addLayer({ id: `layer-${type}`, type, source: 'layer', 'source-layer': page.layer, filter, paint })
-  }
-}
-
-function escaped(text) {
-  return element('span', { textContent: text }).innerHTML
-}
-
-function setOpacity(value) {
-  const kinds = { layer: 'raster', 'layer-fill': 'fill', 'layer-line': 'line', 'layer-circle': 'circle' }
-  for (const name of names) {
-    if (map.getLayer(name)) map.setPaintProperty(name, `${kinds[name]}-opacity`, name === 'layer-fill' ? value / 4 : value)
-  }
-}
-
-function refresh() {
-  const set = query().toString()
-  history.replaceState(null, '', `${set ? '?' + set : location.pathname}${location.hash}`)
-  showAddresses()
-  hideError()
-  const source = map.getSource('layer')
-  if (source) source.setTiles([relative(page.kind === 'raster' ? '.png' : '.mvt')])
-}
-
-const popup = new maplibregl.Popup({ closeButton: false, closeOnClick: false, maxWidth: '320px' })
-map.on('mousemove', (event) => {
-  const shown = page.kind === 'vector' ? names.filter((name) => map.getLayer(name)) : []
-  const [feature] = shown.length ? map.queryRenderedFeatures(event.point, { layers: shown }) : []
-  if (!feature) { popup.remove(); return }
-  const rows = Object.entries(feature.properties).slice(0, 12).map(([name, value]) =>
-    element('tr', {}, element('td', { textContent: name }), element('td', { textContent: String(value).slice(0, 120) })))
-  popup.setLngLat(event.lngLat).setDOMContent(element('table', {}, ...rows)).addTo(map)
-})
-
-// What went wrong: the tile is asked for once more, for its words
-
-let asking = false
-map.on('error', async (event) => {
-  const status = event.error?.status
-  const url = event.error?.url
-  if (!url || !status || asking || !find('error').hidden) return
-  asking = true
-  const answer = await fetch(url, { credentials: 'same-origin' }).finally(() => { asking = false })
-  if (answer.ok) return
-  showError(await answer.json().catch(() => ({ code: String(answer.status), detail: 'The tile could not be loaded.' })))
-})
-map.on('data', (event) => { if (event.sourceId === 'layer' && event.tile && event.tile.state === 'loaded') hideError() })
-map.on('dataloading', () => find('bar').classList.add('busy'))
-map.on('idle', () => find('bar').classList.remove('busy'))
-
-function showError(error) {
-  const where = error.line ? ` (line ${error.line})` : ''
-  const parts = [element('strong', { textContent: error.detail }), element('span', { className: 'label', textContent: error.code + where })]
-  for (const text of [error.message, error.traceback, error.printed]) {
-    if (text) parts.push(element('pre', { textContent: text }))
-  }
-  find('error').replaceChildren(...parts)
-  find('error').hidden = false
-}
-
-function hideError() {
-  find('error').hidden = true
-}
-
-// Put together
-
-let pending = 0
 function changed() {
-  clearTimeout(pending)
-  pending = setTimeout(refresh, 250)
+  const query = controls.query().toString();
+  history.replaceState(history.state, "", `${location.pathname}${query ? `?${query}` : ""}${location.hash}`);
+  refresh();
+  share();
 }
-for (const parameter of page.parameters) {
-  const input = control(parameter)
-  input.addEventListener('input', changed)
-  find('parameters').append(element('div', { className: 'field' }, element('label', { htmlFor: parameter.name, textContent: parameter.name }), input))
+
+// Asks for everything anew, with the parameters as they are.
+function refresh() {
+  failure.clear();
+  if (page.kind === "document") return showDocument();
+  if (lacking() || !map) return undefined;
+  if (map.getSource(LAYER)) return map.getSource(LAYER).setTiles([tileTemplate()]);
+  return showLayer();
 }
-find('parameters-title').hidden = page.parameters.length === 0
-find('opacity')?.addEventListener('input', (event) => setOpacity(Number(event.target.value)))
-find('fold').addEventListener('click', () => {
-  const folded = find('panel').classList.toggle('folded')
-  find('fold').setAttribute('aria-expanded', String(!folded))
-})
-if (innerWidth <= 640) find('panel').classList.add('folded')
-showAddresses()
-map.on('load', addLayer)
+
+function lacking() {
+  const missing = controls.missing();
+  notice(missing.length ? element("span", {}, `Fill in ${missing.join(" and ")} to see the layer.`) : null);
+  return missing.length > 0;
+}
+
+function notice(...content) {
+  document.querySelector(".notice")?.remove();
+  if (content[0]) byId("map").append(element("div", { class: "notice", role: "status" }, ...content));
+}
+
+// --- the map ---------------------------------------------------------------------------------------------------
+
+async function showMap() {
+  map = new Map({
+    container: "map", style: backgroundStyle(), hash: true, maxZoom: 24, attributionControl: false,
+    dragRotate: false, pitchWithRotate: false, touchPitch: false, ...firstView(),
+  });
+  map.touchZoomRotate.disableRotation();
+  map.addControl(new NavigationControl({ showCompass: false }), "top-right");
+  map.addControl(new AttributionControl({ compact: PHONE.matches, customAttribution: attribution() }), "bottom-right");
+  map.addControl(new ScaleControl(), "bottom-right");
+  map.on("error", failed);
+  map.on("load", () => {
+    drawBackground(map);
+    if (!lacking()) showLayer();
+  });
+}
+
+function firstView() {
+  const [west, south, east, north] = page.bounds;
+  if (east - west > 300) return { center: [10, 20], zoom: PHONE.matches ? 0.4 : 1.6 };
+  const padding = PHONE.matches ? { top: 24, right: 24, bottom: 140, left: 24 } : { top: 40, right: 60, bottom: 40, left: 400 };
+  return { bounds: [[west, south], [east, north]], fitBoundsOptions: { padding } };
+}
+
+// MapLibre takes attributions as HTML; the author's is text.
+function attribution() {
+  const text = element("span", {}, page.attribution ?? "").innerHTML;
+  return [text, "Land: Natural Earth"].filter(Boolean);
+}
+
+async function showLayer() {
+  if (!page.kind) await findKind();
+  if (!tiled()) return notice(...otherKind());
+  addLayer(map, page, tileTemplate());
+  byId("display").hidden = false;
+  byId("opacity").addEventListener("input", opacityChanged);
+  map.on("dataloading", (event) => { if (event.sourceId === LAYER) byId("progress").hidden = false; });
+  map.on("idle", () => { byId("progress").hidden = true; });
+  map.on("sourcedata", (event) => { if (event.sourceId === LAYER && event.tile?.state === "loaded") failure.settle(); });
+  map.on("moveend", hintZoom);
+  hintZoom();
+  return page.kind === "vector" ? showFacts(map) : undefined;
+}
+
+// Before the probe is through, a tile says what the function returns.
+async function findKind() {
+  const answer = await fetch(withQuery(`${tiles}0/0/0`), { credentials: "same-origin" });
+  if (!answer.ok) return failure.show(await explain(answer));
+  const media = answer.headers.get("content-type") ?? "";
+  const vector = answer.status === 204 || media.includes("vector-tile");
+  page.kind = vector ? "vector" : media.startsWith("image/") ? "raster" : "table";
+  return undefined;
+}
+
+function otherKind() {
+  if (!page.kind) return [];
+  const link = element("a", { href: withQuery(files) }, "Open its result");
+  return [element("span", {}, `This function returns a ${page.kind}, which has no place on a map. `), link];
+}
+
+function opacityChanged(event) {
+  const value = Number(event.target.value);
+  document.querySelector("output[for=opacity]").textContent = `${Math.round(value * 100)} %`;
+  setOpacity(map, page.kind, value);
+}
+
+// Raster tiles are 256 pixels: MapLibre, which counts in tiles of 512, asks one zoom deeper.
+function hintZoom() {
+  const deeper = page.kind === "raster" ? 1 : 0;
+  const wanted = page.minzoom - deeper;
+  if (map.getZoom() >= wanted - (deeper ? 0.5 : 0)) return notice(null);
+  const button = element("button", { type: "button", class: "quiet" }, "Zoom in");
+  button.addEventListener("click", () => map.easeTo({ zoom: wanted + 0.01 }));
+  return notice(element("span", {}, `This layer begins at zoom ${page.minzoom}.`), button);
+}
+
+function failed(event) {
+  const place = event.tile?.tileID?.canonical;
+  if (event.sourceId !== LAYER || !place) return console.warn(event.error?.message);
+  byId("progress").hidden = true;
+  const { z, x, y } = place;
+  return failure.tell(tileTemplate().replace("{z}", z).replace("{x}", x).replace("{y}", y));
+}
+
+// --- documents, and what is shared -------------------------------------------------------------------------------
+
+// What a function made is shown apart from this page: its scripts reach nothing here.
+function showDocument() {
+  if (lacking()) return;
+  const frame = element("iframe", { sandbox: "allow-scripts", src: withQuery(files), title: page.name });
+  byId("map").replaceChildren(frame);
+}
+
+function share() {
+  const file = fileAddress("");
+  const rows = tiled()
+    ? [["Tile URL", withQuery(page.tile_url)], ["TileJSON", withQuery(page.tilejson_url)], ["QGIS", qgisAddress(page, withQuery(page.tile_url))]]
+    : [["File URL", file]];
+  byId("addresses").replaceChildren(...rows.map(([label, text]) => addressRow(label, text)));
+  const links = (DOWNLOADS[page.kind] ?? [""]).map((extension) =>
+    element("a", { class: "chip", href: withQuery(files + extension) }, extension ? extension.slice(1) : "open"));
+  byId("files").replaceChildren(element("span", {}, "As a file"), ...links);
+  redrawCode();
+}
+
+// On a phone the panel starts folded: the map is what people came for.
+function foldable() {
+  const button = byId("fold");
+  const fold = (folded) => {
+    byId("panel").classList.toggle("folded", folded);
+    button.setAttribute("aria-expanded", String(!folded));
+    button.setAttribute("aria-label", folded ? "Unfold the panel" : "Fold the panel");
+  };
+  button.addEventListener("click", () => fold(button.getAttribute("aria-expanded") === "true"));
+  fold(PHONE.matches);
+}
