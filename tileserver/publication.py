@@ -9,7 +9,8 @@ import msgspec
 from tileserver.errors import TileserverError
 from tileserver.pipeline import Pipeline
 from tileserver.registry import Publication, Registry
-from tileserver.udfs import Udf, parse
+from tileserver.signature import parse
+from tileserver.udfs import Udf
 
 OWNER_EMAIL: Final = "owner@localhost"
 

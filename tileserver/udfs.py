@@ -1,18 +1,12 @@
-"""UDFs: what a source's text says of itself. Read from the syntax tree; no code runs.
+"""UDFs: what is known of one without running it, and how a query becomes its arguments. `signature` reads the text."""
 
-The reading order: `parse` finds the one decorated function, its options, its parameters and the digest; `bind` turns a
-query into canonical arguments.
-"""
-
-import ast
 import hashlib
 import re
-from pathlib import PurePath
 from typing import Any, Final
 
 import msgspec
 
-from tileserver.annotations import ANY, Annotation, canonical, of_value, read
+from tileserver.annotations import ANY, Annotation, canonical
 from tileserver.errors import InvalidParameterError, PublicationError
 from tileserver.formats import Kind
 
@@ -39,38 +33,6 @@ INJECTED: Final = frozenset({"tile", "bounds", "bbox", "x", "y", "z"})
 _INJECTED_TYPES: Final = {"Tile": "tile", "TileXYZ": "tile", "Bounds": "bounds", "Bbox": "bbox", "TileGDF": "bbox"}
 _AGE: Final = re.compile(r"(\d+)([smhd]?)\Z", re.ASCII)
 _AGE_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_KINDS: Final = {
-    **dict.fromkeys(("ndarray", "MaskedArray", "NDArray", "ImageData", "DataArray", "Dataset"), Kind.RASTER),
-    **dict.fromkeys(("GeoDataFrame", "GeoSeries"), Kind.VECTOR),
-    **dict.fromkeys(("DataFrame",), Kind.TABLE),
-    **dict.fromkeys(("str", "Response", "bytes", "dict", "Figure"), Kind.DOCUMENT),
-}
-_OPTIONS: Final = frozenset(
-    [
-        "name",
-        "kind",
-        "minzoom",
-        "maxzoom",
-        "bounds",
-        "attribution",
-        "cache_max_age",
-        "stale_while_revalidate",
-        "stale_if_error",
-        "timeout",
-        "memory",
-        "rescale",
-        "colormap",
-        "resampling",
-        "background",
-        "layer",
-        "id_column",
-        "max_tile_bytes",
-        "buffer",
-        "block_zoom",
-        "block_size",
-        "empty_below",
-    ]
-)
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,11 +63,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     attribution: str = ""
     cache_max_age: int = 90 * 86400
     """Seconds."""
-    stale_while_revalidate: int = 0
-    stale_if_error: int = 0
     timeout: float | None = None
     """Seconds; None takes the server's."""
-    memory: str | int | None = None
     rescale: tuple[tuple[float, float], ...] | None = None
     colormap: str | None = None
     resampling: str = "nearest"
@@ -138,38 +97,6 @@ class Udf(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-def parse(code: str, *, file: str, headers: dict[str, str] | None = None) -> Udf:
-    """The UDF that the text `code` defines.
-
-    Args:
-        file: the name that messages and tracebacks show; its stem is the UDF's name unless `name=` says another.
-        headers: sources of the sibling modules by dotted name.
-
-    Raises:
-        PublicationError: the text does not parse, has no UDF or two, or an option or parameter that cannot be.
-    """
-    tree = _tree(code, file)
-    function, decorator, fused = _entry(tree, file)
-    constants = _constants(tree)
-    given, computed = _keywords(decorator, constants, file)
-    parameters = tuple(_parameters(function, constants, fused=fused))
-    options = _options(given, file, function.lineno)
-    return Udf(
-        name=_name(options.name or PurePath(file).stem, file, function.lineno),
-        digest=digest(code, headers or {}),
-        entry=function.name,
-        line=function.lineno,
-        parameters=parameters,
-        takes_all=function.args.kwarg is not None,
-        options=options,
-        doc=ast.get_docstring(function) or ast.get_docstring(tree) or "",
-        kind=options.kind or _annotated_kind(function),
-        fused=fused,
-        computed=computed,
-        warnings=_reserved(parameters, fused=fused, file=file, line=function.lineno),
-    )
-
-
 def digest(code: str, headers: dict[str, str]) -> str:
     """SHA-256 in hexadecimal over the source and its sibling modules, each length-prefixed."""
     total = hashlib.sha256()
@@ -179,119 +106,12 @@ def digest(code: str, headers: dict[str, str]) -> str:
     return total.hexdigest()
 
 
-def _tree(code: str, file: str) -> ast.Module:
-    try:
-        return ast.parse(code)
-    except SyntaxError as error:
-        raise PublicationError(f"this is not Python: {error.msg}", file=file, line=error.lineno or 1) from None
-    except (ValueError, RecursionError, MemoryError):
-        raise PublicationError("this is not Python source text", file=file, line=1) from None
+def options_of(given: dict[str, Any], file: str, line: int) -> Options:
+    """The options that keywords of `@udf` make; None and names without a field are left out.
 
-
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def _entry(tree: ast.Module, file: str) -> tuple[_Function, ast.expr, bool]:
-    found = [
-        (node, decorator, _spelling(decorator) == "fused.udf")
-        for node in tree.body
-        if isinstance(node, _Function)
-        for decorator in node.decorator_list
-        if _spelling(decorator) in {"udf", "tileserver.udf", "fused.udf"}
-    ]
-    if not found:
-        raise PublicationError("no function here is decorated with @udf", file=file, line=1)
-    if len(found) > 1:
-        names = ", ".join(node.name for node, *_ in found)
-        raise PublicationError(f"one file holds one UDF, but this has {names}", file=file, line=found[1][0].lineno)
-    return found[0]
-
-
-def _spelling(node: ast.expr) -> str:
-    match node:
-        case ast.Call(func=func):
-            return _spelling(func)
-        case ast.Attribute(value=ast.Name(id=root), attr=name):
-            return f"{root}.{name}"
-        case ast.Name(id=name):
-            return name
-    return ""
-
-
-def _constants(tree: ast.Module) -> dict[str, Any]:
-    """Module-level names that are assigned one literal."""
-    found: dict[str, Any] = {}
-    for node in tree.body:
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(target, ast.Name) and node.value:
-            value, known = _literal(node.value, found)
-            if known:
-                found[target.id] = value
-    return found
-
-
-def _literal(node: ast.expr, constants: dict[str, Any]) -> tuple[Any, bool]:
-    """The plain value of an expression, and whether it has one."""
-    if isinstance(node, ast.Name) and node.id in constants:
-        return constants[node.id], True
-    try:
-        value = ast.literal_eval(node)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return None, False
-    return value, _plain(value)
-
-
-def _plain(value: object) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(_plain(each) for each in value)
-    if isinstance(value, dict):
-        return all(isinstance(name, str) and _plain(each) for name, each in value.items())
-    return value is None or isinstance(value, (bool, int, float, str))
-
-
-def _keywords(decorator: ast.expr, constants: dict[str, Any], file: str) -> tuple[dict[str, Any], tuple[str, ...]]:
-    given: dict[str, Any] = {}
-    computed: list[str] = []
-    for keyword in decorator.keywords if isinstance(decorator, ast.Call) else []:
-        name = keyword.arg or ""
-        if name not in _OPTIONS and not _spelling(decorator).startswith("fused."):
-            raise PublicationError(f"@udf has no option {name!r}", file=file, line=keyword.value.lineno)
-        value, known = _literal(keyword.value, constants)
-        if known:
-            given[name] = value
-        elif name in _OPTIONS:
-            computed.append(name)
-    return given, tuple(computed)
-
-
-def _parameters(function: _Function, constants: dict[str, Any], *, fused: bool) -> list[Parameter]:
-    spec = function.args
-    positional = [*spec.posonlyargs, *spec.args]
-    absent: list[ast.expr | None] = [None] * (len(positional) - len(spec.defaults))
-    pairs = [
-        *zip(positional, [*absent, *spec.defaults], strict=True),
-        *zip(spec.kwonlyargs, spec.kw_defaults, strict=True),
-    ]
-    return [_parameter(arg, default, constants, fused=fused) for arg, default in pairs]
-
-
-def _parameter(arg: ast.arg, default: ast.expr | None, constants: dict[str, Any], *, fused: bool) -> Parameter:
-    value, known = (None, False) if default is None else _literal(default, constants)
-    annotation = read(arg.annotation)
-    if arg.annotation is None and known and not fused:
-        annotation = of_value(value)
-    if known and value is None:
-        annotation = msgspec.structs.replace(annotation, optional=True)
-    return Parameter(
-        name=arg.arg,
-        annotation=annotation,
-        required=default is None,
-        default=list(value) if isinstance(value, tuple) else value,
-        computed=default is not None and not known,
-    )
-
-
-def _options(given: dict[str, Any], file: str, line: int) -> Options:
+    Raises:
+        PublicationError: a value that cannot be.
+    """
     plain = {name: value for name, value in given.items() if value is not None and name in Options.__struct_fields__}
     try:
         return _checked(msgspec.convert(_normalised(plain), Options))
@@ -306,7 +126,7 @@ def with_computed(udf: Udf, options: dict[str, Any], defaults: dict[str, Any], *
         PublicationError: a computed option cannot be.
     """
     known = {name: value for name, value in msgspec.to_builtins(udf.options).items() if value is not None}
-    complete = _options({**known, **options}, file, 1)
+    complete = options_of({**known, **options}, file, 1)
     parameters = tuple(
         msgspec.structs.replace(each, default=defaults[each.name], computed=False) if each.name in defaults else each
         for each in udf.parameters
@@ -318,9 +138,8 @@ def with_computed(udf: Udf, options: dict[str, Any], defaults: dict[str, Any], *
 
 def _normalised(given: dict[str, Any]) -> dict[str, Any]:
     result = dict(given)
-    for name in ("cache_max_age", "stale_while_revalidate", "stale_if_error"):
-        if name in result:
-            result[name] = seconds(result[name])
+    if "cache_max_age" in result:
+        result["cache_max_age"] = seconds(result["cache_max_age"])
     rescale = result.get("rescale")
     if rescale and isinstance(rescale[0], (int, float)):
         result["rescale"] = [rescale]
@@ -349,25 +168,6 @@ def seconds(age: float | str) -> int:
     if not match:
         raise ValueError("an age is a number of seconds, or one with s, m, h or d behind it")
     return int(match[1]) * _AGE_SECONDS[match[2]]
-
-
-def _name(name: str, file: str, line: int) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
-        raise PublicationError(f"{name!r} cannot be a UDF's name: letters, digits, _ . and -", file=file, line=line)
-    return name
-
-
-def _annotated_kind(function: _Function) -> str | None:
-    return _KINDS.get(read(function.returns).name)
-
-
-def _reserved(parameters: tuple[Parameter, ...], *, fused: bool, file: str, line: int) -> tuple[str, ...]:
-    taken = [each.name for each in parameters if is_reserved(each.name)]
-    if taken and not fused:
-        raise PublicationError(
-            f"parameter {taken[0]!r} has a name that the server keeps for itself", file=file, line=line
-        )
-    return tuple(f"parameter {name!r} has a reserved name and keeps its default" for name in taken)
 
 
 def is_reserved(name: str) -> bool:

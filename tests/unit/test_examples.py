@@ -16,8 +16,9 @@ from PIL import Image
 from rio_tiler.errors import TileOutsideBounds
 from rio_tiler.io import Reader
 
+from tileserver.signature import parse
 from tileserver.tiles import Tile
-from tileserver.udfs import bind, parse
+from tileserver.udfs import bind
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))

@@ -5,7 +5,7 @@ import pytest
 from tileserver import query as queries
 from tileserver.errors import FormatNotPossibleError, InvalidParameterError
 from tileserver.jobs import Output
-from tileserver.udfs import parse
+from tileserver.signature import parse
 
 UDF = parse("@udf(rescale=(0, 9))\ndef f(tile, quality: str = 'x'): ...", file="f.py")
 

@@ -3,7 +3,8 @@
 import pytest
 
 from tileserver.errors import InvalidParameterError, PublicationError
-from tileserver.udfs import Udf, bind, digest, parse, seconds, with_computed
+from tileserver.signature import parse
+from tileserver.udfs import Udf, bind, digest, seconds, with_computed
 
 
 def udf(
@@ -122,3 +123,10 @@ def test_the_digest_tells_every_text_apart() -> None:
 def test_ages(age: int | str, value: int) -> None:
     """Numbers are seconds; s, m, h and d are units."""
     assert seconds(age) == value
+
+
+def test_options_without_effect_are_taken_and_told() -> None:
+    """A source written for a later version is served, and its author knows what does nothing yet."""
+    found = udf(options="block_zoom=8, memory='4GB', minzoom=2")
+    assert found.options.minzoom == 2
+    assert [warning.split("'")[1] for warning in found.warnings] == ["memory", "block_zoom"]

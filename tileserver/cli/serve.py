@@ -246,6 +246,8 @@ def _report(published: list[Published], complaints: list[str], address: str) -> 
     width = max((len(each.udf.name) for each in published), default=0)
     for each in published:
         print(_lines(each, address, width), flush=True)
+        for warning in each.udf.warnings:
+            print(f"  warning: {each.udf.name}: {warning}", file=sys.stderr, flush=True)
     for line in complaints:
         print(f"  not served: {line}", file=sys.stderr, flush=True)
 

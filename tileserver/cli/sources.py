@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tileserver.errors import PublicationError
-from tileserver.udfs import Udf, parse
+from tileserver.signature import parse
+from tileserver.udfs import Udf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from tileserver.jobs import Describe, Described, Source
-from tileserver.udfs import Udf, parse
+from tileserver.signature import parse
+from tileserver.udfs import Udf
 from tileserver.worker import fused
 
 

@@ -25,7 +25,7 @@ from tileserver.errors import (
 from tileserver.execution import LocalExecutor
 from tileserver.execution.queue import Queue
 from tileserver.jobs import Job, Output, Rendered, Source
-from tileserver.udfs import parse
+from tileserver.signature import parse
 
 UDFS = Path(__file__).parents[2] / "udfs"
 
