@@ -13,14 +13,15 @@ import msgspec
 from cachetools import LRUCache, TTLCache
 
 from tileserver import query as queries
-from tileserver.errors import InvalidParameterError, NotFoundError, TileserverError, UdfError
+from tileserver.errors import NotFoundError, TileserverError, UdfError
 from tileserver.execution import Executor
-from tileserver.jobs import Job, Output, Rendered, Source
+from tileserver.jobs import Job, Rendered
+from tileserver.layers import Answer, Ask, Layer, bound, entry_of, probe_tiles, source_of
 from tileserver.registry import UNKNOWN_YET, Grant, Registry
 from tileserver.settings import Settings
-from tileserver.tilecache import Entry, Facts, Flights, Key, TileCache, etag, layer_key
-from tileserver.tiles import Bounds, Tile
-from tileserver.udfs import Udf, bind, seconds, with_computed
+from tileserver.tilecache import Entry, Flights, Key, TileCache
+from tileserver.tiles import Tile
+from tileserver.udfs import Udf, with_computed
 
 _LOG: Final = logging.getLogger("tileserver.udf")
 TILE_LIMIT: Final = 8 * 2**20
@@ -28,50 +29,6 @@ FILE_LIMIT: Final = 512 * 2**20
 """Bytes of an encoded answer."""
 FAILURE_SECONDS: Final = 3
 """How long a failure is answered again without a run."""
-
-
-class Ask(msgspec.Struct, frozen=True):
-    """What a layer follows from, as the URL spells it."""
-
-    token: str
-    extension: str
-    scale: int
-    query: str
-    tiled: bool
-
-
-class Layer(msgspec.Struct, frozen=True, kw_only=True):
-    """One UDF version with bound parameters and one output specification."""
-
-    grant: Grant
-    udf: Udf
-    arguments: dict[str, Any]
-    output: Output
-    key: str
-    tiled: bool
-    max_age: int
-    """Seconds for which a new answer is fresh."""
-    versioned: bool
-    """Whether the URL names the version that is current."""
-    strict_empty: bool
-    """Whether empty answers shall be 404."""
-    tms: bool
-    """Whether rows are counted from the south."""
-
-    def covers(self, tile: Tile) -> bool:
-        """Whether the tile is inside the UDF's zooms and bounds."""
-        options = self.udf.options
-        inside = options.bounds is None or tile.meets(Bounds(*options.bounds))
-        return inside and options.minzoom <= tile.z <= options.maxzoom
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry, and how it came about."""
-
-    entry: Entry
-    source: str
-    """`memory`, `disk`, `run`, `shared` (somebody else's run) or `outside`."""
-    queue_ms: float = 0.0
 
 
 class Pipeline:
@@ -112,7 +69,7 @@ class Pipeline:
             await self._settled(grant)
             grant = await self.grant(ask.token)
             udf = self.udf(grant)
-        layer = self._bind(grant, udf, ask, query)
+        layer = bound(grant, udf, ask, query)
         if generation == self.registry.generation:
             self._layers[ask] = layer
         return layer
@@ -145,27 +102,11 @@ class Pipeline:
         asked = extension or "format" in query
         return not udf.computed and bool(grant.kind or asked)
 
-    def _bind(self, grant: Grant, udf: Udf, ask: Ask, query: queries.Query) -> Layer:
-        output = queries.output(udf, grant.kind, query, extension=ask.extension, scale=ask.scale, tiled=ask.tiled)
-        arguments = bind(udf, query, tiled=ask.tiled)
-        return Layer(
-            grant=grant,
-            udf=udf,
-            arguments=arguments,
-            output=output,
-            key=layer_key(grant.digest, grant.udf_id, arguments, output),
-            tiled=ask.tiled,
-            max_age=_max_age(grant, udf, query),
-            versioned=query.get("v", [""])[-1] == version(grant),
-            strict_empty=query.get("empty", [""])[-1] == "404",
-            tms=query.get("scheme", [""])[-1] == "tms",
-        )
-
     # Layer to entry
 
     def hit(self, layer: Layer, z: int, x: int, y: int) -> Entry | None:
         """The tile if memory has it fresh. Does not wait."""
-        return self.cache.hit(Key(layer.key, z, x, y), layer.grant.epoch)
+        return self.cache.hit(Key(layer.key, z, x, y), layer.grant.epoch, layer.max_age)
 
     async def render(self, layer: Layer, tile: Tile | None) -> Answer:
         """The answer from disk, from a run that is under way, or from a run of its own.
@@ -181,11 +122,9 @@ class Pipeline:
         return answer if own else msgspec.structs.replace(answer, source="shared")
 
     async def _fly(self, layer: Layer, tile: Tile | None, key: Key) -> Answer:
-        epoch = layer.grant.epoch
-        if layer.max_age > 0:
-            entry = await self.cache.find(key, epoch)
-            if entry is not None:
-                return Answer(entry=entry, source="disk")
+        entry = await self.cache.find(key, layer.grant.epoch, layer.max_age)
+        if entry is not None:
+            return Answer(entry=entry, source="disk")
         try:
             answer = await self._run(layer, tile)
         except TileserverError as failure:
@@ -194,7 +133,8 @@ class Pipeline:
             if isinstance(failure, UdfError):
                 _log(layer, key, failure)
             raise
-        await self.cache.store(key, answer.entry)
+        if layer.max_age > 0:
+            await self.cache.store(key, answer.entry)
         return answer
 
     async def _run(self, layer: Layer, tile: Tile | None, *, sample: bool = False) -> Answer:
@@ -203,18 +143,18 @@ class Pipeline:
         rendered = await self._execute(layer, tile, sample=sample)
         took = (time.perf_counter() - started) * 1000
         waited = max(took - rendered.udf_ms - rendered.encode_ms, 0.0)
-        return Answer(entry=_entry(rendered, layer, created), source="run", queue_ms=waited)
+        return Answer(entry=entry_of(rendered, layer, created), source="run", queue_ms=waited)
 
     async def _execute(self, layer: Layer, tile: Tile | None, *, sample: bool = False) -> Rendered:
         settings = self.settings
-        bound = settings.timeout if tile else settings.file_timeout
+        longest = settings.timeout if tile else settings.file_timeout
         job = Job(
             id=next(self._ids),
             digest=layer.grant.digest,
             tile=(tile.z, tile.x, tile.y) if tile else None,
             arguments=layer.arguments,
             output=layer.output,
-            timeout=min(layer.udf.options.timeout or bound, bound),
+            timeout=min(layer.udf.options.timeout or longest, longest),
             limit=TILE_LIMIT if tile else FILE_LIMIT,
             sample=sample,
         )
@@ -263,68 +203,11 @@ class Pipeline:
         rendered = None
         for tile in probe_tiles(udf):
             ask = Ask("", "", 1, "", tile is not None)
-            layer = self._bind(msgspec.structs.replace(grant, kind=None), udf, ask, {})
+            layer = bound(msgspec.structs.replace(grant, kind=None), udf, ask, {})
             rendered = await self._execute(layer, tile, sample=True)
             if not rendered.empty:
                 break
         return rendered
-
-
-def probe_tiles(udf: Udf) -> list[Tile | None]:
-    """Where a probe looks for something: tiles in the middle of the UDF's bounds, or None where it takes no tile."""
-    if not any(each.injected for each in udf.parameters):
-        return [None]
-    options = udf.options
-    west, south, east, north = options.bounds or (-180.0, -85.0, 180.0, 85.0)
-    east += 360.0 if east < west else 0.0
-    longitude, latitude = ((west + east) / 2 + 180.0) % 360.0 - 180.0, (south + north) / 2
-    zooms = sorted({options.minzoom, min(options.minzoom + 3, options.maxzoom)})
-    return [Tile.at(longitude, latitude, zoom) for zoom in zooms]
-
-
-def source_of(grant: Grant, udf: Udf) -> Source:
-    """The code as a worker needs it."""
-    return Source(
-        digest=grant.digest,
-        name=udf.name,
-        code=grant.code,
-        entry=udf.entry,
-        headers=grant.headers,
-        path=grant.file or f"{udf.name}.py",
-        fused=udf.fused,
-    )
-
-
-def version(grant: Grant) -> str:
-    """What `v` is in the templates that we give out: it changes with the code and with every clearing."""
-    return f"{grant.digest[:12]}.{grant.epoch}"
-
-
-def _max_age(grant: Grant, udf: Udf, query: queries.Query) -> int:
-    if not grant.cache:
-        return 0
-    asked = query.get("cache_max_age")
-    try:
-        return min(seconds(asked[-1]), 10**9) if asked else udf.options.cache_max_age
-    except ValueError as error:
-        raise InvalidParameterError(f"Parameter 'cache_max_age': {error}.", parameter="cache_max_age") from None
-
-
-def _entry(rendered: Rendered, layer: Layer, created: float) -> Entry:
-    facts = Facts(
-        media_type=rendered.media_type,
-        coding=rendered.coding,
-        etag=etag(rendered.body),
-        created=created,
-        max_age=layer.max_age,
-        epoch=layer.grant.epoch,
-        kind=rendered.kind,
-        empty=rendered.empty,
-        authored=rendered.authored,
-        udf_ms=rendered.udf_ms,
-        encode_ms=rendered.encode_ms,
-    )
-    return Entry(facts=facts, body=rendered.body)
 
 
 def _log(layer: Layer, key: Key, failure: UdfError) -> None:

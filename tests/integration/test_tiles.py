@@ -294,3 +294,13 @@ def test_long_and_endless_requests(server: Running) -> None:
     assert raw(server, headers + b"\r\n")[:12] in (b"HTTP/1.1 431", b"HTTP/1.1 414")
     with server.client() as client:
         assert client.get("/livez").status_code == 200
+
+
+def test_who_asks_says_how_old_an_answer_may_be(server: Running) -> None:
+    """`cache_max_age=0` neither takes nor stores, whatever others stored; a longer one takes what is there."""
+    url = f"/tiles/{server.token('address')}/8/8/8.png"
+    with server.client() as client:
+        for query, status in (("", "miss"), ("", "hit"), ("?cache_max_age=0", "miss"), ("?cache_max_age=1h", "hit")):
+            answer = client.get(url + query)
+            assert status in answer.headers["cache-status"], query
+            assert ("no-store" in answer.headers["cache-control"]) == ("=0" in query)

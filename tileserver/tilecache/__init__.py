@@ -20,22 +20,22 @@ class TileCache:
         self.memory = MemoryTier(memory)
         self.disk = DiskTier(folder, disk)
 
-    def hit(self, key: Key, epoch: int) -> Entry | None:
-        """The entry of the memory tier, if it is fresh. Does not wait."""
+    def hit(self, key: Key, epoch: int, max_age: int) -> Entry | None:
+        """The entry of the memory tier, if it is fresh: see `Entry.fresh`. Does not wait."""
         entry = self.memory.get(key)
-        return entry if entry is not None and entry.fresh(time.time(), epoch) else None
+        return entry if entry is not None and entry.fresh(time.time(), epoch, max_age) else None
 
-    async def find(self, key: Key, epoch: int) -> Entry | None:
+    async def find(self, key: Key, epoch: int, max_age: int) -> Entry | None:
         """The entry of the disk tier, if it is fresh; read in a thread and kept in memory."""
+        if max_age <= 0:
+            return None
         entry = await asyncio.to_thread(self.disk.get, key)
-        if entry is None or not entry.fresh(time.time(), epoch):
+        if entry is None or not entry.fresh(time.time(), epoch, max_age):
             return None
         self.memory.put(key, entry)
         return entry
 
     async def store(self, key: Key, entry: Entry) -> None:
-        """Keep an entry in both tiers; one whose age is 0 in neither."""
-        if entry.facts.max_age <= 0:
-            return
+        """Keep an entry in both tiers."""
         self.memory.put(key, entry)
         await asyncio.to_thread(self.disk.put, key, entry)

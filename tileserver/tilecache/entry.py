@@ -21,8 +21,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """The strong validator of the body as coded, with its quotes."""
     created: float
     """Seconds since 1970."""
-    max_age: int
-    """Seconds for which the entry is fresh."""
     epoch: int
     """The UDF's purge epoch when the run began."""
     kind: str = ""
@@ -43,9 +41,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         """Bytes that the entry takes in memory, nearly."""
         return len(self.body) + 1500
 
-    def fresh(self, now: float, epoch: int) -> bool:
-        """Whether it may be served at `now` (seconds since 1970) under the UDF's purge `epoch`."""
-        return self.facts.epoch >= epoch and now < self.facts.created + self.facts.max_age
+    def fresh(self, now: float, epoch: int, max_age: int) -> bool:
+        """Whether it may be served at `now` (seconds since 1970) under the UDF's purge `epoch`.
+
+        Args:
+            max_age: seconds; who asks says how old an answer may be, not who stored it.
+        """
+        return self.facts.epoch >= epoch and now < self.facts.created + max_age
 
 
 def etag(body: bytes) -> str:

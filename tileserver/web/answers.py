@@ -8,7 +8,7 @@ import orjson
 from isal import igzip
 
 from tileserver.errors import BusyError, TileserverError, UdfError
-from tileserver.pipeline import Layer
+from tileserver.layers import Layer
 from tileserver.tilecache import Entry, etag
 
 Scope = MutableMapping[str, Any]
@@ -101,10 +101,10 @@ def _entity(entry: Entry, *, hosted: bool) -> Headers:
 def _freshness(layer: Layer, entry: Entry, source: str) -> Headers:
     facts = entry.facts
     age = max(int(time.time() - facts.created), 0)
-    left = max(facts.max_age - age, 0)
+    left = max(layer.max_age - age, 0)
     status = f"tileserver; {'hit' if source in _HITS else 'fwd=miss'}; ttl={left}; detail={source}"
     return [
-        (b"cache-control", _cache_control(layer, facts.max_age, left)),
+        (b"cache-control", _cache_control(layer, left)),
         (b"age", b"%d" % (age if source in _HITS else 0)),
         (b"cache-status", status.encode()),
     ]
@@ -113,8 +113,8 @@ def _freshness(layer: Layer, entry: Entry, source: str) -> Headers:
 _HITS: Final = frozenset({"memory", "disk", "outside"})
 
 
-def _cache_control(layer: Layer, max_age: int, left: int) -> bytes:
-    if max_age <= 0:
+def _cache_control(layer: Layer, left: int) -> bytes:
+    if layer.max_age <= 0:
         return b"no-store"
     scope = b"public" if layer.grant.shared_cache else b"private"
     return b"%s, max-age=%d" % (scope, min(left, 86400 if layer.versioned else 60))

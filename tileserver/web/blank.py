@@ -6,7 +6,7 @@ from functools import lru_cache
 from PIL import Image
 
 from tileserver.formats import FORMATS
-from tileserver.pipeline import Layer
+from tileserver.layers import Layer
 from tileserver.tilecache import Entry, Facts, etag
 
 _TEXTS = {"geojson": b'{"type":"FeatureCollection","features":[]}', "json": b"[]"}
@@ -22,7 +22,6 @@ def blank(layer: Layer, now: float) -> Entry:
         coding="",
         etag=etag(body),
         created=now,
-        max_age=layer.max_age,
         epoch=layer.grant.epoch,
         empty=True,
     )

@@ -9,7 +9,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from tileserver import query as queries
 from tileserver.formats import Kind
-from tileserver.pipeline import Pipeline, version
+from tileserver.layers import version
+from tileserver.pipeline import Pipeline
 from tileserver.registry import Grant
 from tileserver.tiles import MAX_LATITUDE
 from tileserver.udfs import Udf, is_reserved

@@ -10,7 +10,8 @@ from collections.abc import Coroutine
 from typing import Any, Final, NamedTuple, TypeVar
 
 from tileserver.errors import NotFoundError, TileserverError, UdfError
-from tileserver.pipeline import Answer, Ask, Layer, Pipeline
+from tileserver.layers import Answer, Ask, Layer
+from tileserver.pipeline import Pipeline
 from tileserver.tiles import MAX_ZOOM, Tile
 from tileserver.web.access import Access
 from tileserver.web.answers import PREFLIGHT, Receive, Scope, Send, prepare, respond, send_error, send_prepared

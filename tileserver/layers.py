@@ -1,0 +1,136 @@
+"""Layers: one UDF version with bound parameters and one output specification, and the records around them."""
+
+from typing import Any
+
+import msgspec
+
+from tileserver import query as queries
+from tileserver.errors import InvalidParameterError
+from tileserver.jobs import Output, Rendered, Source
+from tileserver.registry import Grant
+from tileserver.tilecache import Entry, Facts, etag, layer_key
+from tileserver.tiles import Bounds, Tile
+from tileserver.udfs import Udf, bind, seconds
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What a layer follows from, as the URL spells it."""
+
+    token: str
+    extension: str
+    scale: int
+    query: str
+    tiled: bool
+
+
+class Layer(msgspec.Struct, frozen=True, kw_only=True):
+    """One UDF version with bound parameters and one output specification."""
+
+    grant: Grant
+    udf: Udf
+    arguments: dict[str, Any]
+    output: Output
+    key: str
+    tiled: bool
+    max_age: int
+    """Seconds for which an answer is fresh; 0 keeps none and takes none that is kept."""
+    versioned: bool
+    """Whether the URL names the version that is current."""
+    strict_empty: bool
+    """Whether empty answers shall be 404."""
+    tms: bool
+    """Whether rows are counted from the south."""
+
+    def covers(self, tile: Tile) -> bool:
+        """Whether the tile is inside the UDF's zooms and bounds."""
+        options = self.udf.options
+        inside = options.bounds is None or tile.meets(Bounds(*options.bounds))
+        return inside and options.minzoom <= tile.z <= options.maxzoom
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry, and how it came about."""
+
+    entry: Entry
+    source: str
+    """`memory`, `disk`, `run`, `shared` (somebody else's run) or `outside`."""
+    queue_ms: float = 0.0
+
+
+def bound(grant: Grant, udf: Udf, ask: Ask, query: queries.Query) -> Layer:
+    """The layer that an address and its query mean for what the token opens.
+
+    Raises:
+        InvalidError: a parameter or the format cannot be.
+    """
+    output = queries.output(udf, grant.kind, query, extension=ask.extension, scale=ask.scale, tiled=ask.tiled)
+    arguments = bind(udf, query, tiled=ask.tiled)
+    return Layer(
+        grant=grant,
+        udf=udf,
+        arguments=arguments,
+        output=output,
+        key=layer_key(grant.digest, grant.udf_id, arguments, output),
+        tiled=ask.tiled,
+        max_age=_max_age(grant, udf, query),
+        versioned=query.get("v", [""])[-1] == version(grant),
+        strict_empty=query.get("empty", [""])[-1] == "404",
+        tms=query.get("scheme", [""])[-1] == "tms",
+    )
+
+
+def probe_tiles(udf: Udf) -> list[Tile | None]:
+    """Where a probe looks for something: tiles in the middle of the UDF's bounds, or None where it takes no tile."""
+    if not any(each.injected for each in udf.parameters):
+        return [None]
+    options = udf.options
+    west, south, east, north = options.bounds or (-180.0, -85.0, 180.0, 85.0)
+    east += 360.0 if east < west else 0.0
+    longitude, latitude = ((west + east) / 2 + 180.0) % 360.0 - 180.0, (south + north) / 2
+    zooms = sorted({options.minzoom, min(options.minzoom + 3, options.maxzoom)})
+    return [Tile.at(longitude, latitude, zoom) for zoom in zooms]
+
+
+def source_of(grant: Grant, udf: Udf) -> Source:
+    """The code as a worker needs it."""
+    return Source(
+        digest=grant.digest,
+        name=udf.name,
+        code=grant.code,
+        entry=udf.entry,
+        headers=grant.headers,
+        path=grant.file or f"{udf.name}.py",
+        fused=udf.fused,
+    )
+
+
+def version(grant: Grant) -> str:
+    """What `v` is in the templates that we give out: it changes with the code and with every clearing."""
+    return f"{grant.digest[:12]}.{grant.epoch}"
+
+
+def _max_age(grant: Grant, udf: Udf, query: queries.Query) -> int:
+    if not grant.cache:
+        return 0
+    asked = query.get("cache_max_age")
+    try:
+        return min(seconds(asked[-1]), 10**9) if asked else udf.options.cache_max_age
+    except ValueError as error:
+        raise InvalidParameterError(f"Parameter 'cache_max_age': {error}.", parameter="cache_max_age") from None
+
+
+def entry_of(rendered: Rendered, layer: Layer, created: float) -> Entry:
+    """What a run that began at `created` (seconds since 1970) gave, as the cache keeps it."""
+    facts = Facts(
+        media_type=rendered.media_type,
+        coding=rendered.coding,
+        etag=etag(rendered.body),
+        created=created,
+        epoch=layer.grant.epoch,
+        kind=rendered.kind,
+        empty=rendered.empty,
+        authored=rendered.authored,
+        udf_ms=rendered.udf_ms,
+        encode_ms=rendered.encode_ms,
+    )
+    return Entry(facts=facts, body=rendered.body)

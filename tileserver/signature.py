@@ -1,0 +1,202 @@
+"""What a source's text says of its UDF: read from the syntax tree, no code runs.
+
+`parse` finds the one decorated function, its options, its parameters and the digest.
+"""
+
+import ast
+import re
+from pathlib import PurePath
+from typing import Any, Final
+
+import msgspec
+
+from tileserver.annotations import of_value, read
+from tileserver.errors import PublicationError
+from tileserver.formats import Kind
+from tileserver.udfs import Options, Parameter, Udf, digest, is_reserved, options_of
+
+_WITHOUT_EFFECT: Final = (
+    "stale_while_revalidate",
+    "stale_if_error",
+    "memory",
+    "block_zoom",
+    "block_size",
+    "empty_below",
+)
+"""Options that have a meaning but no effect in this version: they are taken, and their author is told."""
+
+_OPTIONS: Final = frozenset((*Options.__struct_fields__, *_WITHOUT_EFFECT))
+
+_KINDS: Final = {
+    **dict.fromkeys(("ndarray", "MaskedArray", "NDArray", "ImageData", "DataArray", "Dataset"), Kind.RASTER),
+    **dict.fromkeys(("GeoDataFrame", "GeoSeries"), Kind.VECTOR),
+    **dict.fromkeys(("DataFrame",), Kind.TABLE),
+    **dict.fromkeys(("str", "Response", "bytes", "dict", "Figure"), Kind.DOCUMENT),
+}
+
+
+def parse(code: str, *, file: str, headers: dict[str, str] | None = None) -> Udf:
+    """The UDF that the text `code` defines.
+
+    Args:
+        file: the name that messages and tracebacks show; its stem is the UDF's name unless `name=` says another.
+        headers: sources of the sibling modules by dotted name.
+
+    Raises:
+        PublicationError: the text does not parse, has no UDF or two, or an option or parameter that cannot be.
+    """
+    tree = _tree(code, file)
+    function, decorator, fused = _entry(tree, file)
+    constants = _constants(tree)
+    given, computed = _keywords(decorator, constants, file)
+    parameters = tuple(_parameters(function, constants, fused=fused))
+    options = options_of(given, file, function.lineno)
+    return Udf(
+        name=_name(options.name or PurePath(file).stem, file, function.lineno),
+        digest=digest(code, headers or {}),
+        entry=function.name,
+        line=function.lineno,
+        parameters=parameters,
+        takes_all=function.args.kwarg is not None,
+        options=options,
+        doc=ast.get_docstring(function) or ast.get_docstring(tree) or "",
+        kind=options.kind or _annotated_kind(function),
+        fused=fused,
+        computed=computed,
+        warnings=(*_reserved(parameters, fused=fused, file=file, line=function.lineno), *_ignored({*given, *computed})),
+    )
+
+
+def _tree(code: str, file: str) -> ast.Module:
+    try:
+        return ast.parse(code)
+    except SyntaxError as error:
+        raise PublicationError(f"this is not Python: {error.msg}", file=file, line=error.lineno or 1) from None
+    except (ValueError, RecursionError, MemoryError):
+        raise PublicationError("this is not Python source text", file=file, line=1) from None
+
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _entry(tree: ast.Module, file: str) -> tuple[_Function, ast.expr, bool]:
+    found = [
+        (node, decorator, _spelling(decorator) == "fused.udf")
+        for node in tree.body
+        if isinstance(node, _Function)
+        for decorator in node.decorator_list
+        if _spelling(decorator) in {"udf", "tileserver.udf", "fused.udf"}
+    ]
+    if not found:
+        raise PublicationError("no function here is decorated with @udf", file=file, line=1)
+    if len(found) > 1:
+        names = ", ".join(node.name for node, *_ in found)
+        raise PublicationError(f"one file holds one UDF, but this has {names}", file=file, line=found[1][0].lineno)
+    return found[0]
+
+
+def _spelling(node: ast.expr) -> str:
+    match node:
+        case ast.Call(func=func):
+            return _spelling(func)
+        case ast.Attribute(value=ast.Name(id=root), attr=name):
+            return f"{root}.{name}"
+        case ast.Name(id=name):
+            return name
+    return ""
+
+
+def _constants(tree: ast.Module) -> dict[str, Any]:
+    """Module-level names that are assigned one literal."""
+    found: dict[str, Any] = {}
+    for node in tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(target, ast.Name) and node.value:
+            value, known = _literal(node.value, found)
+            if known:
+                found[target.id] = value
+    return found
+
+
+def _literal(node: ast.expr, constants: dict[str, Any]) -> tuple[Any, bool]:
+    """The plain value of an expression, and whether it has one."""
+    if isinstance(node, ast.Name) and node.id in constants:
+        return constants[node.id], True
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None, False
+    return value, _plain(value)
+
+
+def _plain(value: object) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(_plain(each) for each in value)
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and _plain(each) for name, each in value.items())
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def _keywords(decorator: ast.expr, constants: dict[str, Any], file: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    given: dict[str, Any] = {}
+    computed: list[str] = []
+    for keyword in decorator.keywords if isinstance(decorator, ast.Call) else []:
+        name = keyword.arg or ""
+        if name not in _OPTIONS and not _spelling(decorator).startswith("fused."):
+            raise PublicationError(f"@udf has no option {name!r}", file=file, line=keyword.value.lineno)
+        value, known = _literal(keyword.value, constants)
+        if known:
+            given[name] = value
+        elif name in _OPTIONS:
+            computed.append(name)
+    return given, tuple(computed)
+
+
+def _parameters(function: _Function, constants: dict[str, Any], *, fused: bool) -> list[Parameter]:
+    spec = function.args
+    positional = [*spec.posonlyargs, *spec.args]
+    absent: list[ast.expr | None] = [None] * (len(positional) - len(spec.defaults))
+    pairs = [
+        *zip(positional, [*absent, *spec.defaults], strict=True),
+        *zip(spec.kwonlyargs, spec.kw_defaults, strict=True),
+    ]
+    return [_parameter(arg, default, constants, fused=fused) for arg, default in pairs]
+
+
+def _parameter(arg: ast.arg, default: ast.expr | None, constants: dict[str, Any], *, fused: bool) -> Parameter:
+    value, known = (None, False) if default is None else _literal(default, constants)
+    annotation = read(arg.annotation)
+    if arg.annotation is None and known and not fused:
+        annotation = of_value(value)
+    if known and value is None:
+        annotation = msgspec.structs.replace(annotation, optional=True)
+    return Parameter(
+        name=arg.arg,
+        annotation=annotation,
+        required=default is None,
+        default=list(value) if isinstance(value, tuple) else value,
+        computed=default is not None and not known,
+    )
+
+
+def _name(name: str, file: str, line: int) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", name):
+        raise PublicationError(f"{name!r} cannot be a UDF's name: letters, digits, _ . and -", file=file, line=line)
+    return name
+
+
+def _annotated_kind(function: _Function) -> str | None:
+    return _KINDS.get(read(function.returns).name)
+
+
+def _reserved(parameters: tuple[Parameter, ...], *, fused: bool, file: str, line: int) -> tuple[str, ...]:
+    taken = [each.name for each in parameters if is_reserved(each.name)]
+    if taken and not fused:
+        raise PublicationError(
+            f"parameter {taken[0]!r} has a name that the server keeps for itself", file=file, line=line
+        )
+    return tuple(f"parameter {name!r} has a reserved name and keeps its default" for name in taken)
+
+
+def _ignored(names: set[str]) -> tuple[str, ...]:
+    return tuple(f"option {name!r} has no effect in this version" for name in _WITHOUT_EFFECT if name in names)
