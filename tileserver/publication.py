@@ -42,8 +42,8 @@ class Publisher:
         return await self._publish(account_id, udf, code, headers, source="file", file=str(file))
 
     async def publish_source(self, account_id: str, name: str, code: str, headers: dict[str, str]) -> Published:
-        """Publish a source that came through the API under `name`."""
-        udf = msgspec.structs.replace(parse(code, file=f"{name}.py", headers=headers), name=name)
+        """Publish a source that came through the API under `name`; raises like `publish_file`."""
+        udf = parse(code, file=f"{name}.py", headers=headers, name=name)
         return await self._publish(account_id, udf, code, headers, source="api", file=None)
 
     async def _publish(

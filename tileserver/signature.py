@@ -35,12 +35,14 @@ _KINDS: Final = {
 }
 
 
-def parse(code: str, *, file: str, headers: dict[str, str] | None = None) -> Udf:
+def parse(code: str, *, file: str, headers: dict[str, str] | None = None, name: str = "") -> Udf:
     """The UDF that the text `code` defines.
 
     Args:
-        file: the name that messages and tracebacks show; its stem is the UDF's name unless `name=` says another.
+        file: the name that messages and tracebacks show; its stem is the UDF's name unless the option `name=` says
+            another.
         headers: sources of the sibling modules by dotted name.
+        name: the UDF's name, whatever the source says.
 
     Raises:
         PublicationError: the text does not parse, has no UDF or two, or an option or parameter that cannot be.
@@ -52,7 +54,7 @@ def parse(code: str, *, file: str, headers: dict[str, str] | None = None) -> Udf
     parameters = tuple(_parameters(function, constants, fused=fused))
     options = options_of(given, file, function.lineno)
     return Udf(
-        name=_name(options.name or PurePath(file).stem, file, function.lineno),
+        name=_name(name or options.name or PurePath(file).stem, file, function.lineno),
         digest=digest(code, headers or {}),
         entry=function.name,
         line=function.lineno,

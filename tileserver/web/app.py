@@ -16,7 +16,7 @@ from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
 from tileserver.web.answers import CORS, PREFLIGHT, Receive, Scope, Send, error_answer, respond
 from tileserver.web.health import HealthRoutes
-from tileserver.web.hosted import HostedRoutes
+from tileserver.web.hosted import hosted_routes
 from tileserver.web.maps import MapRoutes
 from tileserver.web.openapi import openapi
 from tileserver.web.owner import OwnerRoutes
@@ -100,7 +100,6 @@ def _routes(pipeline: Pipeline, publisher: Publisher, access: Access, addresses:
     maps = MapRoutes(pipeline, addresses)
     owner = OwnerRoutes(pipeline.registry, access, addresses)
     health = HealthRoutes(pipeline.executor)
-    hosted = HostedRoutes(pipeline.registry, publisher, access, addresses)
     static = StaticFiles(directory=Path(__file__).parent / "static")
     return [
         Route("/", owner.index),
@@ -114,7 +113,7 @@ def _routes(pipeline: Pipeline, publisher: Publisher, access: Access, addresses:
         Route("/tiles/{token}/metadata.json", maps.metadata),
         Route("/server/v1/realtime-shared/{token}/run/tiles/metadata.json", maps.metadata),
         Route("/tiles/{token}/map", maps.map),
-        *hosted.routes(),
+        *hosted_routes(pipeline.registry, publisher, access, addresses),
         Mount("/static", static),
         Route("/{path:path}", _absent),
     ]

@@ -1,0 +1,119 @@
+"""Shared tokens (hosted API, section 2.3)."""
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from tileserver.registry import Account, Registry, SharedToken, StoredUdf
+from tileserver.web.access import Access
+from tileserver.web.addresses import Addresses
+from tileserver.web.hosted.owned import named_udf, own_token, own_udf
+from tileserver.web.hosted.requests import BASE, body, moment, page
+
+
+class NewToken(msgspec.Struct, kw_only=True):
+    """The body of `POST /udf-access-token/new`; one of the three ways to name the UDF is set."""
+
+    udf_email: str | None = None
+    udf_slug: str | None = None
+    udf_id: str | None = None
+    client_id: str | None = None
+    cache: bool | None = None
+    metadata_json: dict[str, Any] | None = None
+    enabled: bool | None = None
+
+
+class TokenChange(msgspec.Struct, kw_only=True):
+    """The body of `POST /udf-access-token/by-token/{token}`; null leaves as it is."""
+
+    client_id: str | None = None
+    cache: bool | None = None
+    metadata_json: dict[str, Any] | None = None
+    enabled: bool | None = None
+
+
+class TokenRoutes:
+    """Tokens made, listed, changed and deleted by the account that owns their UDF."""
+
+    def __init__(self, registry: Registry, access: Access, addresses: Addresses) -> None:
+        self.registry, self.access, self.addresses = registry, access, addresses
+
+    def routes(self) -> list[BaseRoute]:
+        """Every route."""
+        by_token = f"{BASE}/udf-access-token/by-token/{{token}}"
+        return [
+            Route(f"{BASE}/udf-access-token/new", self.new_token, methods=["POST"]),
+            Route(f"{BASE}/udf-access-token/self", self.list_tokens),
+            Route(by_token, self.token),
+            Route(by_token, self.change_token, methods=["POST"]),
+            Route(by_token, self.delete_token, methods=["DELETE"]),
+        ]
+
+    async def new_token(self, request: Request) -> Response:
+        """A new shared token for a UDF named by id, or by its owner's address and slug."""
+        account = await self.access.owner(request.scope)
+        wanted = await body(request, NewToken)
+        stored = await self._udf(account, wanted)
+        token = await self.registry.shared_tokens.create_token(
+            stored.id,
+            client_id=wanted.client_id,
+            cache=wanted.cache is not False,
+            metadata_json=wanted.metadata_json,
+            enabled=wanted.enabled is not False,
+        )
+        return JSONResponse(self._token(request, token))
+
+    async def token(self, request: Request) -> Response:
+        """A token of the account."""
+        account = await self.access.owner(request.scope)
+        return JSONResponse(self._token(request, await own_token(self.registry, account, request.path_params["token"])))
+
+    async def list_tokens(self, request: Request) -> Response:
+        """A page of the account's tokens; the page behind the last is empty."""
+        account = await self.access.owner(request.scope)
+        tokens = await self.registry.shared_tokens.tokens(account.id, *page(request))
+        return JSONResponse([self._token(request, each) for each in tokens])
+
+    async def change_token(self, request: Request) -> Response:
+        """Changes what is not null."""
+        account = await self.access.owner(request.scope)
+        change = await body(request, TokenChange)
+        token = await own_token(self.registry, account, request.path_params["token"])
+        changed = await self.registry.shared_tokens.update_token(token.token, **msgspec.structs.asdict(change))
+        return JSONResponse(self._token(request, changed or token))
+
+    async def delete_token(self, request: Request) -> Response:
+        """Deletes a token and answers with what it was."""
+        account = await self.access.owner(request.scope)
+        token = await own_token(self.registry, account, request.path_params["token"])
+        await self.registry.shared_tokens.delete_token(token.token)
+        return JSONResponse(self._token(request, token))
+
+    async def _udf(self, account: Account, wanted: NewToken) -> StoredUdf:
+        if wanted.udf_id:
+            return await own_udf(self.registry, account, wanted.udf_id)
+        return await named_udf(self.registry, account, wanted.udf_slug or "")
+
+    def _token(self, request: Request, token: SharedToken) -> dict[str, Any]:
+        base = self.addresses.base(request.scope)
+        return {
+            "token": token.token,
+            "udf_id": token.udf_id,
+            "udf_slug": token.slug,
+            "udf_email": token.email,
+            "enabled": token.enabled,
+            "owning_user_id": token.account_id,
+            "owning_execution_environment_id": token.account_id,
+            "client_id": token.client_id,
+            "public_read": False,
+            "access_scope": None,
+            "cache": token.cache,
+            "metadata_json": token.metadata_json,
+            "last_updated": moment(token.updated),
+            "tile_url": f"{base}/tiles/{token.token}/{{z}}/{{x}}/{{y}}",
+            "file_url": f"{base}/files/{token.token}",
+            "map_url": f"{base}/tiles/{token.token}/map",
+        }
