@@ -24,7 +24,7 @@ from tileserver import Tile, udf
 PATH = ""  # put the path of your raster here
 
 
-@udf(kind="raster", minzoom=0, maxzoom=22, resampling="nearest")
+@udf(kind="raster", minzoom=0, maxzoom=22, cache_max_age="10m", resampling="nearest")
 def raster_file(
     tile: Tile,
     bands: list[int] | None = None,

@@ -80,9 +80,12 @@ class Running:
 
 
 @contextlib.contextmanager
-def serving(*paths: Path, data: Path, arguments: tuple[str, ...] = (), **environment: str) -> Iterator[Running]:
-    """A server over `paths` that has printed `ready`."""
+def serving(
+    *paths: Path, data: Path, arguments: tuple[str, ...] = (), prefix: tuple[str, ...] = (), **environment: str
+) -> Iterator[Running]:
+    """A server over `paths` that has printed `ready`; `prefix` is a command that starts it."""
     command = [
+        *prefix,
         sys.executable,
         "-m",
         "tileserver",

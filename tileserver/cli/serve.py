@@ -148,8 +148,9 @@ async def _serve(settings: Settings, paths: list[Path], listener: socket.socket,
         server = _Server(_uvicorn_config(Application(settings, pipeline, publisher), settings))
         _stop_on_signals(server)
         owner = await registry.accounts.owner()
-        address = settings.public_url.rstrip("/") or _address(settings, listener)
-        await _remember_credentials(settings.data_dir, registry, owner.id, address)
+        local = _address(settings, listener)
+        address = settings.public_url.rstrip("/") or local
+        await _remember_credentials(settings.data_dir, registry, owner.id, local)
         shelf = Shelf(paths, owner.id, registry, publisher)
         running = asyncio.create_task(server.serve(sockets=[listener]))
         _report(*await shelf.refresh(), address)
@@ -219,7 +220,8 @@ def _stop_on_signals(server: uvicorn.Server) -> None:
 
 
 def _address(settings: Settings, listener: socket.socket) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - which nobody can open
+    host = f"[{own}]" if ":" in own else own
     root = settings.root_path.strip("/")
     return f"http://{host}:{listener.getsockname()[1]}" + (f"/{root}" if root else "")
 

@@ -34,7 +34,7 @@ class Application:
         self.addresses = Addresses(settings)
         self.tokens = TokenRoutes(pipeline, self.access)
         self.router = Starlette(
-            routes=_routes(pipeline, publisher, self.access, self.addresses),
+            routes=routes(pipeline, publisher, self.access, self.addresses),
             exception_handlers={TileserverError: _answer_error, Exception: _answer_accident},
         )
         self.router.router.redirect_slashes = False
@@ -96,7 +96,8 @@ async def _answer_accident(request: Request, error: Exception) -> Response:
     return error_response(request.scope, TileserverError())
 
 
-def _routes(pipeline: Pipeline, publisher: Publisher, access: Access, addresses: Addresses) -> list[BaseRoute]:
+def routes(pipeline: Pipeline, publisher: Publisher, access: Access, addresses: Addresses) -> list[BaseRoute]:
+    """Everything but tiles and files."""
     maps = MapRoutes(pipeline, addresses)
     owner = OwnerRoutes(pipeline.registry, access, addresses)
     health = HealthRoutes(pipeline.executor)

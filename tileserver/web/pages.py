@@ -32,6 +32,8 @@ class MapPage(msgspec.Struct, frozen=True, kw_only=True):
     tile_url: str
     """The absolute template with `{z}/{x}/{y}`, for copying; the page itself asks by relative addresses."""
     file_url: str
+    takes_tile: bool
+    """Whether one run needs a tile: its files are those of a tile."""
     static: str
     """From the page to `/static`, as `../../static`."""
     minzoom: int
@@ -185,7 +187,7 @@ _INDEX_ROW: Final = Template("""<li><a href="$map_url"><span class="name">$name<
 
 _NO_ROWS: Final = (
     '<p class="empty">Nothing is published yet. Put a Python file with a function marked <code>@udf</code> in the '
-    "directory that is served, or run <code>tileserver udf push FILE</code>.</p>"
+    "directory that is served.</p>"
 )
 
 _MESSAGE: Final = Template("""<main class="page message"><h1>$title</h1><p>$text</p></main>""")
