@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import time
@@ -29,6 +30,10 @@ FILE_LIMIT: Final = 512 * 2**20
 """Bytes of an encoded answer."""
 FAILURE_SECONDS: Final = 3
 """How long a failure is answered again without a run."""
+LOOK_SECONDS: Final = 2
+"""How long metadata wait for a first run."""
+Version = tuple[str, str]
+"""A UDF's id and a digest."""
 
 
 class Pipeline:
@@ -41,8 +46,8 @@ class Pipeline:
         self._udfs: LRUCache[tuple[str, str | None, str], Udf] = LRUCache(1024)
         self._flights: Flights[Answer] = Flights()
         self._failures: TTLCache[Key, TileserverError] = TTLCache(10_000, FAILURE_SECONDS)
-        self._settling: dict[str, asyncio.Task[None]] = {}
-        self._unsettled: TTLCache[str, bool] = TTLCache(1000, 10)
+        self._settling: dict[Version, asyncio.Task[None]] = {}
+        self._unsettled: TTLCache[Version, bool] = TTLCache(1000, 10)
         self._ids = itertools.count(1)
 
     # Token to layer
@@ -164,14 +169,23 @@ class Pipeline:
 
     def settle(self, grant: Grant) -> "asyncio.Task[None]":
         """The task that finds out what the source's text alone does not say; one per version."""
-        task = self._settling.get(grant.digest)
+        version = grant.udf_id, grant.digest
+        task = self._settling.get(version)
         if task is None:
-            task = self._settling[grant.digest] = asyncio.create_task(self._settle(grant))
-            task.add_done_callback(lambda _: self._settling.pop(grant.digest, None))
+            task = self._settling[version] = asyncio.create_task(self._settle(grant))
+            task.add_done_callback(lambda _: self._settling.pop(version, None))
         return task
 
+    async def look(self, token: str) -> Grant:
+        """What the token opens, with what a run tells of it, for which this waits a moment; raises like `grant`."""
+        grant = await self.grant(token)
+        if grant.facts is None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._settled(grant), LOOK_SECONDS)
+        return await self.grant(token)
+
     async def _settled(self, grant: Grant) -> None:
-        if grant.digest not in self._unsettled:
+        if (grant.udf_id, grant.digest) not in self._unsettled:
             await asyncio.shield(self.settle(grant))
 
     async def _settle(self, grant: Grant) -> None:
@@ -182,7 +196,7 @@ class Pipeline:
             udf = with_computed(udf, facts.get("options", {}), facts.get("defaults", {}), file=udf.name)
             rendered = await self._probe(grant, udf)
         except TileserverError:
-            self._unsettled[grant.digest] = True
+            self._unsettled[grant.udf_id, grant.digest] = True
             rendered = None
         kind = (rendered.kind if rendered else "") or grant.kind or udf.kind
         facts |= rendered.facts if rendered else {}

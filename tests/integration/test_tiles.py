@@ -304,3 +304,12 @@ def test_who_asks_says_how_old_an_answer_may_be(server: Running) -> None:
             answer = client.get(url + query)
             assert status in answer.headers["cache-status"], query
             assert ("no-store" in answer.headers["cache-control"]) == ("=0" in query)
+
+
+@pytest.mark.parametrize("name", ["twin_a", "twin_b"])
+def test_metadata_wait_for_what_a_run_tells(server: Running, name: str) -> None:
+    """Two files with the same text are two layers; the first question for metadata knows kind and fields of each."""
+    with server.client() as client:
+        document = client.get(f"/tiles/{server.token(name)}/tilejson.json").json()
+    assert document["vector_layers"][0]["fields"] == {"zoom": "Number"}
+    assert ".mvt?" in document["tiles"][0]

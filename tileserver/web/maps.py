@@ -51,7 +51,7 @@ class MapRoutes:
         return HTMLResponse(page, headers=headers | {"x-content-type-options": "nosniff"})
 
     async def _read(self, request: Request) -> tuple[Grant, Udf]:
-        grant = await self.pipeline.grant(request.path_params["token"])
+        grant = await self.pipeline.look(request.path_params["token"])
         return grant, self.pipeline.udf(grant)
 
     def _tilejson(self, request: Request, grant: Grant, udf: Udf) -> dict[str, Any]:
@@ -94,6 +94,7 @@ class MapRoutes:
             tilejson_url=f"{base}/tiles/{token}/tilejson.json",
             tile_url=self._template(request, grant).partition("?")[0],
             file_url=f"{base}/files/{token}",
+            takes_tile=any(each.injected and each.required for each in udf.parameters),
             static="../../static",
             minzoom=udf.options.minzoom,
             maxzoom=udf.options.maxzoom,
