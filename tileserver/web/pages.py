@@ -102,7 +102,7 @@ def _note(note: str | None) -> str:
 
 
 def _paragraphs(doc: str) -> str:
-    return "".join(_paragraph(part) for part in cleandoc(doc).split("\n\n") if part.strip())
+    return "".join(_paragraph(part) for part in _PART.split(cleandoc(doc)) if part.strip())
 
 
 def _paragraph(text: str) -> str:
@@ -121,6 +121,9 @@ def _row_fields(row: IndexRow) -> dict[str, str]:
         "map_url": escape(row.map_url),
     }
 
+
+_PART: Final = re.compile(r"\n\n|\n(?=\w+: )")
+"""Between paragraphs. A line that begins with a name, as `azimuth: where the light comes from`, is one of its own."""
 
 _CODE: Final = re.compile(r"``?([^`\n]+)``?")
 
