@@ -31,7 +31,7 @@ SMALL = 16_000_000
 Box = tuple[float, float, float, float]
 
 
-@udf(kind="vector", minzoom=0, maxzoom=22, cache_max_age="10m")
+@udf(kind="vector", minzoom=0, maxzoom=22, cache_max_age="10m", max_tile_bytes=2_000_000)
 def vector_file(tile: Tile) -> gpd.GeoDataFrame:
     """The features that meet the tile and a little around it, with all their attributes, in the file's own CRS."""
     path = PATH or os.environ.get("VECTOR_PATH", "") or demo()

@@ -27,7 +27,12 @@ _TRUTHS: Final = {
     "no": False,
     "off": False,
 }
-_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,4000}\Z", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,40}\Z", re.ASCII)
+WHOLE: Final = range(-(2**63), 2**64)
+"""Whole numbers that MessagePack carries to a worker."""
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+DEPTH: Final = 50
+"""How deep lists and objects of a JSON value may lie in each other."""
 
 
 class Annotation(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +116,7 @@ def _subscript(node: ast.Subscript) -> Annotation:
 
 def _choices(nodes: list[ast.expr]) -> tuple[str | int | float | bool, ...]:
     values = [node.value for node in nodes if isinstance(node, ast.Constant)]
-    return tuple(value for value in values if isinstance(value, (str, int, float, bool)))
+    return tuple(value for value in values if isinstance(value, (str, int, float, bool)) and is_plain(value))
 
 
 def _is_ellipsis(node: ast.expr) -> bool:
@@ -157,6 +162,8 @@ def _scalar(annotation: Annotation, text: str) -> Any:
 def _integer(text: str) -> int:
     if not _NUMBER.match(text):
         raise ValueError("is not a whole number")
+    if int(text) not in WHOLE:
+        raise ValueError("is not a whole number of at most 64 bits")
     return int(text)
 
 
@@ -240,6 +247,35 @@ def _mapping(annotation: Annotation, text: str) -> dict[str, Any]:
 
 def _json(text: str) -> Any:
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
         raise ValueError("is not valid JSON") from None
+    if _is_deeper(value, DEPTH):
+        raise ValueError(f"is JSON nested more than {DEPTH} deep")
+    return value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if not isinstance(value, (list, dict)):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return not levels or any(_is_deeper(each, levels - 1) for each in inner)
+
+
+def is_plain(value: object) -> bool:
+    """Whether a value can be a default or an option: data that JSON and MessagePack carry unchanged."""
+    match value:
+        case list() | tuple():
+            return all(is_plain(each) for each in value)
+        case dict():
+            return all(isinstance(name, str) and is_plain(name) and is_plain(each) for name, each in value.items())
+        case str():
+            return _SURROGATE.search(value) is None
+        case None:
+            return True
+    # by exact type: NumPy's own float is one of Python's too
+    return (
+        type(value) is bool
+        or (type(value) is int and value in WHOLE)
+        or (type(value) is float and math.isfinite(value))
+    )

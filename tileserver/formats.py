@@ -1,5 +1,6 @@
 """Formats: extension, media type and the kinds of result that can be written so."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -38,6 +39,20 @@ class Response:
 
     body: bytes
     media_type: str = "application/octet-stream"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.body, (bytes, bytearray, memoryview)):
+            raise TypeError(f"a Response's body is bytes, not {type(self.body).__name__}")
+        if not is_media_type(self.media_type):
+            raise ValueError(f"{self.media_type!r:.100} is not a media type, as 'text/html'")
+
+
+_MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]{1,100}/[\w!#$&^.+-]{1,100}(?:;[ -~]{0,200})?", re.ASCII)
+
+
+def is_media_type(text: object) -> bool:
+    """Whether a text can be sent as Content-Type: a type, a subtype, perhaps parameters, no control characters."""
+    return isinstance(text, str) and _MEDIA_TYPE.fullmatch(text) is not None
 
 
 _R, _V, _T, _D = Kind.RASTER, Kind.VECTOR, Kind.TABLE, Kind.DOCUMENT

@@ -6,6 +6,7 @@ import msgspec
 
 from tileserver import query as queries
 from tileserver.errors import InvalidParameterError
+from tileserver.formats import is_media_type
 from tileserver.jobs import Output, Rendered, Source
 from tileserver.registry import Grant
 from tileserver.tilecache import Entry, Facts, etag, layer_key
@@ -114,16 +115,19 @@ def _max_age(grant: Grant, udf: Udf, query: queries.Query) -> int:
         return 0
     asked = query.get("cache_max_age")
     try:
-        return min(seconds(asked[-1]), 10**9) if asked else udf.options.cache_max_age
+        return seconds(asked[-1]) if asked else udf.options.cache_max_age
     except ValueError as error:
         raise InvalidParameterError(f"Parameter 'cache_max_age': {error}.", parameter="cache_max_age") from None
 
 
 def entry_of(rendered: Rendered, layer: Layer, created: float) -> Entry:
-    """What a run that began at `created` (seconds since 1970) gave, as the cache keeps it."""
+    """What a run that began at `created` (seconds since 1970) gave, as the cache keeps it.
+
+    What becomes a header is checked here: a worker may say anything.
+    """
     facts = Facts(
-        media_type=rendered.media_type,
-        coding=rendered.coding,
+        media_type=rendered.media_type if is_media_type(rendered.media_type) else "application/octet-stream",
+        coding="gzip" if rendered.coding == "gzip" else "",
         etag=etag(rendered.body),
         created=created,
         epoch=layer.grant.epoch,

@@ -28,6 +28,8 @@ _LOG: Final = logging.getLogger("tileserver.udf")
 TILE_LIMIT: Final = 8 * 2**20
 FILE_LIMIT: Final = 512 * 2**20
 """Bytes of an encoded answer."""
+_LARGE: Final = 2**20
+"""Bytes that are digested in a thread."""
 FAILURE_SECONDS: Final = 3
 """How long a failure is answered again without a run."""
 LOOK_SECONDS: Final = 2
@@ -122,8 +124,10 @@ class Pipeline:
         key = Key(layer.key, tile.z, tile.x, tile.y) if tile else Key(layer.key, -1, 0, 0)
         failure = self._failures.get(key)
         if failure is not None:
-            raise failure
-        answer, own = await self._flights.join(key, lambda: self._fly(layer, tile, key))
+            raise failure.with_traceback(None)  # it would grow with each who is told
+        # Who allows an answer less age, or knows of a later clearing, does not take what others wait for.
+        flight = key._replace(layer=f"{key.layer}/{layer.max_age}/{layer.grant.epoch}")
+        answer, own = await self._flights.join(flight, lambda: self._fly(layer, tile, key))
         return answer if own else msgspec.structs.replace(answer, source="shared")
 
     async def _fly(self, layer: Layer, tile: Tile | None, key: Key) -> Answer:
@@ -148,7 +152,11 @@ class Pipeline:
         rendered = await self._execute(layer, tile, sample=sample)
         took = (time.perf_counter() - started) * 1000
         waited = max(took - rendered.udf_ms - rendered.encode_ms, 0.0)
-        return Answer(entry=entry_of(rendered, layer, created), source="run", queue_ms=waited)
+        large = len(rendered.body) > _LARGE
+        entry = (
+            await asyncio.to_thread(entry_of, rendered, layer, created) if large else entry_of(rendered, layer, created)
+        )
+        return Answer(entry=entry, source="run", queue_ms=waited)
 
     async def _execute(self, layer: Layer, tile: Tile | None, *, sample: bool = False) -> Rendered:
         settings = self.settings
@@ -164,6 +172,14 @@ class Pipeline:
             sample=sample,
         )
         return await self.executor.run(job, source_of(layer.grant, layer.udf), group=layer.grant.token_id)
+
+    async def close(self) -> None:
+        """End every run; who waits for one is told that the server is busy."""
+        tasks = list(self._settling.values())
+        for task in tasks:
+            task.cancel()
+        await self.executor.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # What only a run tells: computed options, the kind, the fields
 

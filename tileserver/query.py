@@ -1,5 +1,6 @@
 """A request's query as the vocabulary: parameters by name, and the output options that it sets."""
 
+import math
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -100,6 +101,8 @@ def _number(name: str, given: dict[str, str], default: int, low: int, high: int)
 
 def _numbers(name: str, text: str, convert: Any) -> list[Any]:
     try:
+        if not text.isascii() or "_" in text:  # Python's own numbers may have more digits and signs
+            raise ValueError
         return [convert(part) for part in text.split(",")]
     except ValueError:
         raise InvalidParameterError(f"Parameter '{name}' is not numbers between commas.", parameter=name) from None
@@ -110,7 +113,7 @@ def _ranges(given: dict[str, str], options: Options) -> tuple[tuple[float, float
         return options.rescale
     values = _numbers("rescale", given["rescale"], float)
     pairs = tuple(zip(values[::2], values[1::2], strict=False))
-    if len(values) % 2 or not all(low < high for low, high in pairs):
+    if len(values) % 2 or not all(-math.inf < low < high < math.inf for low, high in pairs):
         raise InvalidParameterError("Parameter 'rescale' is not low,high with low below high.", parameter="rescale")
     return pairs
 

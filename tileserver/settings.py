@@ -1,6 +1,7 @@
 """Settings: one frozen record, read once. Each option is declared here; variables, file and flags derive from it."""
 
 import difflib
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import platformdirs
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -26,7 +27,8 @@ _UNITS: Final = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10*
 
 def _size(value: object) -> object:
     """Bytes of `512MB` and the like."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", value.upper()) if isinstance(value, str) else None
+    pattern = r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([KMGT]?B?)\s*"
+    match = re.fullmatch(pattern, value.upper()) if isinstance(value, str) else None
     if not match:
         return value
     unit = match[2] if match[2].endswith("B") or not match[2] else match[2] + "B"
@@ -38,8 +40,21 @@ def _names(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
+def _network(value: str) -> str:
+    ipaddress.ip_network(value, strict=False)
+    return value
+
+
+def _address(value: str) -> str:
+    if value and not re.fullmatch(r"https?://[^/?#\s]+[^?#\s]*", value):
+        raise ValueError("should be an address as https://maps.example.org")
+    return value
+
+
+Size = Annotated[int, BeforeValidator(_size), Field(gt=0, lt=2**60)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_names)]
+Address = Annotated[str, AfterValidator(_address)]
 
 
 def _cores() -> int:
@@ -53,17 +68,21 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, toml_file="tileserver.toml", frozen=True, extra="forbid", env_ignore_empty=True
     )
 
-    host: str = Field("127.0.0.1", description="address to listen on")
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("tileserver", appauthor=False)),
         description="where registry, keys and cache are kept",
     )
-    public_url: str = Field("", description="the address that others reach this server by, as https://maps.example.org")
+    public_url: Address = Field(
+        "", description="the address that others reach this server by, as https://maps.example.org"
+    )
     allowed_hosts: Names = Field((), description="more names that a Host header may have, beside the loopback ones")
-    trusted_proxies: Names = Field((), description="addresses whose X-Forwarded-* headers count")
+    trusted_proxies: Networks = Field((), description="addresses whose X-Forwarded-* headers count")
     root_path: str = Field("", description="path in front of all routes, as /maps")
-    workers: float = Field(default_factory=lambda: float(_cores()), gt=0, description="functions that run at once")
+    workers: float = Field(
+        default_factory=lambda: float(_cores()), gt=0, le=4096, description="functions that run at once"
+    )
     timeout: float = Field(30, gt=0, le=3600, description="seconds that a tile's function may run")
     file_timeout: float = Field(120, gt=0, le=36000, description="seconds that a file's function may run")
     worker_memory: Size = Field(2 * 10**9, description="memory of a worker above its own start, as 2GB")
@@ -96,7 +115,7 @@ def read(flags: Mapping[str, Any]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         raise SetupError(f"setting '{'.'.join(map(str, first['loc']))}': {first['msg']}") from None
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise SetupError(f"tileserver.toml cannot be read: {error}") from None
 
 

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
-from tileserver.annotations import of_value, read
+from tileserver.annotations import is_plain, of_value, read
 from tileserver.errors import PublicationError
 from tileserver.formats import Kind
-from tileserver.udfs import Options, Parameter, Udf, digest, is_reserved, options_of
+from tileserver.udfs import Options, Parameter, Udf, digest, is_reserved, option_value, options_of
 
 _WITHOUT_EFFECT: Final = (
     "stale_while_revalidate",
@@ -47,21 +47,29 @@ def parse(code: str, *, file: str, headers: dict[str, str] | None = None, name: 
     Raises:
         PublicationError: the text does not parse, has no UDF or two, or an option or parameter that cannot be.
     """
-    tree = _tree(code, file)
+    try:
+        return _parsed(_tree(code, file), code, file, headers or {}, name)
+    except RecursionError:  # the parser stops at a depth of its own, but not always before us
+        raise PublicationError("this is nested too deep", file=file, line=1) from None
+
+
+def _parsed(tree: ast.Module, code: str, file: str, headers: dict[str, str], name: str) -> Udf:
     function, decorator, fused = _entry(tree, file)
+    if function.args.posonlyargs:
+        raise PublicationError("parameters before '/' cannot be given by name", file=file, line=function.lineno)
     constants = _constants(tree)
     given, computed = _keywords(decorator, constants, file)
     parameters = tuple(_parameters(function, constants, fused=fused))
     options = options_of(given, file, function.lineno)
     return Udf(
         name=_name(name or options.name or PurePath(file).stem, file, function.lineno),
-        digest=digest(code, headers or {}),
+        digest=digest(code, headers),
         entry=function.name,
         line=function.lineno,
         parameters=parameters,
         takes_all=function.args.kwarg is not None,
         options=options,
-        doc=ast.get_docstring(function) or ast.get_docstring(tree) or "",
+        doc=_text(ast.get_docstring(function) or ast.get_docstring(tree) or ""),
         kind=options.kind or _annotated_kind(function),
         fused=fused,
         computed=computed,
@@ -76,6 +84,11 @@ def _tree(code: str, file: str) -> ast.Module:
         raise PublicationError(f"this is not Python: {error.msg}", file=file, line=error.lineno or 1) from None
     except (ValueError, RecursionError, MemoryError):
         raise PublicationError("this is not Python source text", file=file, line=1) from None
+
+
+def _text(doc: str) -> str:
+    """Without lone surrogates, which no answer could carry."""
+    return doc.encode("utf-8", "replace").decode()
 
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -121,22 +134,13 @@ def _constants(tree: ast.Module) -> dict[str, Any]:
 
 
 def _literal(node: ast.expr, constants: dict[str, Any]) -> tuple[Any, bool]:
-    """The plain value of an expression, and whether it has one."""
+    """The value of an expression that needs no code to run, and whether it has one."""
     if isinstance(node, ast.Name) and node.id in constants:
         return constants[node.id], True
     try:
-        value = ast.literal_eval(node)
+        return ast.literal_eval(node), True
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None, False
-    return value, _plain(value)
-
-
-def _plain(value: object) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(_plain(each) for each in value)
-    if isinstance(value, dict):
-        return all(isinstance(name, str) and _plain(each) for name, each in value.items())
-    return value is None or isinstance(value, (bool, int, float, str))
 
 
 def _keywords(decorator: ast.expr, constants: dict[str, Any], file: str) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -148,7 +152,7 @@ def _keywords(decorator: ast.expr, constants: dict[str, Any], file: str) -> tupl
             raise PublicationError(f"@udf has no option {name!r}", file=file, line=keyword.value.lineno)
         value, known = _literal(keyword.value, constants)
         if known:
-            given[name] = value
+            given[name] = option_value(name, value, file, keyword.value.lineno)
         elif name in _OPTIONS:
             computed.append(name)
     return given, tuple(computed)
@@ -156,7 +160,7 @@ def _keywords(decorator: ast.expr, constants: dict[str, Any], file: str) -> tupl
 
 def _parameters(function: _Function, constants: dict[str, Any], *, fused: bool) -> list[Parameter]:
     spec = function.args
-    positional = [*spec.posonlyargs, *spec.args]
+    positional = spec.args
     absent: list[ast.expr | None] = [None] * (len(positional) - len(spec.defaults))
     pairs = [
         *zip(positional, [*absent, *spec.defaults], strict=True),
@@ -167,6 +171,8 @@ def _parameters(function: _Function, constants: dict[str, Any], *, fused: bool) 
 
 def _parameter(arg: ast.arg, default: ast.expr | None, constants: dict[str, Any], *, fused: bool) -> Parameter:
     value, known = (None, False) if default is None else _literal(default, constants)
+    if not is_plain(value):  # stays what only the function itself can say
+        value, known = None, False
     annotation = read(arg.annotation)
     if arg.annotation is None and known and not fused:
         annotation = of_value(value)

@@ -1,12 +1,14 @@
 """UDFs: what is known of one without running it, and how a query becomes its arguments. `signature` reads the text."""
 
 import hashlib
+import math
 import re
 from typing import Any, Final
 
 import msgspec
+from PIL import ImageColor
 
-from tileserver.annotations import ANY, Annotation, canonical
+from tileserver.annotations import ANY, Annotation, canonical, is_plain
 from tileserver.errors import InvalidParameterError, PublicationError
 from tileserver.formats import Kind
 
@@ -31,7 +33,10 @@ INJECTED: Final = frozenset({"tile", "bounds", "bbox", "x", "y", "z"})
 """Names that tile routes fill in, and that nobody can set from outside there."""
 
 _INJECTED_TYPES: Final = {"Tile": "tile", "TileXYZ": "tile", "Bounds": "bounds", "Bbox": "bbox", "TileGDF": "bbox"}
-_AGE: Final = re.compile(r"(\d+)([smhd]?)\Z", re.ASCII)
+_AGE: Final = re.compile(r"(\d{1,15})([smhd]?)\Z", re.ASCII)
+_LONGEST_AGE: Final = 10**9
+"""Seconds, some thirty years: longer means the same."""
+_RESAMPLING: Final = ("nearest", "bilinear", "cubic", "average", "mode")
 _AGE_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -115,8 +120,21 @@ def options_of(given: dict[str, Any], file: str, line: int) -> Options:
     plain = {name: value for name, value in given.items() if value is not None and name in Options.__struct_fields__}
     try:
         return _checked(msgspec.convert(_normalised(plain), Options))
-    except (msgspec.ValidationError, ValueError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise PublicationError(f"an option of @udf cannot be: {error}", file=file, line=line) from None
+
+
+def option_value(name: str, value: Any, file: str, line: int) -> Any:
+    """An option's value as plain data: the keys of a colour map may be numbers.
+
+    Raises:
+        PublicationError: it is no such data.
+    """
+    if name == "colormap" and isinstance(value, dict):
+        value = {str(key): colour for key, colour in value.items()}
+    if not is_plain(value):
+        raise PublicationError(f"option {name!r} cannot be {value!r:.60}", file=file, line=line)
+    return value
 
 
 def with_computed(udf: Udf, options: dict[str, Any], defaults: dict[str, Any], *, file: str) -> Udf:
@@ -141,7 +159,7 @@ def _normalised(given: dict[str, Any]) -> dict[str, Any]:
     if "cache_max_age" in result:
         result["cache_max_age"] = seconds(result["cache_max_age"])
     rescale = result.get("rescale")
-    if rescale and isinstance(rescale[0], (int, float)):
+    if isinstance(rescale, (list, tuple)) and rescale and isinstance(rescale[0], (int, float)):
         result["rescale"] = [rescale]
     if isinstance(result.get("colormap"), dict):
         result["colormap"] = msgspec.json.encode(result["colormap"]).decode()
@@ -153,9 +171,23 @@ def _checked(options: Options) -> Options:
         raise ValueError("zooms must be 0 <= minzoom <= maxzoom <= 30")
     if options.kind is not None and options.kind not in set(Kind):
         raise ValueError(f"kind is one of {', '.join(Kind)}")
-    if options.bounds and not -90 <= options.bounds[1] < options.bounds[3] <= 90:
+    if options.bounds and not _are_degrees(*options.bounds):
         raise ValueError("bounds are west, south, east, north in degrees")
+    if options.timeout is not None and not 0 < options.timeout < math.inf:
+        raise ValueError("timeout is a number of seconds above 0")
+    if not (0 <= options.buffer <= 4096 and options.max_tile_bytes > 0):
+        raise ValueError("buffer is from 0 to 4096, max_tile_bytes above 0")
+    if options.resampling not in _RESAMPLING:
+        raise ValueError(f"resampling is one of {', '.join(_RESAMPLING)}")
+    if not all(low < high for low, high in options.rescale or ()):
+        raise ValueError("rescale is (low, high) with low below high, or a pair for each band")
+    if options.background != "white":
+        ImageColor.getrgb(options.background)
     return options
+
+
+def _are_degrees(west: float, south: float, east: float, north: float) -> bool:
+    return -90 <= south < north <= 90 and all(-360 <= each <= 360 for each in (west, east)) and west != east
 
 
 def seconds(age: float | str) -> int:
@@ -164,10 +196,10 @@ def seconds(age: float | str) -> int:
     Raises:
         ValueError: anything else.
     """
-    match = _AGE.match(str(int(age)) if isinstance(age, (int, float)) else age)
+    match = _AGE.match(f"{age:.0f}" if isinstance(age, (int, float)) else age)
     if not match:
         raise ValueError("an age is a number of seconds, or one with s, m, h or d behind it")
-    return int(match[1]) * _AGE_SECONDS[match[2]]
+    return min(int(match[1]) * _AGE_SECONDS[match[2]], _LONGEST_AGE)
 
 
 def is_reserved(name: str) -> bool:

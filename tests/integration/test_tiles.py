@@ -10,44 +10,9 @@ import pytest
 from PIL import Image
 from server import Running, raw
 
-CORNERS = [
-    (0, 0, 0),
-    (1, 1, 0),
-    (5, 0, 31),
-    (5, 31, 0),
-    (9, 511, 255),
-    (14, 8529, 5975),
-    (22, 4194303, 4194303),
-    (22, 0, 0),
-]
-
 
 def pixels(body: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(body)).convert("RGBA"))
-
-
-@pytest.mark.parametrize("tile", CORNERS)
-@pytest.mark.parametrize(
-    "template", ["/tiles/{t}/{z}/{x}/{y}.png", "/server/v1/realtime-shared/{t}/run/tiles/{z}/{x}/{y}"]
-)
-def test_nothing_is_swapped(server: Running, tile: tuple[int, int, int], template: str) -> None:
-    """The colour that follows from z, x and y arrives at z, x and y; on both routes."""
-    z, x, y = tile
-    with server.client() as client:
-        answer = client.get(template.format(t=server.token("address"), z=z, x=x, y=y))
-    assert answer.headers["content-type"] == "image/png"
-    assert (pixels(answer.content) == [z, x & 255, y & 255, 255]).all()
-
-
-@pytest.mark.parametrize("tile", CORNERS)
-def test_nothing_is_flipped_or_shifted(server: Running, tile: tuple[int, int, int]) -> None:
-    """West is left, north is up, and the ramp reaches both edges."""
-    with server.client() as client:
-        drawn = pixels(client.get(f"/tiles/{server.token('place')}/{'/'.join(map(str, tile))}.png").content)
-    assert (drawn[:, 0, 0] == 0).all()
-    assert (drawn[:, -1, 0] == 255).all()
-    assert (drawn[0, :, 1] == 255).all()
-    assert (drawn[-1, :, 1] == 0).all()
 
 
 @pytest.mark.parametrize(

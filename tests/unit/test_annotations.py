@@ -86,6 +86,35 @@ def test_values_that_do_not_convert(annotation: str, text: str) -> None:
     assert len(text) < 3 or text not in str(caught.value)
 
 
+@pytest.mark.parametrize("number", [-(2**63), 2**63, 2**64 - 1])
+def test_whole_numbers_of_64_bits(number: int) -> None:
+    """As many as a message to a worker carries."""
+    assert convert("int", str(number)) == number
+
+
+@pytest.mark.parametrize("text", [str(2**64), str(-(2**63) - 1), "9" * 40, "9" * 3000, "9" * 5000, "1" * 60_000])
+def test_larger_numbers_do_not_convert(text: str) -> None:
+    """However many digits, without converting them all."""
+    for annotation in ("int", "list[int]", "int | None"):
+        with pytest.raises(ValueError, match="whole number"):
+            convert(annotation, text)
+
+
+@pytest.mark.parametrize("text", ["[" * 900 + "]" * 900, '{"a":' * 60 + "1" + "}" * 60, "[" * 60_000])
+def test_json_is_not_read_for_ever(text: str) -> None:
+    """Deeper than any value that somebody means: what comes behind would have to follow."""
+    for annotation in ("list", "dict"):
+        with pytest.raises(ValueError, match=r"nested|JSON"):
+            convert(annotation, text)
+
+
+@pytest.mark.parametrize("text", ['{"a": 1e999}', '{"a": NaN}', '{"a": Infinity}', r'{"a": "\ud800"}'])
+def test_json_holds_what_can_be_a_key(text: str) -> None:
+    """No infinite number, which JSON would write as null, and no half of a sign."""
+    with pytest.raises(ValueError, match="JSON"):
+        convert("dict", text)
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_floats_keep_their_value(number: float) -> None:
     """What Python prints comes back equal."""

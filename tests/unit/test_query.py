@@ -64,7 +64,24 @@ def test_sizes_and_ranges() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["tile_size=9", "tile_size=9999", "tile_size=x", "rescale=1", "rescale=2,1", "rescale=nan,1", "bands=0", "bands=x"],
+    [
+        "tile_size=9",
+        "tile_size=9999",
+        "tile_size=x",
+        "rescale=1",
+        "rescale=2,1",
+        "rescale=nan,1",
+        "bands=0",
+        "bands=x",
+        "rescale=-inf,inf",
+        "rescale=1,inf",
+        "rescale=1_0,2_0",
+        "rescale=1,٣",
+        "tile_size=0x10",
+        "tile_size=²56",
+        "bands=1_0",
+        "bands=" + "9" * 5000,
+    ],
 )
 def test_an_option_that_cannot_be_is_named(text: str) -> None:
     """422 with the option's name."""

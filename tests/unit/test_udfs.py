@@ -45,6 +45,23 @@ def test_the_text_tells_name_options_signature_and_docstring() -> None:
         ("@udf\ndef a(format): ...\n", 2, "keeps for itself"),
         ("@udf\ndef a(_x): ...\n", 2, "keeps for itself"),
         ("\0", 1, "not Python"),
+        ("@udf(cache_max_age=1e999)\ndef a(): ...\n", 1, "'cache_max_age' cannot be inf"),
+        ("@udf(cache_max_age=10000000000000000000000)\ndef a(): ...\n", 1, "'cache_max_age' cannot be"),
+        ("@udf(cache_max_age='" + "9" * 5000 + "')\ndef a(): ...\n", 2, "an age"),
+        ("@udf(cache_max_age=[1])\ndef a(): ...\n", 2, "an option"),
+        ("@udf(rescale=5)\ndef a(): ...\n", 2, "rescale"),
+        ("@udf(rescale={'a': 1})\ndef a(): ...\n", 2, "rescale"),
+        ("@udf(rescale=(5, 1))\ndef a(): ...\n", 2, "low below high"),
+        ("@udf(timeout=0)\ndef a(): ...\n", 2, "timeout"),
+        ("@udf(buffer=-1)\ndef a(): ...\n", 2, "buffer"),
+        ("@udf(background='nonsense')\ndef a(): ...\n", 2, "nonsense"),
+        ("@udf(resampling='nonsense')\ndef a(): ...\n", 2, "resampling is one of"),
+        ("@udf(bounds=(1e999, 0, 1, 1))\ndef a(): ...\n", 1, "'bounds' cannot be"),
+        ("@udf(bounds=(5, 0, 5, 1))\ndef a(): ...\n", 2, "bounds"),
+        ("@udf(attribution='\\ud800')\ndef a(): ...\n", 1, "'attribution' cannot be"),
+        ("@udf" + "()" * 2000 + "\ndef a(): ...\n", 1, "nested too deep"),
+        ("x = " + "-" * 100_000 + "1\n", 1, "not Python"),
+        ("@udf\ndef a(tile, /): ...\n", 2, "cannot be given by name"),
     ],
 )
 def test_what_cannot_be_published_says_file_line_and_why(source: str, line: int, part: str) -> None:
@@ -130,3 +147,25 @@ def test_options_without_effect_are_taken_and_told() -> None:
     found = udf(options="block_zoom=8, memory='4GB', minzoom=2")
     assert found.options.minzoom == 2
     assert [warning.split("'")[1] for warning in found.warnings] == ["memory", "block_zoom"]
+
+
+@pytest.mark.parametrize(
+    "default", ["1e999", "-1e999", "2**70", "123456789012345678901234567890", r"'\ud800'", "[1, 1e999]"]
+)
+def test_a_default_that_no_message_carries_stays_with_the_function(default: str) -> None:
+    """It is not replaced by something near to it: the argument is left out, so that Python fills it in."""
+    found = udf(f"n={default}")
+    assert found.parameters[0].computed
+    assert bind(found, {}, tiled=True) == {}
+
+
+def test_a_docstring_is_text() -> None:
+    """Lone surrogates, which JSON cannot carry, are replaced."""
+    found = parse('@udf\ndef f():\n    "a\\ud800b"\n', file="f.py")
+    assert found.doc == "a?b"
+
+
+def test_a_colour_map_of_numbers() -> None:
+    """Keys may be what they stand for."""
+    found = udf(options="colormap={0: '#000000', 1: '#ffffff'}")
+    assert found.options.colormap == '{"0":"#000000","1":"#ffffff"}'

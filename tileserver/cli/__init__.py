@@ -35,12 +35,14 @@ def root(
 
 def run() -> None:
     """Run the command that the arguments name."""
-    from tileserver.cli import serve, token
-
-    serve.register(app)
-    app.add_typer(token.app, name="token")
     try:
+        from tileserver.cli import serve, token
+
+        serve.register(app)
+        app.add_typer(token.app, name="token")
         app()
     except TileserverError as error:
-        print(f"tileserver: {error}", file=sys.stderr)
+        print(f"tileserver: {' '.join(str(error).splitlines())}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

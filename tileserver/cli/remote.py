@@ -1,15 +1,18 @@
 """Requests to a running server: where it is, and as whom."""
 
+import http.client
 import json
 import os
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import platformdirs
 
-from tileserver.errors import BY_CODE, SetupError, TileserverError
+from tileserver.cli import credentials
+from tileserver.errors import BY_CODE, PublicationError, SetupError, TileserverError
 
 
 def request(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -20,38 +23,54 @@ def request(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         TileserverError: the server's own error, by its code.
     """
     url, token = _credentials()
-    asked = urllib.request.Request(  # noqa: S310 - http or https, as the user set it
+    asked = urllib.request.Request(  # noqa: S310 - http or https, see _credentials
         f"{url}/server/v1{path}",
         data=json.dumps(body).encode() if body is not None else None,
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
         method=method,
     )
     try:
-        with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310
+        with _opener(url).open(asked, timeout=30) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
-        raise _failure(error) from None
-    except (urllib.error.URLError, OSError) as error:
-        raise SetupError(
-            f"no server answers at {url} ({getattr(error, 'reason', error)}); start it with 'tileserver serve'"
-        ) from None
+        with error:
+            raise _failure(error) from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or str(error) or type(error).__name__
+        raise SetupError(f"no server answers at {url} ({reason}); start it with 'tileserver serve'") from None
+
+
+class _Nowhere(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection: the token is for this server only."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        """None: the redirection is the answer, an error."""
+
+
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    """With the proxies that the environment names, but not to this machine itself."""
+    local = urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
+    return urllib.request.build_opener(_Nowhere, *([urllib.request.ProxyHandler({})] if local else []))
 
 
 def _credentials() -> tuple[str, str]:
     default = platformdirs.user_data_dir("tileserver", appauthor=False)
-    place = Path(os.environ.get("TILESERVER_DATA_DIR") or default) / "credentials.json"
-    try:
-        kept = json.loads(place.read_text())
-    except (OSError, ValueError):
+    folder = Path(os.environ.get("TILESERVER_DATA_DIR") or default)
+    kept = credentials.load(folder)
+    if kept is None:
         raise SetupError(
-            f"no credentials in {place}; start 'tileserver serve' once, or set TILESERVER_DATA_DIR"
-        ) from None
-    return (os.environ.get("TILESERVER_URL") or kept["url"]).rstrip("/"), kept["token"]
+            f"no credentials in {folder / credentials.NAME}; start 'tileserver serve' once, or set TILESERVER_DATA_DIR"
+        )
+    url = (os.environ.get("TILESERVER_URL") or kept.url).rstrip("/")
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise SetupError(f"TILESERVER_URL is {url!r}, but should begin with http:// or https://")
+    return url, kept.token
 
 
 def _failure(error: urllib.error.HTTPError) -> TileserverError:
     try:
         body = json.load(error)
-        return BY_CODE.get(body["code"], TileserverError)(body["detail"])
-    except (ValueError, KeyError, TypeError):
+        kind = BY_CODE.get(body["code"], TileserverError)
+        return TileserverError(body["detail"]) if kind is PublicationError else kind(body["detail"])
+    except (ValueError, KeyError, TypeError, http.client.HTTPException):
         return TileserverError(f"the server answered {error.code}")

@@ -3,35 +3,38 @@
 import asyncio
 import contextlib
 import inspect
-import json
 import logging
 import logging.handlers
 import math
 import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
-from watchfiles import awatch
 
 from tileserver import settings as configuration
+from tileserver.cli import credentials
+from tileserver.cli.follow import follow
+from tileserver.cli.report import report, say, warn
 from tileserver.cli.shelf import Shelf
 from tileserver.errors import SetupError
 from tileserver.execution import LocalExecutor
 from tileserver.pipeline import Pipeline
-from tileserver.publication import Published, Publisher
+from tileserver.publication import Publisher
 from tileserver.registry import Registry
 from tileserver.settings import Settings
 from tileserver.tilecache import TileCache
 from tileserver.tokens import read_keyring
 from tileserver.web.app import Application
 from tileserver.web.protocol import LimitedProtocol
+
+_GRACE: Final = 3.0
+"""Seconds that functions which run have when the server is asked to stop."""
 
 _PASSED = (
     "HOME",
@@ -55,10 +58,10 @@ def register(app: typer.Typer) -> None:
 
 def _with_setting_flags() -> Any:
     def command(**given: Any) -> None:
-        serve(given.pop("paths"), reload=given.pop("reload"), flags=given)
+        serve(given.pop("paths") or [], reload=given.pop("reload"), flags=given)
 
     parameters = [
-        inspect.Parameter("paths", _KEYWORD, annotation=_Paths),
+        inspect.Parameter("paths", _KEYWORD, default=None, annotation=_Paths),
         inspect.Parameter("reload", _KEYWORD, default=False, annotation=_Reload),
         *(_flag(name, info) for name, info in Settings.model_fields.items()),
     ]
@@ -68,7 +71,9 @@ def _with_setting_flags() -> Any:
 
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
-_Paths = Annotated[list[Path], typer.Argument(help="Files, or folders of files, with a UDF each.", show_default=False)]
+_Paths = Annotated[
+    list[Path] | None, typer.Argument(help="Files, or folders of files, with a UDF each.", show_default=False)
+]
 _Reload = Annotated[bool, typer.Option("--reload", help="Publish edits as they are saved.")]
 
 
@@ -85,12 +90,20 @@ def serve(paths: list[Path], *, reload: bool, flags: dict[str, Any]) -> None:
     """Start the server: each file's function becomes a map layer under the file's name."""
     settings = configuration.read(flags)
     for warning in configuration.unknown_variables(os.environ):
-        print(f"warning: {warning}", file=sys.stderr)
+        warn(f"warning: {warning}")
+    for path in paths:
+        if not os.path.lexists(path):
+            raise SetupError(f"{path}: there is no such file or folder")
+    os.umask(0o077)  # what is made from here on is for this user only
     _prepare(settings.data_dir)
-    _log_to(settings.data_dir)
     listener = _listen(settings.host, settings.port)
     with contextlib.closing(listener), asyncio.Runner(loop_factory=_loop) as runner:
-        runner.run(_serve(settings, paths, listener, reload=reload))
+        try:
+            runner.run(_serve(settings, paths, listener, reload=reload))
+        except asyncio.CancelledError:  # asked to stop while it started
+            return
+        except SQLAlchemyError as error:
+            raise SetupError(f"the registry in {settings.data_dir} cannot be used: {_reason(error)}") from None
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -99,38 +112,52 @@ def _loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
+def _reason(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", None) or error).partition("\n")[0]
+
+
 def _prepare(folder: Path) -> None:
+    """The data directory, and the log in it."""
     try:
         for each in (folder, folder / "scratch", folder / "cache", folder / "logs"):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = folder / f".writable-{os.getpid()}"
         probe.touch()
         probe.unlink()
+        _log_to(folder / "logs" / "udf.log")
     except OSError as error:
         raise SetupError(f"the data directory {folder} cannot be written: {error.strerror}; use --data-dir") from None
 
 
-def _log_to(folder: Path) -> None:
-    """What goes wrong in functions goes to a file of its own, for the owner."""
-    handler = logging.handlers.RotatingFileHandler(folder / "logs" / "udf.log", maxBytes=10_000_000, backupCount=3)
+def _log_to(file: Path) -> None:
+    """What goes wrong in functions goes to a file of its own, for the owner; what uvicorn says is said by us."""
+    handler = logging.handlers.RotatingFileHandler(file, maxBytes=10_000_000, backupCount=3)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log = logging.getLogger("tileserver.udf")
     log.addHandler(handler)
     log.propagate = False
     log.setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bare = host.strip("[]")
+    family = socket.AF_INET6 if ":" in bare else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((host, port))
+        listener.bind((bare, port))
         listener.listen(2048)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         listener.close()
-        raise SetupError(f"cannot listen on {host}:{port}: {error.strerror}; use --port") from None
+        reason = getattr(error, "strerror", None) or "this is no host name"
+        raise SetupError(f"cannot listen on {_authority(host, port)}: {reason}; use --host and --port") from None
     return listener
+
+
+def _authority(host: str, port: int) -> str:
+    bare = host.strip("[]")
+    return f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"
 
 
 class _Server(uvicorn.Server):
@@ -141,28 +168,68 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Stop:
+    """What Ctrl-C and SIGTERM do: end the start; once it serves, let it finish; the second time, end it at once."""
+
+    def __init__(self) -> None:
+        self.server: uvicorn.Server | None = None
+        self.asked = asyncio.Event()
+        self._starting = asyncio.current_task()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self)
+
+    def __call__(self) -> None:
+        if self.server is not None:
+            self.server.force_exit = self.server.should_exit
+            self.server.should_exit = True
+        elif self._starting is not None:
+            self._starting.cancel()
+        self.asked.set()
+
+
 async def _serve(settings: Settings, paths: list[Path], listener: socket.socket, *, reload: bool) -> None:
+    stop = _Stop()
     async with _backend(settings) as pipeline:
-        registry = pipeline.registry
-        publisher = Publisher(registry, pipeline)
+        registry, publisher = pipeline.registry, Publisher(pipeline.registry, pipeline)
         server = _Server(_uvicorn_config(Application(settings, pipeline, publisher), settings))
-        _stop_on_signals(server)
         owner = await registry.accounts.owner()
-        local = _address(settings, listener)
-        address = settings.public_url.rstrip("/") or local
-        await _remember_credentials(settings.data_dir, registry, owner.id, local)
+        address = settings.public_url.rstrip("/") or _address(settings, listener)
+        await _remember(settings.data_dir, registry, owner.id, address)
         shelf = Shelf(paths, owner.id, registry, publisher)
+        stop.server = server
         running = asyncio.create_task(server.serve(sockets=[listener]))
-        _report(*await shelf.refresh(), address)
-        print(f"  sign in  {address}/sign-in?code={await registry.accounts.issue_link(owner.id)}", flush=True)
-        print("ready", flush=True)
-        background = [asyncio.create_task(_poll(registry))]
-        if reload:
-            background.append(asyncio.create_task(_follow(shelf, address)))
-        await running
-        for task in background:
+        async with _beside(
+            _poll(registry), _end_functions(stop, pipeline), *([follow(shelf, address)] if reload else [])
+        ):
+            try:
+                report(*await shelf.refresh(), address)
+                say(f"  sign in  {address}/sign-in?code={await registry.accounts.issue_link(owner.id)}")
+                say("ready")
+            except BaseException:
+                server.should_exit = True
+                raise
+            finally:
+                await running
+
+
+@contextlib.asynccontextmanager
+async def _beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Each as a task that has begun before the block and is cancelled after it."""
+    tasks = [asyncio.create_task(work) for work in works]
+    await asyncio.sleep(0)
+    try:
+        yield
+    finally:
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _end_functions(stop: _Stop, pipeline: Pipeline) -> None:
+    """Some time after the server was asked to stop, end the functions that still run: who waits for them is told."""
+    await stop.asked.wait()
+    await asyncio.sleep(_GRACE)
+    await pipeline.close()
 
 
 @contextlib.asynccontextmanager
@@ -176,11 +243,13 @@ async def _backend(settings: Settings) -> AsyncIterator[Pipeline]:
     )
     registry = await Registry.open(settings.data_dir, keyring)
     cache = TileCache(settings.data_dir / "cache", memory=settings.cache_memory, disk=settings.cache_disk)
+    pipeline = Pipeline(settings, registry, cache, executor)
     try:
         await executor.start()
-        yield Pipeline(settings, registry, cache, executor)
+        await registry.shared_tokens.check_key()
+        yield pipeline
     finally:
-        await executor.close()
+        await pipeline.close()
         await registry.close()
 
 
@@ -204,80 +273,34 @@ def _uvicorn_config(application: Application, settings: Settings) -> uvicorn.Con
         date_header=False,
         proxy_headers=False,
         log_config=None,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=math.ceil(_GRACE) + 3,
         timeout_keep_alive=75,
         host=settings.host,
     )
 
 
-def _stop_on_signals(server: uvicorn.Server) -> None:
-    def stop() -> None:
-        server.force_exit = server.should_exit
-        server.should_exit = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
-
-
 def _address(settings: Settings, listener: socket.socket) -> str:
-    own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - which nobody can open
-    host = f"[{own}]" if ":" in own else own
     root = settings.root_path.strip("/")
-    return f"http://{host}:{listener.getsockname()[1]}" + (f"/{root}" if root else "")
+    return f"http://{_authority(settings.host, listener.getsockname()[1])}" + (f"/{root}" if root else "")
 
 
-async def _remember_credentials(folder: Path, registry: Registry, account_id: str, address: str) -> None:
-    """Keep a private token for the other commands on this machine, readable by this user only."""
-    place = folder / "credentials.json"
-    kept = json.loads(place.read_text()) if place.exists() else {}
-    token = kept.get("token", "")
+async def _remember(folder: Path, registry: Registry, account_id: str, address: str) -> None:
+    """Keep a private token for the other commands on this machine."""
+    kept = credentials.load(folder)
+    token = kept.token if kept else ""
     if not token or await registry.accounts.account_by_private_token(token) is None:
         token = await registry.accounts.mint_private_token(account_id)
-    with open(place, "w", opener=_private_opener) as file:  # noqa: ASYNC230 - a few bytes, once
-        json.dump({"url": address, "token": token}, file)
-
-
-def _private_opener(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
-_EXTENSIONS = {"raster": ".png", "vector": ".mvt"}
-
-
-def _report(published: list[Published], complaints: list[str], address: str) -> None:
-    width = max((len(each.udf.name) for each in published), default=0)
-    for each in published:
-        print(_lines(each, address, width), flush=True)
-        for warning in each.udf.warnings:
-            print(f"  warning: {each.udf.name}: {warning}", file=sys.stderr, flush=True)
-    for line in complaints:
-        print(f"  not served: {line}", file=sys.stderr, flush=True)
-
-
-def _lines(each: Published, address: str, width: int) -> str:
-    kind = each.kind or "?"
-    head = f"  {each.udf.name:<{width}}  {kind:<8}  "
-    if each.token is None:
-        return f"{head}its token was deleted; 'tileserver token create {each.udf.name}' makes another"
-    base = f"{address}/tiles/{each.token}"
-    if kind in ("table", "document"):
-        return f"{head}file   {address}/files/{each.token}"
-    tiles = f"{base}/{{z}}/{{x}}/{{y}}{_EXTENSIONS.get(kind, '')}"
-    return f"{head}map    {base}/map\n{' ' * len(head)}tiles  {tiles}"
+    credentials.save(folder, credentials.Credentials(address, token))
 
 
 async def _poll(registry: Registry) -> None:
     """See, once a second, what another process wrote without saying so."""
+    said = ""
     while True:
         await asyncio.sleep(1)
         try:
             await registry.lookup.poll()
+            said = ""
         except (OSError, SQLAlchemyError) as error:  # the next second may be better
-            print(f"warning: the registry cannot be read: {error}", file=sys.stderr, flush=True)
-
-
-async def _follow(shelf: Shelf, address: str) -> None:
-    folders = {path if path.is_dir() else path.parent for path in shelf.paths if path.exists()}
-    async for _ in awatch(*folders, debounce=200, step=50):
-        fresh, complaints = await shelf.refresh()
-        _report(fresh, complaints, address)
+            if not said:
+                warn(said := f"warning: the registry cannot be read: {error}")

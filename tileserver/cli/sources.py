@@ -2,8 +2,10 @@
 
 import ast
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from tileserver.errors import PublicationError
 from tileserver.signature import parse
@@ -20,25 +22,61 @@ class SourceFile:
     """Sources by dotted module name."""
 
 
-def find(paths: Iterable[Path]) -> list[Path]:
-    """The Python files at and under `paths`, sorted; hidden folders and `__init__.py` left out.
+Times = dict[Path, tuple[int, int, int]]
+"""Of each file the nanosecond of its last change, its size and its inode."""
+
+_OTHERS: Final = frozenset({"site-packages", "node_modules"})
+"""Folders of what others wrote."""
+
+
+def find(path: Path) -> list[Path]:
+    """The Python files at or under a path, sorted; hidden folders, `__init__.py` and installed packages left out.
 
     Raises:
-        PublicationError: a path that is not there.
+        PublicationError: there is no such path, or it cannot be read.
     """
-    found: dict[Path, None] = {}
-    for path in paths:
+    try:
         if not path.exists():
             raise PublicationError("there is no such file or folder", file=str(path))
-        found |= dict.fromkeys([path] if path.is_file() else sorted(_below(path)))
-    return list(found)
+        return sorted(_below(path)) if path.is_dir() else [path]
+    except OSError as error:
+        raise PublicationError(f"cannot be read: {error.strerror}", file=str(path)) from None
 
 
 def _below(folder: Path) -> Iterator[Path]:
     for file in folder.rglob("*.py"):
         parts = file.relative_to(folder).parts
-        if not any(part.startswith((".", "__")) for part in parts):
+        if not any(part.startswith((".", "__")) or part in _OTHERS for part in parts) and file.is_file():
             yield file
+
+
+def times(paths: Iterable[Path]) -> Times:
+    """When what is served last changed; of a single file also its neighbours, which it may import."""
+    found: Times = {}
+    for path in paths:
+        with suppress(OSError):
+            for file in _below(path) if path.is_dir() else path.parent.glob("*.py"):
+                with suppress(OSError):
+                    stat = file.stat()
+                    found[file] = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+    return found
+
+
+def read_all(paths: Iterable[Path]) -> tuple[list[SourceFile], dict[Path, str]]:
+    """The files at and under `paths`; for each that cannot be read a line that says why."""
+    texts: dict[Path, SourceFile] = {}
+    wrong: dict[Path, str] = {}
+    for path in paths:
+        try:
+            files = find(path)
+        except PublicationError as error:
+            files, wrong[path] = [], str(error)
+        for file in files:
+            try:
+                texts[file] = read(file)
+            except PublicationError as error:
+                wrong[file] = str(error)
+    return list(texts.values()), wrong
 
 
 def read(file: Path) -> SourceFile:
@@ -60,7 +98,9 @@ def described(source: SourceFile) -> Udf:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text("utf-8")
+        if not file.is_file():  # a pipe would never end
+            raise PublicationError("is no file", file=str(file))
+        return file.read_text("utf-8-sig")
     except UnicodeDecodeError:
         raise PublicationError("this is not UTF-8 text", file=str(file), line=1) from None
     except OSError as error:
@@ -80,7 +120,7 @@ def _imported(code: str) -> set[str]:
     """First parts of the names of modules that a text imports."""
     try:
         tree = ast.parse(code)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
     names: set[str] = set()
     for node in ast.walk(tree):

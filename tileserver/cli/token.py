@@ -2,6 +2,7 @@
 
 import json
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -43,7 +44,7 @@ def list_(as_json: Json = False) -> None:
 @app.command()
 def show(token: Token, as_json: Json = False) -> None:
     """Show a token and its addresses."""
-    _show(request("GET", f"/udf-access-token/by-token/{token}"), as_json)
+    _show(request("GET", _place(token)), as_json)
 
 
 @app.command()
@@ -55,14 +56,18 @@ def update(
     as_json: Json = False,
 ) -> None:
     """Enable or disable a token; a disabled one stops at its next request."""
-    _show(request("POST", f"/udf-access-token/by-token/{token}", {"enabled": enabled}), as_json)
+    _show(request("POST", _place(token), {"enabled": enabled}), as_json)
 
 
 @app.command()
 def delete(token: Token, as_json: Json = False) -> None:
     """Delete a token for good."""
-    deleted = request("DELETE", f"/udf-access-token/by-token/{token}")
+    deleted = request("DELETE", _place(token))
     print(json.dumps(deleted, indent=2) if as_json else f"deleted the token of '{deleted['udf_slug']}'")
+
+
+def _place(token: str) -> str:
+    return f"/udf-access-token/by-token/{quote(token, safe='') or '-'}"
 
 
 def _show(token: dict[str, Any], as_json: bool) -> None:

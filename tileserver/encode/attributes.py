@@ -3,6 +3,7 @@
 import math
 import struct
 from datetime import date, time
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,8 @@ def _value(value: Any) -> bytes | None:
         value = value.item()
     if value is None or value is pd.NA or value is pd.NaT:
         return None
+    if isinstance(value, Decimal):
+        value = float(value)
     if isinstance(value, bool):
         return number(7, value)
     if isinstance(value, int) and -(1 << 63) <= value < 1 << 64:
@@ -79,6 +82,8 @@ def _value(value: Any) -> bytes | None:
 def _text(value: Any) -> str:
     if isinstance(value, (date, time)):
         return value.isoformat()
+    if isinstance(value, bytes):
+        return value.hex()
     if isinstance(value, (dict, list, tuple, np.ndarray)):
         return orjson.dumps(value, default=str, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS).decode()
     return str(value)

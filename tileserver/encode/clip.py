@@ -6,15 +6,22 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from tileserver.tiles import MAX_LATITUDE, Tile
+from tileserver.tiles import Tile
 
 Geometries = NDArray[Any]
 Rows = NDArray[np.int64]
 
 _RADIUS: Final = 6378137.0
 """Metres: of the sphere of EPSG:3857."""
+_TURNS: Final = ((-360.0, 0.0), (0.0, 0.0), (360.0, 0.0))
+_POLE: Final = 89.0
+"""Degrees: from here on a geometry is cut off, far beyond the square and any buffer; the pole is infinitely far."""
 _COLLECTION: Final = 7
 _POLYGONS: Final = (3, 6)
+LINES: Final = (1, 2, 5)
+"""The types of lines; a ring by itself is one."""
+_MERIDIAN: Final = 180.0 + 1e-6
+"""Degrees: what lies beyond it reaches over the 180th meridian; a little less is the noise of a projection."""
 
 
 def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> tuple[Geometries, Rows]:
@@ -28,8 +35,8 @@ def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> tuple[Geometrie
     if frame.crs is not None and frame.crs.to_epsg() != 4326:
         shapes = frame.geometry.to_crs(4326).to_numpy()
         shapes, rows = _flat(shapes, np.arange(len(frame)))
-    shapes, rows = _near(shapes, rows, _degrees(tile, buffer / extent))
-    return _clipped(_mercator(_within_square(shapes)), rows, tile, extent, buffer)
+    shapes, rows = _near(*around(shapes, rows), _degrees(tile, buffer / extent))
+    return _clipped(_mercator(_without_poles(shapes)), rows, tile, extent, buffer)
 
 
 def _flat(shapes: Geometries, rows: Rows) -> tuple[Geometries, Rows]:
@@ -47,6 +54,21 @@ def _flat(shapes: Geometries, rows: Rows) -> tuple[Geometries, Rows]:
     return shapes, rows
 
 
+def around(shapes: Geometries, rows: Rows) -> tuple[Geometries, Rows]:
+    """Geometries in degrees; what reaches over the 180th meridian also a turn of the globe to its west and east."""
+    own = shapely.bounds(shapes)
+    over = (own[:, 0] < -_MERIDIAN) | (own[:, 2] > _MERIDIAN)
+    if not over.any():
+        return shapes, rows
+    turned = np.stack([shapely.transform(_valid(shapes[over]), lambda xy, by=by: xy + by) for by in _TURNS])
+    joined = shapely.geometrycollections(turned.T)
+    areal = np.isin(shapely.get_type_id(turned[1]), _POLYGONS)
+    joined[areal] = shapely.union_all(turned[:, areal], axis=0)
+    shapes = shapes.copy()
+    shapes[over] = joined
+    return _flat(shapes, rows)
+
+
 def _near(shapes: Geometries, rows: Rows, box: tuple[float, float, float, float]) -> tuple[Geometries, Rows]:
     west, south, east, north = box
     own = shapely.bounds(shapes)
@@ -61,13 +83,12 @@ def _degrees(tile: Tile, margin: float) -> tuple[float, float, float, float]:
     return west - grown, south - grown, east + grown, north + grown
 
 
-def _within_square(shapes: Geometries) -> Geometries:
-    """What lies beyond the square's north and south edge is cut off: a pole is infinitely far away."""
+def _without_poles(shapes: Geometries) -> Geometries:
     own = shapely.bounds(shapes)
-    beyond = (own[:, 1] < -MAX_LATITUDE - 0.01) | (own[:, 3] > MAX_LATITUDE + 0.01)
+    beyond = (own[:, 1] < -_POLE) | (own[:, 3] > _POLE)
     if beyond.any():
         shapes = shapes.copy()
-        shapes[beyond] = _cut(shapes[beyond], (own[:, 0].min(), -85.06, own[:, 2].max(), 85.06))
+        shapes[beyond] = _cut(shapes[beyond], (own[:, 0].min(), -_POLE, own[:, 2].max(), _POLE))
     return shapes
 
 
@@ -95,7 +116,7 @@ def _cut(shapes: Geometries, box: tuple[float, float, float, float]) -> Geometri
     """What of each geometry lies in the box; polygons valid, lines in their own order and direction."""
     shapes = shapes.copy()
     types = shapely.get_type_id(shapes)
-    areal, linear, pointed = np.isin(types, _POLYGONS), np.isin(types, (1, 2, 5)), np.isin(types, (0, 4))
+    areal, linear, pointed = np.isin(types, _POLYGONS), np.isin(types, LINES), np.isin(types, (0, 4))
     shapes[areal] = _areas(shapely.intersection(_valid(shapes[areal]), shapely.box(*box)))
     shapes[linear] = shapely.clip_by_rect(shapes[linear], *box)
     shapes[pointed] = _points_in(shapes[pointed], box)
@@ -103,10 +124,15 @@ def _cut(shapes: Geometries, box: tuple[float, float, float, float]) -> Geometri
 
 
 def _valid(shapes: Geometries) -> Geometries:
-    broken = ~shapely.is_valid(shapes)
-    if broken.any():
+    """Mended where they are broken; empty where a coordinate is no number, which nothing mends."""
+    broken = np.flatnonzero(~shapely.is_valid(shapes))
+    if len(broken):
         shapes = shapes.copy()
-        shapes[broken] = _areas(shapely.make_valid(shapes[broken]))
+        xy, which = shapely.get_coordinates(shapes[broken], return_index=True)
+        shapes[broken[which[~np.isfinite(xy).all(axis=1)]]] = shapely.Polygon()
+        # by structure: parts that overlap are one area; by linework, GEOS' default, they would be a hole
+        mended = shapely.make_valid(shapes[broken], method="structure", keep_collapsed=False)
+        shapes[broken] = _areas(mended)
     return shapes
 
 

@@ -76,7 +76,7 @@ def _scaled(band: Masked, limits: Range) -> Pixels:
     if band.dtype == np.uint8 and limits == (0, _OPAQUE):
         scaled = values
     else:
-        if not low < high:
+        if not -np.inf < low < high < np.inf:
             raise InvalidParameterError(f"rescale={low:g},{high:g} is not a range", parameter="rescale")
         share = (np.clip(values.astype(np.float64), low, high) - low) / (high - low)
         scaled = np.nan_to_num(share * _OPAQUE, copy=False).astype(np.uint8)

@@ -80,4 +80,6 @@ def _pixels(picture: Any) -> Any:
         stream = io.BytesIO()
         picture.savefig(stream, format="png")
         picture = Image.open(stream)
+    if not all(picture.size):
+        raise BadResultError(f"the function returned a picture of {picture.width} x {picture.height} pixels")
     return np.asarray(picture.convert("RGBA"))

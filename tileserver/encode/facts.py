@@ -22,9 +22,11 @@ def of_frame(frame: Any, *, geometry: bool) -> dict[str, Any]:
 
 
 def _stats(column: Any) -> dict[str, Any]:
+    if column.dtype.name == "category":
+        column = column.astype(object)
     kind = _type(column)
     present = column.dropna()
-    distinct = present.unique() if kind != "String" else present.astype(str).unique()
+    distinct = present.unique() if kind != "String" else present.map(str).unique()
     plain = [_CONVERT[kind](value) for value in distinct[:_VALUES]]
     stats = {"type": kind, "count": len(distinct), "values": plain}
     if kind == "Number" and len(present):
@@ -36,7 +38,7 @@ def _type(column: Any) -> str:
     inferred = pd.api.types.infer_dtype(column, skipna=True)
     if inferred == "boolean":
         return "Boolean"
-    return "Number" if inferred in ("integer", "floating", "mixed-integer-float") else "String"
+    return "Number" if inferred in ("integer", "floating", "mixed-integer-float", "decimal") else "String"
 
 
 def _number(value: Any) -> int | float:

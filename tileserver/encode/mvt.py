@@ -88,9 +88,9 @@ def _points(geometries: NDArray[Any], owners: Integers) -> Stream:
 
 
 def _lines(geometries: NDArray[Any], owners: Integers) -> Stream:
-    parts, which = shapely.get_parts(geometries[np.isin(shapely.get_type_id(geometries), (1, 5))], return_index=True)
-    owner = owners[np.isin(shapely.get_type_id(geometries), (1, 5))][which]
-    return _paths(_LINE, parts, owner)
+    chosen = np.isin(shapely.get_type_id(geometries), clip.LINES)
+    parts, which = shapely.get_parts(geometries[chosen], return_index=True)
+    return _paths(_LINE, parts, owners[chosen][which])
 
 
 def _polygons(geometries: NDArray[Any], owners: Integers) -> Stream:

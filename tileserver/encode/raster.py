@@ -1,5 +1,6 @@
 """Arrays to pixels: axes, bands, place, range, colour. What comes out is written by `image`."""
 
+import reprlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,8 @@ from tileserver.tiles import Bounds, Tile
 
 Array = NDArray[Any]
 
-_SHAPES = "(height, width), (bands, height, width) or (height, width, 3 or 4) of numbers or bool"
+_SHAPES = "(height, width), (bands, height, width) or (height, width, 1 to 4) of numbers or bool"
+_AXES = (("x", "y"), ("lon", "lat"), ("longitude", "latitude"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +54,14 @@ def read(result: Any) -> Raster:
         BadResultError: it has no pixel, or a type or shape that no picture has.
     """
     if is_georeferenced(result):
-        return Raster(_bands(result[0]), _bounds(result[1]))
+        return Raster(_bands(_first(result[0])), _bounds(result[1]))
     if is_a(result, "rio_tiler.models", "ImageData"):
         return _image_data(result)
     if is_a(result, "xarray", "Dataset"):
         result = result.to_array()
     if is_a(result, "xarray", "DataArray"):
-        return Raster(_bands(result.values), *_extent(result))
-    return Raster(_bands(result))
+        return _data_array(result)
+    return Raster(_bands(_first(result)))
 
 
 def chosen(raster: Raster, bands: tuple[int, ...] | None) -> Raster:
@@ -90,19 +92,20 @@ def placed(raster: Raster, tile: Tile, output: Output) -> Raster:
     return replace(raster, bands=bands, alpha=alpha.filled(0)[0])
 
 
-def _bands(array: Array) -> "np.ma.MaskedArray[Any, Any]":
-    """Bands first; without a value where masked or NaN.
+def _first(array: Array) -> Array:
+    """Bands first: three axes are (height, width, bands) if the last has at most 4 and both others more."""
+    last = array.ndim == 3 and array.shape[2] <= 4 < min(array.shape[:2])
+    return np.moveaxis(array, 2, 0) if last else array
 
-    Three axes are (height, width, channels) if the last has 3 or 4 and the first more than 4, else bands come first.
-    """
+
+def _bands(array: Array) -> "np.ma.MaskedArray[Any, Any]":
+    """(bands, height, width) of that or of (height, width); without a value where masked or NaN."""
     if array.dtype.kind not in "buif" or array.ndim not in (2, 3):
         raise BadResultError(f"the function returned {_described(array)}; return {_SHAPES}")
     if array.size == 0:
         raise BadResultError(f"the function returned {_described(array)}, which has no pixel; return {_SHAPES}")
     if array.ndim == 2:
         array = array[np.newaxis]
-    elif array.shape[2] in (3, 4) and array.shape[0] > 4:
-        array = np.moveaxis(array, 2, 0)
     mask = np.ma.getmask(array)
     if array.dtype.kind == "f":
         missing = np.isnan(np.ma.getdata(array))
@@ -120,10 +123,13 @@ def _bounds(bounds: Any) -> Bounds:
         west, south, east, north = (float(edge) for edge in bounds)
     except (TypeError, ValueError):
         west = south = east = north = np.nan
+    if -180 <= east < west <= 180:  # across the 180th meridian
+        east += 360
     # false for NaN as well
     if not (west < east and south < north and np.isfinite((west, south, east, north)).all()):
+        shown = " ".join(reprlib.repr(bounds).split())
         raise BadResultError(
-            f"the function returned an array with the bounds {bounds!r}; return (west, south, east, north) in degrees"
+            f"the function returned an array with the bounds {shown}; return (west, south, east, north) in degrees"
         )
     return Bounds(west, south, east, north)
 
@@ -138,9 +144,24 @@ def _image_data(result: Any) -> Raster:
     return Raster(bands, Bounds(*result.bounds), result.crs, alpha)
 
 
+def _data_array(array: Any) -> Raster:
+    """The names of an xarray array's dimensions say which are rows and columns."""
+    for x, y in _AXES:
+        if {x, y} <= set(array.dims):
+            array = array.transpose(..., y, x)
+            return Raster(_bands(_present(array)), *_extent(array))
+    return Raster(_bands(_first(_present(array))))
+
+
+def _present(array: Any) -> Array:
+    """The values, masked where they are what rioxarray knows to be nodata."""
+    nodata = getattr(array.rio, "nodata", None) if hasattr(array, "rio") else None
+    return array.values if nodata is None else np.ma.masked_equal(array.values, nodata)
+
+
 def _extent(array: Any) -> tuple[Bounds | None, Any]:
     """Where an xarray array lies by its cell centres: in its `rio.crs`, else in degrees if the axes are lon and lat."""
-    for x, y in (("x", "y"), ("lon", "lat"), ("longitude", "latitude")):
+    for x, y in _AXES:
         crs = _crs(array, x)
         if crs is not None and array.dims[-2:] == (y, x) and {x, y} <= set(array.coords) and min(array.shape[-2:]) > 1:
             (west, east), (north, south) = _edges(array[x].values), _edges(array[y].values)

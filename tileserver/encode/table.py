@@ -1,8 +1,10 @@
 """Tables and the attributes of features as Parquet, CSV and JSON."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, time
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
@@ -12,20 +14,54 @@ import pyarrow as pa
 from tileserver.encode import facts
 from tileserver.encode.drawn import Drawn
 from tileserver.encode.kinds import is_arrow
+from tileserver.errors import BadResultError
 
 
 def draw(result: Any, name: str, *, sample: bool = False) -> Drawn:
-    """A DataFrame, Series, Arrow table or what hands itself over as one, as parquet, csv or json."""
-    frame = read(result)
+    """A DataFrame, Series, Arrow table or what hands itself over as one, as parquet, csv or json.
+
+    Raises:
+        BadResultError: two columns share a name, or the format has no way to write a value.
+    """
+    frame = named(read(result))
     sampled = facts.of_frame(frame, geometry=False) if sample else {}
-    return Drawn.of(name, WRITERS[name](frame), **sampled)
+    with writing(name):
+        return Drawn.of(name, WRITERS[name](frame), **sampled)
 
 
 def read(result: Any) -> pd.DataFrame:
     """The table as a DataFrame."""
     if isinstance(result, pd.Series):
         return result.to_frame(result.name if result.name is not None else "value")
-    return result if isinstance(result, pd.DataFrame) else arrow(result).to_pandas()
+    # floats would stand for integers of which one is missing, and are exact to 2**53 only
+    return result if isinstance(result, pd.DataFrame) else arrow(result).to_pandas(integer_object_nulls=True)
+
+
+def named(frame: Any) -> Any:
+    """The frame with text as the names of its columns; the levels of one name are joined by underscores.
+
+    Raises:
+        BadResultError: two columns share a name.
+    """
+    names = [column_name(name) for name in frame.columns]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadResultError(f"the function returned a table with two columns named '{twice}'; rename one of them")
+    return frame if names == list(frame.columns) else frame.set_axis(names, axis=1)
+
+
+def column_name(name: Any) -> str:
+    """A column's name as text."""
+    return "_".join(str(level) for level in name if level != "") if isinstance(name, tuple) else str(name)
+
+
+@contextmanager
+def writing(name: str) -> Iterator[None]:
+    """Says of what a library cannot write in the format `name` that it is the result's fault."""
+    try:
+        yield
+    except (TypeError, ValueError, ArithmeticError, pa.ArrowException) as error:
+        raise BadResultError(f"the function's result cannot be written as {name}: {error}") from error
 
 
 def arrow(result: Any) -> Any:
@@ -83,7 +119,9 @@ def rows(frame: Any) -> list[dict[str, Any]]:
 
 
 def dumps(value: Any) -> bytes:
-    """JSON: NumPy is understood, NaN and NaT are null, dates ISO 8601, what else there is its `str`."""
+    """JSON: NumPy is understood, NaN and NaT are null, dates ISO 8601, decimals numbers, bytes hexadecimal, geometries
+    GeoJSON, what else there is its `str`.
+    """
     return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
 
 
@@ -92,8 +130,14 @@ def _plain(value: Any) -> Any:
         return None
     if isinstance(value, (date, time)):
         return value.isoformat()
-    if isinstance(value, (set, frozenset)):
+    if isinstance(value, (set, frozenset, tuple)):  # tuples with named fields, such as bounds
         return list(value)
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    if hasattr(value, "__geo_interface__"):
+        return value.__geo_interface__
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 

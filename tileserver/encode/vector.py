@@ -7,10 +7,11 @@ import geopandas
 import numpy as np
 import orjson
 import pandas as pd
+import pyproj
 import shapely
 from numpy.typing import NDArray
 
-from tileserver.encode import facts, mvt, table
+from tileserver.encode import clip, facts, mvt, table
 from tileserver.encode.drawn import Drawn
 from tileserver.encode.kinds import is_geojson
 from tileserver.errors import BadResultError, FormatNotPossibleError, ResultTooLargeError
@@ -25,11 +26,18 @@ def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: b
     keeps the CRS of the result.
 
     Raises:
-        BadResultError: the result has no CRS and is not in degrees, or is not readable as features.
+        BadResultError: the result has no CRS and is not in degrees, or one that has no place on the Earth, is not
+            readable as features, or cannot be written in the format.
         FormatNotPossibleError: mvt without a tile.
         ResultTooLargeError: the vector tile is above `output.max_tile_bytes`.
     """
-    frame = read(result)
+    try:
+        return _drawn(read(result), name, output, tile, sample=sample)
+    except pyproj.exceptions.ProjError as error:
+        raise BadResultError(f"the CRS of the function's features does not lead to degrees: {error}") from error
+
+
+def _drawn(frame: geopandas.GeoDataFrame, name: str, output: Output, tile: Tile | None, *, sample: bool) -> Drawn:
     sampled = facts.of_frame(frame, geometry=True) if sample else {}
     if name == "mvt":
         return _tile(frame, output, tile, sampled)
@@ -37,7 +45,8 @@ def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: b
         frame = in_degrees(frame)
     if tile is not None:
         frame = meeting(frame, tile)
-    body = geojson(frame, output.id_column) if name == "geojson" else table.WRITERS[name](frame)
+    with table.writing(name):
+        body = geojson(frame, output.id_column) if name == "geojson" else table.WRITERS[name](frame)
     return Drawn.of(name, body, empty=not len(frame), **sampled)
 
 
@@ -50,7 +59,7 @@ def read(result: Any) -> geopandas.GeoDataFrame:
         BadResultError: there is no geometry, or no CRS and coordinates that are no degrees.
     """
     try:
-        return _with_crs(_frame(result))
+        return _with_crs(_named(_frame(result)))
     except (AttributeError, KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
         raise BadResultError(f"the function's {type(result).__name__} is not readable as features: {error}") from error
 
@@ -62,12 +71,12 @@ def in_degrees(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
 
 def meeting(frame: geopandas.GeoDataFrame, tile: Tile) -> geopandas.GeoDataFrame:
     """The features of a frame in degrees that meet the tile, its edge counted in; not clipped."""
-    geometries = frame.geometry.to_numpy()
+    shapes, rows = clip.around(frame.geometry.to_numpy(), np.arange(len(frame)))
     meets = np.zeros(len(frame), bool)
     west, south, east, north = tile.bounds
-    own = shapely.bounds(geometries)
+    own = shapely.bounds(shapes)
     near = (own[:, 0] <= east) & (own[:, 2] >= west) & (own[:, 1] <= north) & (own[:, 3] >= south)
-    meets[near] = shapely.intersects(geometries[near], shapely.box(*tile.bounds))
+    meets[rows[near][shapely.intersects(shapes[near], shapely.box(*tile.bounds))]] = True
     return frame[meets]
 
 
@@ -103,13 +112,13 @@ def _tile(frame: geopandas.GeoDataFrame, output: Output, tile: Tile | None, samp
 
 def _frame(result: Any) -> geopandas.GeoDataFrame:
     if isinstance(result, geopandas.GeoDataFrame):
-        return result
+        return _with_geometry(result)
     if isinstance(result, geopandas.GeoSeries):
         return geopandas.GeoDataFrame(geometry=result)
     if isinstance(result, shapely.Geometry):
         return geopandas.GeoDataFrame(geometry=[result])
     if is_geojson(result):
-        return _of_features(_features(result))
+        return _of_features(_features(result), _crs_of(result))
     return _of_arrow(table.arrow(result))
 
 
@@ -121,15 +130,39 @@ def _features(result: Any) -> list[dict[str, Any]]:
     return [result if result["type"] == "Feature" else {"geometry": result}]
 
 
-def _of_features(features: list[dict[str, Any]]) -> geopandas.GeoDataFrame:
+def _with_geometry(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
+    """The frame, if it has an active geometry; without a row it needs none."""
+    if frame.active_geometry_name is not None:
+        return frame
+    if len(frame):
+        raise BadResultError("the function's GeoDataFrame has no active geometry; call set_geometry on it")
+    return geopandas.GeoDataFrame(geometry=[], crs=4326)
+
+
+def _named(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
+    """The frame with text as the names of its columns."""
+    named = table.named(frame)
+    return frame if named is frame else named.set_geometry(table.column_name(frame.active_geometry_name))
+
+
+def _crs_of(result: Any) -> Any:
+    """What the member `crs` of older GeoJSON says, as geopandas still writes it; else degrees."""
+    named = result.get("crs") if isinstance(result, dict) else None
+    return named["properties"]["name"] if named else 4326
+
+
+def _of_features(features: list[dict[str, Any]], crs: Any) -> geopandas.GeoDataFrame:
     """The features' ids become the index where all are integers."""
     texts = [None if one.get("geometry") is None else table.dumps(one["geometry"]).decode() for one in features]
     ids = [one.get("id") for one in features]
     index = pd.Index(ids) if ids and all(type(one) is int for one in ids) else pd.RangeIndex(len(features))
     properties = pd.DataFrame([one.get("properties") or {} for one in features], index=index, dtype=object)
     shapes = shapely.from_geojson(np.array(texts, object))
-    properties = properties.drop(columns="geometry", errors="ignore")
-    return geopandas.GeoDataFrame(properties, geometry=shapes, crs=4326)
+    name = "geometry"
+    while name in properties:  # a property of that name stays
+        name += "_"
+    placed = geopandas.GeoSeries(shapes, index=index, crs=crs)
+    return geopandas.GeoDataFrame(properties.assign(**{name: placed}), geometry=name)
 
 
 def _of_arrow(result: Any) -> geopandas.GeoDataFrame:
@@ -138,7 +171,7 @@ def _of_arrow(result: Any) -> geopandas.GeoDataFrame:
         return geopandas.GeoDataFrame.from_arrow(result)
     name = metadata["primary_column"]
     crs = metadata["columns"][name].get("crs", 4326)
-    frame = result.to_pandas(ignore_metadata=True)
+    frame = result.to_pandas(ignore_metadata=True, integer_object_nulls=True)
     shapes = geopandas.GeoSeries(shapely.from_wkb(frame[name].to_numpy()), crs=crs, index=frame.index)
     return geopandas.GeoDataFrame(frame.assign(**{name: shapes}), geometry=name)
 

@@ -55,9 +55,9 @@ def _warped(bands: Masked, bounds: Bounds, crs: Any, tile: Tile, size: int, resa
     """NaN stands for no value, so that it does not bleed into its neighbours."""
     from rasterio.enums import Resampling
     from rasterio.transform import from_bounds
-    from rasterio.warp import reproject
+    from rasterio.warp import SUPPORTED_RESAMPLING, reproject
 
-    if resampling not in Resampling.__members__:
+    if resampling not in {each.name for each in SUPPORTED_RESAMPLING}:
         raise InvalidParameterError(f"resampling={resampling} is not known", parameter="resampling")
     narrow = bands.dtype.itemsize <= 2 or bands.dtype == np.float32
     source = np.ma.filled(bands.astype(np.float32 if narrow else np.float64), np.nan)
@@ -81,5 +81,7 @@ def _as(dtype: np.dtype[Any], values: NDArray[Any]) -> Masked:
     if dtype.kind == "f":
         return np.ma.MaskedArray(values, missing)
     low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    if float(high) > high:  # of 64 bits: the nearest float is one too large
+        high = np.nextafter(float(high), 0)
     whole = np.clip(np.rint(np.where(missing, 0, values)), low, high)
     return np.ma.MaskedArray(whole.astype(dtype), missing)

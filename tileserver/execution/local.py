@@ -9,6 +9,7 @@ from typing import Final
 
 from tileserver.errors import (
     BY_CODE,
+    BusyError,
     FormatNotPossibleError,
     InvalidParameterError,
     TileserverError,
@@ -79,6 +80,8 @@ class LocalExecutor:
             reply = await worker.perform(job)
         except WorkerLostError as lost:
             self._deaths += 1
+            if self._closed:
+                raise BusyError("The server is being stopped.") from None
             if lost.explained or again:
                 raise UdfCrashedError(lost.reason, printed=worker.take_printed()) from None
             return await self._attempt(job, source, again=True)
@@ -114,6 +117,8 @@ class LocalExecutor:
             if worker.alive:
                 return worker
             self._end(worker)
+        if self._closed:
+            raise BusyError("The server is being stopped.")
         self._make_room()
         worker = await Worker.bear(await self._living_nursery(), source, self._scratch)
         self._workers.add(worker)

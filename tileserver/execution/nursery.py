@@ -54,7 +54,7 @@ class Nursery:
         self._environment = {"PATH": os.defpath, **environment, **_FIXED}
         self._scratch, self._memory = scratch, memory
         self._control: socket.socket | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.Future[asyncio.subprocess.Process] | None = None
         self._hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._births: dict[int, asyncio.Future[int]] = {}
         self._deaths: dict[int, asyncio.Future[int]] = {}
@@ -70,8 +70,13 @@ class Nursery:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         self._control = ours
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._hear)
+        self._process = asyncio.ensure_future(self._exec(theirs))
+        await asyncio.shield(self._process)  # whoever gives up now must find it all the same
+
+    async def _exec(self, theirs: socket.socket) -> asyncio.subprocess.Process:
         with theirs:
-            self._process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 "tileserver.worker",
@@ -82,7 +87,6 @@ class Nursery:
                 start_new_session=True,
                 cwd=self._scratch,
             )
-        asyncio.get_running_loop().add_reader(ours.fileno(), self._hear)
 
     async def fork(self, channel: socket.socket, output: int, results: int) -> tuple[int, "asyncio.Future[int]"]:
         """A new worker with these descriptors: its process id, and a future for how it will end.
@@ -101,11 +105,12 @@ class Nursery:
         loop = asyncio.get_running_loop()
         born = self._births[birth.id] = loop.create_future()
         death = self._deaths[birth.id] = loop.create_future()
-        assert self._control is not None
-        socket.send_fds(self._control, [msgspec.msgpack.encode(birth)], [channel.fileno(), output, results])
         try:
+            if self._control is None:
+                raise ConnectionError
+            socket.send_fds(self._control, [msgspec.msgpack.encode(birth)], [channel.fileno(), output, results])
             return await born, death
-        except ConnectionError:
+        except OSError:
             raise BusyError("Functions cannot run at the moment.") from None
 
     def _hear(self) -> None:
@@ -153,16 +158,13 @@ class Nursery:
 
     async def close(self) -> None:
         """End it with all its workers, and wait until they are gone."""
-        if self._control is not None:
-            asyncio.get_running_loop().remove_reader(self._control.fileno())
-            self._control.close()
-            self._control = None
-        if self._process is not None:
-            try:
-                await asyncio.wait_for(self._process.wait(), 5)
-            except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    self._process.kill()
-                await self._process.wait()
-        if not self._hello.done():
-            self._hello.cancel()
+        self._lost()
+        if self._process is None:
+            return
+        process = await self._process
+        try:
+            await asyncio.wait_for(process.wait(), 5)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

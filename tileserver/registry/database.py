@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -25,7 +26,7 @@ class Database:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        self.engine: AsyncEngine = create_async_engine(f"sqlite+aiosqlite:///{place}")
+        self.engine: AsyncEngine = create_async_engine(f"sqlite+aiosqlite:///{place}", hide_parameters=True)
         event.listen(self.engine.sync_engine, "connect", _set_pragmas)
         event.listen(self.engine.sync_engine, "begin", _begin_immediate)
 
@@ -89,6 +90,7 @@ async def _prepare(place: Path) -> None:
     By `sqlite3` itself: the thread of an aiosqlite connection that cannot be opened outlives the event loop, and
     complains. The switch does not wait for other servers that start, whatever the timeout, hence the loop.
     """
+    os.close(os.open(place, os.O_RDWR | os.O_CREAT, 0o600))  # its companions -wal and -shm take its mode
     until = time.monotonic() + _BUSY_SECONDS
     while True:
         try:

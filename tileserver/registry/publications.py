@@ -89,6 +89,12 @@ class Publications:
         await connection.execute(update(udf).where(udf.c.id == udf_id).values(has_token=True))
         return token
 
+    async def rename(self, udf_id: str, name: str) -> None:
+        """Give a UDF another name, unless its account has one of that name."""
+        other = udf.alias()
+        taken = select(other.c.id).where((other.c.account_id == udf.c.account_id) & (other.c.name == name))
+        await self._change(update(udf).where((udf.c.id == udf_id) & ~taken.exists()).values(name=name))
+
     async def withdraw(self, udf_id: str) -> None:
         """A file has gone: its tokens answer nothing until it is back."""
         await self._change(update(udf).where(udf.c.id == udf_id).values(present=False))

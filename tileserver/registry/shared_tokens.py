@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import delete, insert, select, update
 
-from tileserver.errors import NotFoundError
+from tileserver.errors import NotFoundError, SetupError
 from tileserver.registry.database import Database
 from tileserver.registry.generation import Generation
 from tileserver.registry.records import SharedToken
@@ -112,6 +112,17 @@ class SharedTokens:
         found = await self.token(text)
         await self._change(delete(shared_token).where(self._is(text)))
         return found
+
+    async def check_key(self) -> None:
+        """Raises SetupError where the registry's tokens were sealed with another master key than this server's."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(shared_token.c.sealed, shared_token.c.id).limit(1))).first()
+        try:
+            if row is not None:
+                self._keyring.unseal(row.sealed, row.id)
+        except ValueError as error:
+            place = self._database.place
+            raise SetupError(f"the registry {place} belongs to another master key ({error}); bring that back") from None
 
     async def _change(self, statement: Any) -> None:
         with self._generation.changing():

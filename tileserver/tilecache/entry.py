@@ -58,7 +58,8 @@ def etag(body: bytes) -> str:
 def write(entry: Entry) -> bytes:
     """The stored form of an entry."""
     facts = msgspec.msgpack.encode(entry.facts)
-    return _HEAD.pack(MAGIC, len(facts), zlib.crc32(entry.body, zlib.crc32(facts))) + facts + entry.body
+    head = _HEAD.pack(MAGIC, len(facts), zlib.crc32(entry.body, zlib.crc32(facts)))
+    return b"".join((head, facts, entry.body))  # the body may be a mapped file
 
 
 def read(stored: bytes) -> Entry | None:

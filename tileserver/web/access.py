@@ -1,8 +1,10 @@
 """Who asks: the owner by private token or session, never by address. And from where: Host and Origin."""
 
-from http.cookies import CookieError, SimpleCookie
+import ipaddress
 from typing import Final
 from urllib.parse import urlsplit
+
+from starlette.requests import cookie_parser
 
 from tileserver.errors import ForbiddenError, UnauthorisedError
 from tileserver.registry import Account, Registry
@@ -13,6 +15,8 @@ COOKIE: Final = "tileserver_session"
 _SCHEMES: Final = frozenset({"bearer", "fused-env-bearer", "fused-rtenv-bearer", "fused-service-token"})
 """What the SDK's ways to sign in send (hosted API, section 1.3)."""
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_FOREIGN: Final = frozenset({"cross-site", "same-site"})
+"""Same-site is another port of this machine, too."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -29,20 +33,38 @@ class Access:
 
     def __init__(self, settings: Settings, registry: Registry) -> None:
         self.registry = registry
-        self._hosts = _LOOPBACK | set(settings.allowed_hosts) | _host_of(settings.public_url) | {settings.host}
+        public = urlsplit(settings.public_url)
+        named = {_hostname(each) for each in (*settings.allowed_hosts, settings.host, public.netloc)}
+        self._hosts = (_LOOPBACK | named) - {""}
+        self._public = public.netloc.lower()
+
+    def knows(self, host: str) -> bool:
+        """Whether a value of Host is a name of ours.
+
+        An address is: to rebind a name to us, a page elsewhere needs a name.
+        """
+        name = _hostname(host)
+        return name in self._hosts or "*" in self._hosts or _is_address(name)
 
     def check_host(self, scope: Scope) -> None:
         """Raises ForbiddenError where Host is not a name of ours: a page elsewhere may have rebound its name to us."""
-        host = _hostname(header(scope, b"host"))
-        if "*" not in self._hosts and host not in self._hosts:
+        hosts = [str(value, "latin-1") for name, value in scope["headers"] if name == b"host"]
+        if len(hosts) != 1 or not self.knows(hosts[0]):
             raise ForbiddenError("This host name is not among the allowed ones (TILESERVER_ALLOWED_HOSTS).")
 
     def check_origin(self, scope: Scope) -> None:
-        """Raises ForbiddenError where a page of another origin tries to write with our cookie."""
-        origin = header(scope, b"origin")
-        if scope["method"] in _SAFE or not origin:
+        """Raises ForbiddenError where a page of another origin tries to write with our cookie.
+
+        A browser that does not name the origin still says that it is another one.
+        """
+        if scope["method"] in _SAFE:
             return
-        if origin == "null" or urlsplit(origin).netloc != header(scope, b"host"):
+        origin = header(scope, b"origin")
+        if origin:
+            foreign = urlsplit(origin).netloc.lower() not in {header(scope, b"host").lower(), self._public} - {""}
+        else:
+            foreign = header(scope, b"sec-fetch-site") in _FOREIGN
+        if foreign:
             raise ForbiddenError("Pages of other origins may not change anything here.")
 
     async def account(self, scope: Scope) -> Account | None:
@@ -70,18 +92,20 @@ class Access:
 
 def session_of(scope: Scope) -> str:
     """The session cookie's value, or an empty text."""
-    try:
-        morsel = SimpleCookie(header(scope, b"cookie")).get(COOKIE)
-    except CookieError:
-        return ""
-    return morsel.value if morsel else ""
+    return cookie_parser(header(scope, b"cookie")).get(COOKIE, "")
 
 
 def _hostname(host: str) -> str:
+    """Of `name:port`, `[::1]:port` or a bare address of either sort, without the dot that may end a name."""
+    host = host.lower()
     if host.startswith("["):
-        return host[1 : host.find("]")].lower()
-    return host.partition(":")[0].lower()
+        return host[1:].partition("]")[0]
+    return host if host.count(":") > 1 else host.partition(":")[0].removesuffix(".")
 
 
-def _host_of(url: str) -> set[str]:
-    return {urlsplit(url).hostname or ""} if url else set()
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

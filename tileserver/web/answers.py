@@ -1,11 +1,15 @@
 """Answers as HTTP: what every token route says, the same for tiles and files. Pure functions down to one `send`."""
 
+import asyncio
+import re
 import time
+import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, NamedTuple
 
 import orjson
-from isal import igzip
+from isal import isal_zlib
+from isal.igzip_lib import IsalError
 
 from tileserver.errors import BusyError, TileserverError, UdfError
 from tileserver.layers import Layer
@@ -57,6 +61,9 @@ PREFLIGHT: Final[Headers] = [
 ]
 _SANDBOX: Final = (b"content-security-policy", b"sandbox allow-scripts")
 _CHUNK: Final = 2**20
+_PLAIN_LIMIT: Final = 512 * 2**20
+"""Bytes that a body may have once unpacked; beyond it a client without gzip gets it packed."""
+_GZIP_REFUSED: Final = re.compile(rb"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|\Z)")
 _HOSTED_TYPES: Final = {"application/vnd.apache.parquet": "application/octet-stream"}
 
 
@@ -132,8 +139,8 @@ async def send_prepared(scope: Scope, send: Send, answer: Prepared, timing: byte
             accepted = value
         elif name == b"if-none-match":
             known = value
-    if answer.coded and b"gzip" not in accepted:
-        answer = _decoded(answer)
+    if answer.coded and not takes_gzip(accepted):
+        answer = await _decoded(answer)
     headers = [*answer.headers, (b"server-timing", timing)]
     if known and answer.etag in known:
         await _send(scope, send, 304, headers, b"")
@@ -143,9 +150,26 @@ async def send_prepared(scope: Scope, send: Send, answer: Prepared, timing: byte
         await _send(scope, send, 200, answer.entity + headers, answer.body)
 
 
-def _decoded(answer: Prepared) -> Prepared:
+def takes_gzip(accepted: bytes) -> bool:
+    """Whether the value of Accept-Encoding names gzip, and not only to refuse it."""
+    return b"gzip" in accepted and (b"q=0" not in accepted or _GZIP_REFUSED.search(accepted) is None)
+
+
+async def _decoded(answer: Prepared) -> Prepared:
     """The answer as a client without gzip takes it, with a validator of its own."""
-    body = igzip.decompress(answer.body)
+    if len(answer.body) > _CHUNK:
+        return await asyncio.to_thread(_unpacked, answer)
+    return _unpacked(answer)
+
+
+def _unpacked(answer: Prepared) -> Prepared:
+    unpacking = isal_zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    try:
+        body = unpacking.decompress(answer.body, _PLAIN_LIMIT)
+    except IsalError:  # type: ignore[misc]  # the stub says that it is an instance
+        return answer
+    if not unpacking.eof:
+        return answer
     validator = etag(body).encode()
     entity = [answer.entity[0], (b"content-length", b"%d" % len(body))]
     headers = [(name, validator if name == b"etag" else value) for name, value in answer.headers]

@@ -1,11 +1,13 @@
 """The application: token routes first, then Starlette's router; errors become answers here."""
 
+import logging
 from pathlib import Path
+from typing import Final
 
-from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
 from tileserver.errors import NotFoundError, TileserverError
@@ -22,8 +24,12 @@ from tileserver.web.openapi import openapi
 from tileserver.web.owner import OwnerRoutes
 from tileserver.web.tiles import TokenRoutes, parse
 
-_TOKEN_PREFIXES = (b"/tiles/", b"/files/", b"/server/v1/realtime-shared/")
-_OPEN_PATHS = frozenset({"/livez", "/readyz", "/favicon.ico"})
+_LOG: Final = logging.getLogger("tileserver.web")
+_TOKEN_PREFIXES: Final = (b"/tiles/", b"/files/", b"/server/v1/realtime-shared/")
+_SIBLINGS: Final = (b"/tilejson.json", b"/metadata.json", b"/map")
+"""What else there is below a token; the router knows the rest."""
+_READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_OPEN_PATHS: Final = frozenset({b"/livez", b"/readyz", b"/favicon.ico"})
 
 
 class Application:
@@ -31,13 +37,9 @@ class Application:
 
     def __init__(self, settings: Settings, pipeline: Pipeline, publisher: Publisher) -> None:
         self.access = Access(settings, pipeline.registry)
-        self.addresses = Addresses(settings)
+        self.addresses = Addresses(settings, self.access)
         self.tokens = TokenRoutes(pipeline, self.access)
-        self.router = Starlette(
-            routes=routes(pipeline, publisher, self.access, self.addresses),
-            exception_handlers={TileserverError: _answer_error, Exception: _answer_accident},
-        )
-        self.router.router.redirect_slashes = False
+        self.router = Router(routes(pipeline, publisher, self.access, self.addresses), redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or hand on to the router."""
@@ -50,32 +52,43 @@ class Application:
             await send(ready[1])
             return
         path = self.addresses.strip(scope["raw_path"])
-        if path.startswith(_TOKEN_PREFIXES) and scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            address = parse(path)
+        try:
+            address = parse(path) if path.startswith(_TOKEN_PREFIXES) and scope["method"] in _READS else None
             if address is not None:
                 await self.tokens(scope, receive, send, address)
-                return
-        await self._route(scope, receive, send, path)
-
-    async def _route(self, scope: Scope, receive: Receive, send: Send, raw: bytes) -> None:
-        if raw.startswith(_TOKEN_PREFIXES) and scope["method"] == "OPTIONS":
-            await respond(scope, send, 204, PREFLIGHT, b"")
-            return
-        try:
-            self._check(scope, raw)
+            else:
+                await self._route(scope, receive, send, path)
         except TileserverError as error:
             await error_response(scope, error)(scope, receive, send)
-            return
-        scope["path"] = str(self.addresses.strip(scope["path"].encode()), "utf-8")
-        await self.router(scope, receive, send)
+        except HTTPException as refusal:
+            await refusal_response(scope, refusal)(scope, receive, send)
+        except Exception:  # the one place where an accident of ours becomes an answer; raises where one had begun
+            _LOG.exception("a request failed")
+            await error_response(scope, TileserverError())(scope, receive, send)
 
-    def _check(self, scope: Scope, raw: bytes) -> None:
-        """Refuse what no route means, and what comes under a name or from a page that is not ours."""
-        if b"%00" in raw or b"%2f" in raw.lower():
-            raise NotFoundError
-        if not raw.startswith(_TOKEN_PREFIXES) and scope["path"] not in _OPEN_PATHS:
+    async def _route(self, scope: Scope, receive: Receive, send: Send, path: bytes) -> None:
+        """Hand on to the router what some route can mean, and what comes under a name and from a page of ours."""
+        if path.startswith(_TOKEN_PREFIXES):
+            if scope["method"] == "OPTIONS":
+                await respond(scope, send, 204, PREFLIGHT, b"")
+                return
+            _check_token_path(scope["method"], path)
+        elif path not in _OPEN_PATHS:
             self.access.check_host(scope)
             self.access.check_origin(scope)
+        if b"%00" in path or b"%2f" in path.lower():
+            raise NotFoundError
+        scope["path"] = str(self.addresses.strip(scope["path"].encode()), "utf-8")
+        scope["app"] = self  # with it the router raises what it refuses
+        await self.router(scope, receive, send)
+
+
+def _check_token_path(method: str, path: bytes) -> None:
+    """Refuse here, in microseconds, what is below a token and no route would take."""
+    if method not in _READS:
+        raise HTTPException(405, headers={"allow": "GET, HEAD, OPTIONS"})
+    if not path.endswith(_SIBLINGS):
+        raise NotFoundError
 
 
 def error_response(scope: Scope, error: TileserverError) -> Response:
@@ -87,13 +100,13 @@ def error_response(scope: Scope, error: TileserverError) -> Response:
     return response
 
 
-async def _answer_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, TileserverError)
-    return error_response(request.scope, error)
-
-
-async def _answer_accident(request: Request, error: Exception) -> Response:
-    return error_response(request.scope, TileserverError())
+def refusal_response(scope: Scope, refusal: HTTPException) -> Response:
+    """What the router refused: no such address, or not by this method."""
+    wrong_method = refusal.status_code == 405
+    response = error_response(scope, NotFoundError("This address does not take that method." if wrong_method else None))
+    response.status_code = refusal.status_code
+    response.headers.update(refusal.headers or {})
+    return response
 
 
 def routes(pipeline: Pipeline, publisher: Publisher, access: Access, addresses: Addresses) -> list[BaseRoute]:

@@ -35,6 +35,8 @@ class OwnerRoutes:
 
     async def sign_in(self, request: Request) -> Response:
         """Opens a session for a one-time link, then leads to the catalogue."""
+        if request.method == "HEAD":  # somebody looks where the link leads; it is for whoever follows it
+            return HTMLResponse("", headers=_HEADERS)
         secret = await self.registry.accounts.redeem_link(request.query_params.get("code", ""))
         if secret is None:
             text = "This sign-in link was used already or is too old. Start the server again for a new one."

@@ -1,6 +1,8 @@
 """Limits on request lines and headers: 64 kB and 10 seconds. uvicorn alone parses a 60 MB URL and stalls everybody.
 
-httptools reports a URL in pieces and uvicorn adds them up, so both are counted here, as the bytes arrive.
+httptools hands over a URL and a header in pieces or when they are whole, so what is counted here are the bytes that
+came since anything became whole: a head that goes on for ever, and as well the frame around a body (extensions of
+chunks, trailers), is cut off.
 """
 
 import asyncio
@@ -12,6 +14,8 @@ LIMIT: Final = 64 * 1024
 """Bytes of a request line, and of all headers together."""
 PATIENCE: Final = 10.0
 """Seconds within which a request's headers must have come."""
+PIPELINED: Final = 64
+"""Requests of one connection that may wait for the answer to an earlier one."""
 _LINES: Final = {
     414: b"URI Too Long",
     431: b"Request Header Fields Too Large",
@@ -23,8 +27,10 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._head = 0
-        self._complete = False
+        self._loose = 0
+        """Bytes since a head or a piece of a body was whole."""
+        self._awaited = True
+        """Whether a head is being waited for: the first one, or one that has begun."""
         self._alarm: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -38,38 +44,48 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what belongs to a head that is not complete yet, before anything parses it."""
-        if not self._complete:
-            self._head += len(data)
-            if self._head > LIMIT and b"\r\n\r\n" not in data[: LIMIT + 4]:
-                self._refuse(431 if getattr(self, "headers", None) else 414)
-                return
-            if self._alarm is None:
-                self._watch()
+        """Parse a piece; the callbacks below say what became whole."""
+        self._loose += len(data)
         super().data_received(data)
+        if self._loose > LIMIT:
+            self._refuse(431 if self.headers else 414)
+        elif self._awaited and self._alarm is None:
+            self._watch()
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._complete = False
+        self._awaited = True
         super().on_message_begin()
-
-    def on_url(self, url: bytes) -> None:
-        """A piece of the request line."""
-        super().on_url(url)
-        if len(self.url) > LIMIT:
-            self._refuse(414)
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        self._complete, self._head = True, 0
+        self._awaited = False
         self._stop_watching()
+        if self._loose > LIMIT:
+            self._check_size()
+        self._loose = 0
         if not self.transport.is_closing():
             super().on_headers_complete()
+        if len(self.pipeline) > PIPELINED:
+            self.transport.close()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body."""
+        self._loose = 0
+        if not self.transport.is_closing():
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is whole; the next one on this connection has its own head."""
-        super().on_message_complete()
-        self._complete, self._head = False, 0
+        """The request is whole."""
+        self._loose = 0
+        if not self.transport.is_closing():
+            super().on_message_complete()
+
+    def _check_size(self) -> None:
+        if len(self.url) > LIMIT:
+            self._refuse(414)
+        elif sum(len(name) + len(value) + 4 for name, value in self.headers) > LIMIT:
+            self._refuse(431)
 
     def _watch(self) -> None:
         self._alarm = self.loop.call_later(PATIENCE, self._too_slow)
@@ -81,7 +97,11 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _too_slow(self) -> None:
         self._alarm = None
-        if not self._complete and not self.transport.is_closing() and self.cycle is None:
+        if not self._awaited or self.transport.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._watch()  # an earlier answer is still on its way
+        else:
             self.transport.close()
 
     def _refuse(self, status: int) -> None:

@@ -45,7 +45,7 @@ class Recent:
         for name, value in scope["headers"]:
             if name == b"if-none-match" and ready.etag in value:
                 return ready.unchanged
-            if name == b"accept-encoding" and b"gzip" in value:
+            if name == b"accept-encoding" and b"gzip" in value and b"q=0" not in value:
                 plain = False
         return None if plain else ready.whole
 

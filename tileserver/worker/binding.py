@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
+from shapely.errors import ShapelyError
+
 from tileserver.annotations import Annotation
 from tileserver.errors import InvalidParameterError
 from tileserver.tiles import Bounds, Tile
@@ -33,9 +35,22 @@ def _argument(parameter: Parameter, value: Any) -> Any:
         if parameter.injected and isinstance(value, (str, list)):
             return _given(parameter, value)
         return convert(parameter.annotation, value)
-    except (ValueError, TypeError, KeyError, OverflowError) as error:
-        message = f"Parameter '{parameter.name}' does not convert to {parameter.annotation.name}: {error}"
+    except _UNCONVERTIBLE:
+        wanted = _WANTED.get(parameter.injected) or _WANTED.get(parameter.annotation.name, parameter.annotation.name)
+        message = f"Parameter '{parameter.name}' does not convert to {wanted}."
         raise InvalidParameterError(message, parameter=parameter.name) from None
+
+
+_UNCONVERTIBLE: Final = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    ShapelyError,
+)
+"""What the libraries say of a text that is not what they read; whose words are for no stranger."""
 
 
 def convert(annotation: Annotation, value: Any) -> Any:
@@ -78,6 +93,14 @@ def _dataframe(text: str) -> Any:
     return pandas.read_json(io.StringIO(text))
 
 
+_SHAPES: Final = ("Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "BaseGeometry")
+_WANTED: Final = {
+    "tile": "a tile (z/x/y)",
+    "bbox": "a box (west,south,east,north)",
+    "GeoDataFrame": "a GeoDataFrame (GeoJSON, or west,south,east,north as JSON)",
+    "DataFrame": "a DataFrame (JSON)",
+    **dict.fromkeys(_SHAPES, "a geometry (GeoJSON or WKT)"),
+}
 _CONVERTERS: Final[dict[str, Callable[[str], Any]]] = {
     "datetime": dt.datetime.fromisoformat,
     "date": dt.date.fromisoformat,
@@ -85,9 +108,7 @@ _CONVERTERS: Final[dict[str, Callable[[str], Any]]] = {
     "UUID": uuid.UUID,
     "GeoDataFrame": _geodataframe,
     "DataFrame": _dataframe,
-    **dict.fromkeys(
-        ("Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "BaseGeometry"), _geometry
-    ),
+    **dict.fromkeys(_SHAPES, _geometry),
 }
 
 

@@ -76,7 +76,11 @@ class WorkerProcess:
         return written
 
     def _send(self, message: Message, body: bytes = b"") -> None:
-        self._channel.sendall(pack(message, body))
+        try:
+            frame = pack(message, body)
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:  # as numbers above 64 bits in `facts`
+            frame = pack(Failed(code="bad_result", message=f"the result cannot be described: {_plain(str(error))}"))
+        self._channel.sendall(frame)
 
     def _loaded(self) -> Program | Failed:
         if self._program is None:
@@ -148,22 +152,27 @@ def _enter(scratch: str) -> None:
 def failure(error: BaseException, source: Source) -> Failed:
     """An exception as text: its own words, the UDF's own frames."""
     if isinstance(error, InvalidParameterError):
-        return Failed(code=error.code, message=str(error), parameter=error.parameter)
+        return Failed(code=error.code, message=_plain(str(error)), parameter=error.parameter)
     if isinstance(error, UdfError):
-        return Failed(code=error.code, message=error.message)
+        return Failed(code=error.code, message=_plain(error.message))
     if isinstance(error, TileserverError):
-        return Failed(code=error.code, message=str(error))
+        return Failed(code=error.code, message=_plain(str(error)))
     code = "memory_exceeded" if isinstance(error, MemoryError) else "udf_raised"
     own = {source.path, *(f"{name}.py" for name in source.headers)}
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in own]
     lines = [frame.lineno for frame in frames if frame.filename == source.path]
     return Failed(
         code=code,
-        message="".join(_summary(error)).strip(),
-        traceback="".join(traceback.format_list(frames[-50:]) + _summary(error)),
+        message=_plain("".join(_summary(error)).strip()),
+        traceback=_plain("".join(traceback.format_list(frames[-50:]) + _summary(error))),
         line=lines[-1] if lines else None,
         exception=type(error).__name__,
     )
+
+
+def _plain(text: str) -> str:
+    """Without lone surrogates, which no frame carries."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _summary(error: Any) -> list[str]:

@@ -9,13 +9,16 @@ import linecache
 import sys
 import types
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
+from tileserver.annotations import is_plain
+from tileserver.errors import PublicationError
 from tileserver.jobs import Describe, Described, Source
 from tileserver.signature import parse
-from tileserver.udfs import Udf
+from tileserver.udfs import Udf, option_value
 from tileserver.worker import fused
 
 
@@ -60,6 +63,8 @@ class _Siblings(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 def load(source: Source) -> Program:
     """The program of a source; raises whatever its module level raises."""
     sys.meta_path.insert(0, _Siblings(source.headers))
+    for name in source.headers:  # what the nursery imported under that name is somebody else's
+        sys.modules.pop(name, None)
     module = types.ModuleType(source.name.replace(".", "_").replace("-", "_"))
     module.__file__ = source.path
     sys.modules[module.__name__] = module
@@ -80,15 +85,8 @@ def describe(program: Program, question: Describe) -> Described:
     options = getattr(program.function, "udf_options", {})
     parameters = inspect.signature(program.function).parameters
     defaults = {name: parameters[name].default for name in question.defaults if name in parameters}
-    return Described(
-        options={name: options[name] for name in question.options if name in options and _is_plain(options[name])},
-        defaults={name: value for name, value in defaults.items() if _is_plain(value)},
-    )
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(_is_plain(each) for each in value)
-    if isinstance(value, dict):
-        return all(isinstance(name, str) and _is_plain(each) for name, each in value.items())
-    return value is None or type(value) in (bool, int, float, str)
+    told: dict[str, Any] = {}
+    for name in question.options:
+        with suppress(PublicationError):  # an option that is no plain data keeps its default
+            told[name] = option_value(name, options.get(name), program.source.path, program.udf.line)
+    return Described(options=told, defaults={name: value for name, value in defaults.items() if is_plain(value)})

@@ -42,7 +42,7 @@ def features(body):
 def units(frame, tile):
     """The frame's geometry in units of the tile, clipped plainly."""
     west, south, east, north = tile.bounds_3857
-    flat = frame.geometry.clip_by_rect(-1000, -85.06, 1000, 85.06).make_valid().to_crs(3857).make_valid().to_numpy()
+    flat = frame.geometry.clip_by_rect(-1000, -89, 1000, 89).make_valid().to_crs(3857).make_valid().to_numpy()
     scaled = shapely.transform(flat, lambda xy: (xy - (west, north)) * (4096 / (east - west), -4096 / (north - south)))
     return shapely.intersection(shapely.make_valid(scaled), BOX)
 

@@ -150,7 +150,7 @@ def test_facts_and_media_type():
         (
             np.zeros((2, 3), complex),
             "the function returned a complex128 array of shape (2, 3); return (height, width), (bands, height, width) "
-            "or (height, width, 3 or 4) of numbers or bool",
+            "or (height, width, 1 to 4) of numbers or bool",
         ),
         (np.zeros((2, 3), object), "an object array of shape (2, 3)"),
         (np.zeros(3), "a float64 array of shape (3,)"),

@@ -23,6 +23,7 @@ def page(**changes: object) -> pages.MapPage:
         "tilejson_url": "",
         "tile_url": "",
         "file_url": "",
+        "takes_tile": False,
         "static": "../../static",
         "minzoom": 0,
         "maxzoom": 22,

@@ -93,11 +93,11 @@ L.vectorGrid.protobuf(${quoted(url)}, {
   getFillColor: [31, 94, 255, 80], getLineColor: [31, 94, 255], lineWidthMinPixels: 1,
   pickable: true,
 });`,
-  Python: (page, url, file) => `import geopandas as gpd
+  Python: (page, url, result) => `import geopandas as gpd
 from lonboard import viz
 
-# the function run once, without a tile
-features = gpd.read_file(${quoted(file(".geojson"))})
+# ${page.takes_tile ? "the tile in the middle of the map" : "the function run once, without a tile"}
+features = gpd.read_file(${quoted(result(".geojson"))})
 viz(features)`,
 };
 
@@ -130,4 +130,4 @@ export function makeTabs(root, draw) {
   return () => show(chosen);
 }
 
-export const snippet = (name, page, url, file) => (page.kind === "vector" ? VECTOR : RASTER)[name](page, url, file);
+export const snippet = (name, page, url, result) => (page.kind === "vector" ? VECTOR : RASTER)[name](page, url, result);

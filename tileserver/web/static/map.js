@@ -1,6 +1,6 @@
 // The page of one layer: the map, and the panel with its parameters. Every request goes to where the page came from.
 
-import { AttributionControl, Map, NavigationControl, ScaleControl } from "./maplibre/maplibre-gl.mjs";
+import { AttributionControl, Map, MercatorCoordinate, NavigationControl, ScaleControl } from "./maplibre/maplibre-gl.mjs";
 import { backgroundStyle, drawBackground } from "./background.js";
 import { addressRow, makeTabs, qgisAddress, snippet } from "./clients.js";
 import { makeControls } from "./controls.js";
@@ -11,7 +11,8 @@ import { showFacts } from "./popup.js";
 
 const page = JSON.parse(byId("page").textContent);
 const tiles = new URL(".", location.href).href.replace(/[?#].*$/, "");
-const files = new URL(`../../files/${page.token}`, tiles).href;
+const HERE = { tiles, file: new URL(`../../files/${page.token}`, tiles).href };
+const PUBLIC = { tiles: page.tile_url.split("{z}")[0], file: page.file_url };
 const DOWNLOADS = {
   raster: [".png"], vector: [".geojson", ".parquet", ".csv"], table: [".csv", ".parquet", ".json"], document: [""],
 };
@@ -21,16 +22,15 @@ const display = page.range_note ? displayParameters(page.parameters) : [];
 const controls = makeControls(byId("controls"), [...page.parameters, ...display], new URLSearchParams(location.search), changed);
 const failure = makeFailurePanel(refresh);
 let map = null;
+let asking = 0;
 let redrawCode = () => {};
-
-start();
 
 async function start() {
   foldable();
   if (page.kind === "document") showDocument();
   else await showMap();
   byId("snippets").hidden = !tiled();
-  if (tiled()) redrawCode = makeTabs(byId("snippets"), (name) => snippet(name, page, withQuery(page.tile_url), fileAddress));
+  if (tiled()) redrawCode = makeTabs(byId("snippets"), (name) => snippet(name, page, withQuery(page.tile_url), resultAddress));
   share();
 }
 
@@ -49,7 +49,19 @@ function withQuery(url, more = {}) {
   return query ? `${url}?${query}` : url;
 }
 
-const fileAddress = (extension) => withQuery(page.file_url + extension);
+// The result of one run, as a file; of a function that takes a tile, for the one in the middle of the map.
+function resultAddress(extension, at = PUBLIC) {
+  return withQuery((page.takes_tile ? at.tiles + middleTile() : at.file) + extension);
+}
+
+function middleTile() {
+  const [west, south, east, north] = page.bounds;
+  const { lng, lat } = map?.getCenter() ?? { lng: (west + east) / 2, lat: (south + north) / 2 };
+  const zoom = Math.round(map?.getZoom() ?? 0) + (page.kind === "raster" ? 1 : 0);
+  const z = Math.min(Math.max(zoom, page.minzoom), page.maxzoom);
+  const { x, y } = MercatorCoordinate.fromLngLat({ lng: ((((lng + 180) % 360) + 360) % 360) - 180, lat });
+  return [z, ...[x, y].map((side) => Math.min(Math.floor(side * 2 ** z), 2 ** z - 1))].join("/");
+}
 
 function tileTemplate() {
   const scale = page.kind === "raster" && devicePixelRatio > 1 ? "@2x" : "";
@@ -120,12 +132,20 @@ async function showLayer() {
   addLayer(map, page, tileTemplate());
   byId("display").hidden = false;
   byId("opacity").addEventListener("input", opacityChanged);
-  map.on("dataloading", (event) => { if (event.sourceId === LAYER) byId("progress").hidden = false; });
-  map.on("idle", () => { byId("progress").hidden = true; });
+  map.on("dataloading", (event) => { if (event.sourceId === LAYER) busy(true); });
+  map.on("idle", () => busy(false));
   map.on("sourcedata", (event) => { if (event.sourceId === LAYER && event.tile?.state === "loaded") failure.settle(); });
-  map.on("moveend", hintZoom);
+  map.on("moveend", () => { hintZoom(); offerFiles(); redrawCode(); });
   hintZoom();
   return page.kind === "vector" ? showFacts(map) : undefined;
+}
+
+// MapLibre says nothing of a tile that came back unchanged: where that was the last, it is asked whether all is there.
+function busy(loading) {
+  byId("progress").hidden = !loading;
+  byId("map").setAttribute("aria-busy", String(loading));
+  clearInterval(asking);
+  if (loading) asking = setInterval(() => map.loaded() && map.triggerRepaint(), 250);
 }
 
 // Before the probe is through, a tile says what the function returns.
@@ -140,7 +160,7 @@ async function findKind() {
 
 function otherKind() {
   if (!page.kind) return [];
-  const link = element("a", { href: withQuery(files) }, "Open its result");
+  const link = element("a", { href: resultAddress("", HERE) }, "Open its result");
   return [element("span", {}, `This function returns a ${page.kind}, which has no place on a map. `), link];
 }
 
@@ -163,7 +183,7 @@ function hintZoom() {
 function failed(event) {
   const place = event.tile?.tileID?.canonical;
   if (event.sourceId !== LAYER || !place) return console.warn(event.error?.message);
-  byId("progress").hidden = true;
+  busy(false);
   const { z, x, y } = place;
   return failure.tell(tileTemplate().replace("{z}", z).replace("{x}", x).replace("{y}", y));
 }
@@ -173,20 +193,23 @@ function failed(event) {
 // What a function made is shown apart from this page: its scripts reach nothing here.
 function showDocument() {
   if (lacking()) return;
-  const frame = element("iframe", { sandbox: "allow-scripts", src: withQuery(files), title: page.name });
+  const frame = element("iframe", { sandbox: "allow-scripts", src: resultAddress("", HERE), title: page.name });
   byId("map").replaceChildren(frame);
 }
 
 function share() {
-  const file = fileAddress("");
   const rows = tiled()
     ? [["Tile URL", withQuery(page.tile_url)], ["TileJSON", withQuery(page.tilejson_url)], ["QGIS", qgisAddress(page, withQuery(page.tile_url))]]
-    : [["File URL", file]];
+    : [["File URL", resultAddress("")]];
   byId("addresses").replaceChildren(...rows.map(([label, text]) => addressRow(label, text)));
-  const links = (DOWNLOADS[page.kind] ?? [""]).map((extension) =>
-    element("a", { class: "chip", href: withQuery(files + extension) }, extension ? extension.slice(1) : "open"));
-  byId("files").replaceChildren(element("span", {}, "As a file"), ...links);
+  offerFiles();
   redrawCode();
+}
+
+function offerFiles() {
+  const links = (DOWNLOADS[page.kind] ?? [""]).map((extension) =>
+    element("a", { class: "chip", href: resultAddress(extension, HERE) }, extension ? extension.slice(1) : "open"));
+  byId("files").replaceChildren(element("span", {}, page.takes_tile ? "Middle tile as" : "As a file"), ...links);
 }
 
 // On a phone the panel starts folded: the map is what people came for.
@@ -200,3 +223,5 @@ function foldable() {
   button.addEventListener("click", () => fold(button.getAttribute("aria-expanded") === "true"));
   fold(PHONE.matches);
 }
+
+start();

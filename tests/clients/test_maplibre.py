@@ -1,0 +1,86 @@
+"""MapLibre GL JS in Chromium, from another origin than the tiles'."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from golden import VIEWS, WHITE, View, address_colour, degrees_colour, is_hole, marks_attributes, marks_colour
+from served import template, tilejson
+from server import Running
+from tabs import Tab, opened
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.slow
+
+RASTER = """
+map.addSource("udf", {{ type: "raster", {source}, tileSize: 256 }});
+map.addLayer({{ id: "udf", type: "raster", source: "udf" }});
+"""
+VECTOR = """
+map.addSource("udf", {{ type: "vector", {source} }});
+const colour = ["rgb", ["get", "red"], ["get", "green"], ["get", "blue"]];
+map.addLayer({{
+  id: "udf", type: "fill", source: "udf", "source-layer": "marks",
+  paint: {{ "fill-color": colour, "fill-antialias": false }},
+}});
+"""
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_raster_addresses(tab: Tab, server: Running, site: str, view: View) -> None:
+    """From TileJSON, the colour that follows from z, x and y stands where that tile belongs."""
+    code = RASTER.format(source=f'url: "{tilejson(server, "address")}"')
+    picture = tab.show(f"{site}/pages/maplibre.html", view, code)
+    picture.check(view, view.zoom + 1, lambda place: address_colour(place, view.zoom + 1))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_raster_bounds(tab: Tab, server: Running, site: str, view: View) -> None:
+    """A parameter of the TileJSON's address reaches the function; the colours stand at their longitude and latitude."""
+    code = RASTER.format(source=f'url: "{tilejson(server, "degrees", period=view.period)}"')
+    picture = tab.show(f"{site}/pages/maplibre.html", view, code)
+    picture.check(view, view.zoom + 1, lambda place: degrees_colour(place, view.period))
+
+
+def test_dense_screens(chromium: "Browser", server: Running, site: str) -> None:
+    """`@2x` tiles lie where the others do, on a screen of two pixels to one."""
+    view = VIEWS[0]
+    code = RASTER.format(source=f'tiles: ["{template(server, "degrees", "@2x.png", period=view.period)}"]')
+    with opened(chromium, scale=2) as tab:
+        picture = tab.show(f"{site}/pages/maplibre.html", view, code)
+    picture.check(view, view.zoom + 1, lambda place: degrees_colour(place, view.period))
+
+
+def test_empty_raster_tiles(tab: Tab, server: Running, site: str) -> None:
+    """Empty tiles leave the ground as it is and are no error."""
+    view = VIEWS[0]
+    zoom = view.zoom + 1
+    code = RASTER.format(source=f'url: "{tilejson(server, "address", holes="true")}"')
+    picture = tab.show(f"{site}/pages/maplibre.html", view, code)
+    picture.check(view, zoom, lambda place: WHITE if is_hole(place, zoom) else address_colour(place, zoom))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        lambda server: f'url: "{tilejson(server, "marks")}"',
+        lambda server: f'tiles: ["{template(server, "marks", ".mvt")}"]',
+    ],
+)
+@pytest.mark.parametrize("view", VIEWS)
+def test_vector(tab: Tab, server: Running, site: str, view: View, source: Callable[[Running], str]) -> None:
+    """From TileJSON or template, each quarter lies in its tile and knows which it is."""
+    picture = tab.show(f"{site}/pages/maplibre.html", view, VECTOR.format(source=source(server)))
+    picture.check(view, view.zoom, lambda place: marks_colour(place, view.zoom))
+    for column, row in list(view.pixels(view.zoom))[::9]:
+        assert tab.attributes(column, row) == marks_attributes(view.place(column, row), view.zoom)
+
+
+def test_empty_vector_tiles(tab: Tab, server: Running, site: str) -> None:
+    """Tiles answered with 204 leave the ground as it is and are no error."""
+    view = VIEWS[0]
+    code = VECTOR.format(source=f'url: "{tilejson(server, "marks", holes="true")}"')
+    picture = tab.show(f"{site}/pages/maplibre.html", view, code)
+    picture.check(view, view.zoom, lambda place: WHITE if is_hole(place, view.zoom) else marks_colour(place, view.zoom))

@@ -1,0 +1,63 @@
+"""When a feature of a vector tile is its geometry, clipped plainly and rounded.
+
+Rounding moves a corner by half a unit along each axis, so by up to sqrt(1/2) units, and with that bound all comparisons
+are made: no part of a feature is farther than that from its clip, and no part of the clip that is farther than that
+from the clip's edge is missing.
+"""
+
+import math
+
+import numpy as np
+import shapely
+from commands import Feature, area
+
+BOX = (-64.0, -64.0, 4160.0, 4160.0)
+QUANTUM = math.sqrt(0.5) * 1.04
+"""Units: what rounding moves a point by, and four per cent for what GEOS simplifies in buffers of few corners."""
+
+
+def check_geometry(feature: Feature, expected: shapely.Geometry) -> None:
+    """Within rounding of the clip, on the tile and its buffer, and valid as the specification has it."""
+    found = feature.shape
+    assert shapely.box(*BOX).covers(found)
+    if feature.kind == 3:
+        check_rings(feature)
+        assert found.is_valid
+        assert expected.buffer(QUANTUM).covers(found), "more than a quantum outside"
+        assert expected.buffer(-QUANTUM).difference(found).area < 1e-6, "a gap of more than a quantum"
+    elif feature.kind == 2:
+        kept = [part for part in shapely.get_parts(expected) if not collapses(part)]
+        assert all_near(expected, found), "more than a quantum away"
+        assert all_near(found, shapely.MultiLineString(kept)), "a corner is missing"
+    else:
+        [[there]], [[here]] = shapely.get_coordinates(expected)[None], shapely.get_coordinates(found)[None]
+        assert (np.abs(there - here) <= 0.5 + 1e-6).all()
+
+
+def all_near(expected: shapely.Geometry, found: shapely.Geometry) -> bool:
+    """Whether no corner of `found` is farther than rounding from `expected`."""
+    shapely.prepare(expected)
+    corners = shapely.points(shapely.get_coordinates(found))
+    return bool(shapely.dwithin(expected, corners, QUANTUM).all())
+
+
+def check_rings(feature: Feature) -> None:
+    """The first ring and each that begins a polygon have positive area, holes negative; none has none."""
+    areas = [area(ring) for ring in feature.paths]
+    assert areas[0] > 0
+    assert all(areas)
+
+
+def vanishes(expected: shapely.Geometry) -> bool:
+    """Whether a clip is too small for a feature: narrower than rounding moves it, or all of it one whole point."""
+    if expected.geom_type in ("Polygon", "MultiPolygon"):
+        return bool(expected.buffer(-QUANTUM).is_empty)
+    if shapely.get_dimensions(expected) == 0:  # a line or an area that only touches the box, or a point on its edge
+        edge = np.abs(shapely.get_coordinates(expected) - 2048) - 2112
+        return bool((edge.max(axis=1) > -1e-6).all())
+    return all(collapses(part) for part in shapely.get_parts(expected) if shapely.get_dimensions(part) == 1)
+
+
+def collapses(part: shapely.Geometry) -> bool:
+    """Whether all corners of a line fall on one whole point."""
+    return len(np.unique(np.rint(shapely.get_coordinates(part)), axis=0)) == 1
