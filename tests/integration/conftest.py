@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from server import Running, serving
-
-UDFS = Path(__file__).parent / "udfs"
+from server import UDFS, Running, serving
 
 
 @pytest.fixture(scope="session")

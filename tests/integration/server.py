@@ -16,6 +16,9 @@ from typing import Any
 
 import httpx
 
+UDFS = Path(__file__).parent / "udfs"
+"""The folder of test UDFs."""
+
 
 @dataclass
 class Running:

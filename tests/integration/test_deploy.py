@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from conftest import UDFS
-from server import Running, serving
+from server import UDFS, Running, serving
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 pytestmark = pytest.mark.skipif(not shutil.which("nginx"), reason="nginx is not installed")

@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import UDFS
-from server import Running, serving
+from server import UDFS, Running, serving
 
 
 def test_a_disabled_token_stops_at_its_next_request(server: Running) -> None:

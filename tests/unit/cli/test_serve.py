@@ -78,10 +78,6 @@ def unknown_in_file(folder: Path) -> None:
     (folder / "tileserver.toml").write_text("colour = 1")
 
 
-def file_is_a_folder(folder: Path) -> None:
-    (folder / "tileserver.toml").mkdir()
-
-
 def flags(*given: str) -> Prepare:
     return lambda _: given
 
@@ -101,7 +97,6 @@ CASES: dict[str, tuple[Prepare, str]] = {
     "key of nothing": (key_of_nothing, "holds no key of 32 bytes"),
     "bad file": (bad_file, "tileserver.toml cannot be read: "),
     "unknown in the file": (unknown_in_file, "setting 'colour'"),
-    "file is a folder": (file_is_a_folder, "tileserver.toml cannot be read: "),
     "no such path": (flags("no/such/path.py"), "no/such/path.py: there is no such file or folder"),
     "no port": (flags("--port", "70000"), "setting 'port'"),
     "endless workers": (flags("--workers", "inf"), "setting 'workers'"),

@@ -23,16 +23,22 @@ SMALL = st.tuples(CORNER, st.lists(st.tuples(STEP, STEP), min_size=3, max_size=9
     lambda parts: [(parts[0][0] + x, parts[0][1] + y) for x, y in parts[1]]
 )
 POLYGON = (RING | SMALL).map(shapely.Polygon)
-LINE = (st.lists(CORNER, min_size=2, max_size=12) | SMALL).map(shapely.LineString)
+LINE = (st.lists(CORNER, min_size=2, max_size=12) | SMALL).map(
+    lambda corners: shapely.LineString([(x + 4e-4, y + 4e-4) for x, y in corners])
+)
+"""With no corner midway between two whole places, which the last bit of a float would decide on."""
 POINT = CORNER.map(shapely.Point)
 
 
-def encoded(shapes, tile=Tile(5, 17, 11), **options):
+HERE = Tile(5, 17, 11)
+
+
+def encoded(shapes, tile=HERE, **options):
     """The features of shapes in units of a tile, x to the east and y to the south."""
-    west, south, east, north = tile.bounds_3857
+    west, _, east, north = tile.bounds_3857
     step = (east - west) / 4096
     placed = shapely.transform(np.array(shapes, object), lambda xy: xy * (step, -step) + (west, north))
-    return features(mvt.encode(geopandas.GeoDataFrame(geometry=placed, crs=3857), tile, **options), "udf")
+    return features(mvt.encode(geopandas.GeoDataFrame(geometry=placed, crs=3857), tile), "udf")
 
 
 def areas(shape):
