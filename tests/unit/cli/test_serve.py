@@ -1,7 +1,9 @@
 """`serve` where it cannot start: one line on standard error, exit status 1, nothing left behind."""
 
+import asyncio
 import base64
 import contextlib
+import logging
 import os
 import socket
 import sqlite3
@@ -15,7 +17,11 @@ from typing import Any
 import pytest
 
 from tileserver.cli import credentials
+from tileserver.cli.serve import serve
 from tileserver.errors import SetupError
+from tileserver.registry import Registry
+from tileserver.tokens import Keyring
+from tileserver.worker import system
 
 Prepare = Callable[[Path], "tuple[str, ...] | None"]
 COMMAND = (sys.executable, "-m", "tileserver")
@@ -85,7 +91,7 @@ def flags(*given: str) -> Prepare:
 CASES: dict[str, tuple[Prepare, str]] = {
     "port in use": (port_in_use, "Address already in use; use --host and --port"),
     "no such host": (flags("--host", "no.such.host.invalid"), "cannot listen on no.such.host.invalid:0: "),
-    "no host name": (flags("--host", "a" * 70), "this is no host name"),
+    "no host name": (flags("--host", "a." + "é" * 70), "this is no host name"),
     "no address of ours": (flags("--host", "2001:db8::1"), "cannot listen on [2001:db8::1]:0: "),
     "data directory is a file": (data_is_a_file, "data cannot be written: "),
     "data directory is unwritable": (flags("--data-dir", "/proc/here"), "/proc/here cannot be written: "),
@@ -107,46 +113,61 @@ CASES: dict[str, tuple[Prepare, str]] = {
 }
 
 
-def started(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
-    folder.mkdir(exist_ok=True)
-    command = (*COMMAND, "serve", "--port", "0", "--data-dir", "data", *arguments)
-    return subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, text=True, stdout=-1, stderr=-1)
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, "subprocess.Popen[str]"]]:
-    """A process for each case, all at once."""
-    root = tmp_path_factory.mktemp("serve")
-    processes = {}
-    for number, (name, (prepare, _)) in enumerate(CASES.items()):
-        folder = root / str(number)
-        folder.mkdir()
-        processes[name] = started(folder, *(prepare(folder) or ()))
-    yield processes
-    for process in processes.values():
-        process.kill()
-        process.communicate()
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder to start in; what a start changes in this process is put back."""
+    for name in [name for name in os.environ if name.startswith("TILESERVER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    log, mask = logging.getLogger("tileserver.udf"), os.umask(0o022)
+    yield tmp_path
+    os.umask(mask)
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
     for held in HELD:
         held.close()
+    HELD.clear()
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_prevents_a_start_is_said_in_one_line(runs: dict[str, "subprocess.Popen[str]"], name: str) -> None:
-    """Exit status 1, and no traceback."""
-    out, error = runs[name].communicate(timeout=50)
-    assert runs[name].returncode == 1, error
-    assert out == ""
-    assert error.startswith("tileserver: ")
-    assert CASES[name][1] in error
-    assert error.count("\n") == 1
+def test_what_prevents_a_start_is_said_in_one_line(here: Path, name: str) -> None:
+    """What it is and what to do; nothing is left running."""
+    prepare, words = CASES[name]
+    paths, given = arguments(prepare(here) or ())
+    with pytest.raises(SetupError) as caught:
+        serve(paths, reload=False, flags={"port": 0, "data_dir": Path("data"), **given})
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert system.children() == []
 
 
-@pytest.mark.parametrize("arguments", [("--colour", "red"), ("--port", "many"), ("--reload=1",)])
-def test_wrong_usage_is_status_two(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def arguments(given: tuple[str, ...]) -> tuple[list[Path], dict[str, Any]]:
+    """Paths, and flags as the settings are called."""
+    if not given or not given[0].startswith("--"):
+        return [Path(each) for each in given], {}
+    return [], {given[0][2:].replace("-", "_"): given[1]}
+
+
+def started(folder: Path, *given: str) -> "subprocess.CompletedProcess[str]":
+    folder.mkdir(exist_ok=True)
+    command = (*COMMAND, "serve", "--port", "0", "--data-dir", "data", *given)
+    return subprocess.run(command, cwd=folder, env=ENVIRONMENT, text=True, capture_output=True, timeout=50, check=False)
+
+
+@pytest.mark.parametrize("prepare", [port_in_use, newer_registry])
+def test_a_start_that_fails_has_status_one(here: Path, prepare: Prepare) -> None:
+    """One line on standard error, and no traceback."""
+    told = started(here, *(prepare(here) or ()))
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("tileserver: ")
+    assert told.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("given", [("--colour", "red"), ("--port", "many")])
+def test_wrong_usage_is_status_two(tmp_path: Path, given: tuple[str, ...]) -> None:
     """As every command line has it."""
-    process = started(tmp_path / "here", *arguments)
-    process.communicate(timeout=50)
-    assert process.returncode == 2
+    assert started(tmp_path / "here", *given).returncode == 2
 
 
 def test_help_names_every_setting() -> None:
@@ -160,10 +181,6 @@ def test_help_names_every_setting() -> None:
 
 def test_another_master_key_is_noticed(tmp_path: Path) -> None:
     """Who lost the key reads what to do, not that a seal is broken."""
-    import asyncio
-
-    from tileserver.registry import Registry
-    from tileserver.tokens import Keyring
 
     async def with_key(key: bytes, *, publish: bool) -> None:
         registry = await Registry.open(tmp_path, Keyring(key))
