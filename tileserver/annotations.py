@@ -250,16 +250,17 @@ def _json(text: str) -> Any:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         raise ValueError("is not valid JSON") from None
-    if _is_deeper(value, DEPTH):
+    if is_deeper(value, DEPTH):
         raise ValueError(f"is JSON nested more than {DEPTH} deep")
     return value
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects lie in each other more than `levels` deep."""
     if not isinstance(value, (list, dict)):
         return False
     inner = value.values() if isinstance(value, dict) else value
-    return not levels or any(_is_deeper(each, levels - 1) for each in inner)
+    return not levels or any(is_deeper(each, levels - 1) for each in inner)
 
 
 def is_plain(value: object) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
@@ -46,7 +47,7 @@ def _network(value: str) -> str:
 
 
 def _address(value: str) -> str:
-    if value and not re.fullmatch(r"https?://[^/?#\s]+[^?#\s]*", value):
+    if value and not (re.fullmatch(r"https?://[^?#\s]+", value) and urlsplit(value).hostname):
         raise ValueError("should be an address as https://maps.example.org")
     return value
 

@@ -28,11 +28,11 @@ from qgis.PyQt.QtGui import QColor
 
 
 def vector_layer(uri):
-    """Polygons of the layer `marks` in the colour that their attributes say, without an outline."""
+    """Polygons of the layer `golden` in the colour that their attributes say, without an outline."""
     symbol = QgsFillSymbol.createSimple({"outline_style": "no"})
     colour = QgsProperty.fromExpression('color_rgb("red", "green", "blue")')
     symbol.symbolLayer(0).setDataDefinedProperty(QgsSymbolLayer.PropertyFillColor, colour)
-    style = QgsVectorTileBasicRendererStyle("marks", "marks", QgsWkbTypes.PolygonGeometry)
+    style = QgsVectorTileBasicRendererStyle("polygons", "golden", QgsWkbTypes.PolygonGeometry)
     style.setSymbol(symbol)
     style.setEnabled(True)
     renderer = QgsVectorTileBasicRenderer()

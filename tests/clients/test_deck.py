@@ -3,7 +3,17 @@
 from collections.abc import Callable
 
 import pytest
-from golden import VIEWS, WHITE, View, address_colour, degrees_colour, is_hole, marks_attributes, marks_colour
+from golden import (
+    VIEWS,
+    WHITE,
+    View,
+    address_colour,
+    degrees_colour,
+    is_hole,
+    marks_attributes,
+    marks_colour,
+    squares_colour,
+)
 from served import template, tilejson
 from server import Running
 from tabs import Tab
@@ -46,6 +56,14 @@ def test_empty_raster_tiles(deck: Tab, server: Running, site: str) -> None:
     picture = deck.show(f"{site}/pages/deck.html", view, code)
     zoom = view.zoom + 1
     picture.check(view, zoom, lambda place: WHITE if is_hole(place, zoom) else address_colour(place, zoom))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_vector_bounds(deck: Tab, server: Running, site: str, view: View) -> None:
+    """Features at whole degrees stand there, whichever tiles they come in."""
+    code = MVT_LAYER.format(url=tilejson(server, "squares", period=view.period / 4), binary="true")
+    picture = deck.show(f"{site}/pages/deck.html", view, code)
+    picture.check(view, view.zoom, lambda place: squares_colour(place, view.period / 4))
 
 
 @pytest.mark.parametrize("binary", ["true", "false"])

@@ -4,7 +4,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from golden import VIEWS, WHITE, View, address_colour, degrees_colour, is_hole, marks_attributes, marks_colour
+from golden import (
+    VIEWS,
+    WHITE,
+    View,
+    address_colour,
+    degrees_colour,
+    is_hole,
+    marks_attributes,
+    marks_colour,
+    squares_colour,
+)
 from served import template, tilejson
 from server import Running
 from tabs import Tab, opened
@@ -22,7 +32,7 @@ VECTOR = """
 map.addSource("udf", {{ type: "vector", {source} }});
 const colour = ["rgb", ["get", "red"], ["get", "green"], ["get", "blue"]];
 map.addLayer({{
-  id: "udf", type: "fill", source: "udf", "source-layer": "marks",
+  id: "udf", type: "fill", source: "udf", "source-layer": "golden",
   paint: {{ "fill-color": colour, "fill-antialias": false }},
 }});
 """
@@ -76,6 +86,14 @@ def test_vector(tab: Tab, server: Running, site: str, view: View, source: Callab
     picture.check(view, view.zoom, lambda place: marks_colour(place, view.zoom))
     for column, row in list(view.pixels(view.zoom))[::9]:
         assert tab.attributes(column, row) == marks_attributes(view.place(column, row), view.zoom)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_vector_bounds(tab: Tab, server: Running, site: str, view: View) -> None:
+    """Features at whole degrees stand there, whichever tiles they come in."""
+    code = VECTOR.format(source=f'url: "{tilejson(server, "squares", period=view.period / 4)}"')
+    picture = tab.show(f"{site}/pages/maplibre.html", view, code)
+    picture.check(view, view.zoom, lambda place: squares_colour(place, view.period / 4))
 
 
 def test_empty_vector_tiles(tab: Tab, server: Running, site: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from absent import missing
-from golden import VIEWS, WHITE, Picture, View, address_colour, degrees_colour, is_hole, marks_colour
+from golden import VIEWS, WHITE, Picture, View, address_colour, degrees_colour, is_hole, marks_colour, squares_colour
 from served import map_page
 from server import Running
 from tabs import Tab
@@ -90,6 +90,13 @@ def test_vector(tab: Tab, server: Running, draw: Draw, view: View) -> None:
     picture = draw("vector", copied(tab, map_page(server, "marks")), view)
     zoom = tile_zoom(picture, view)
     picture.check(view, zoom, lambda place: marks_colour(place, zoom))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_vector_bounds(tab: Tab, server: Running, draw: Draw, view: View) -> None:
+    """Features at whole degrees stand there, whichever tiles they come in."""
+    picture = draw("vector", copied(tab, map_page(server, "squares", period=view.period / 4)), view)
+    picture.check(view, view.zoom, lambda place: squares_colour(place, view.period / 4))
 
 
 def test_empty_tiles(tab: Tab, server: Running, draw: Draw) -> None:

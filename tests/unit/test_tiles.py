@@ -30,6 +30,37 @@ def test_a_tile_contains_its_own_middle(tile: Tile) -> None:
         assert Tile.at((west + east) / 2, (south + north) / 2, tile.z) == tile
 
 
+@given(tiles(), st.floats(0.001, 0.999), st.floats(0.001, 0.999))
+def test_every_place_of_a_tile_leads_back_to_it(tile: Tile, across: float, up: float) -> None:
+    """Tile to bounds to tile, through any place inside, as mercantile has it too; to the deepest zoom."""
+    west, south, east, north = tile.bounds
+    place = west + across * (east - west), south + up * (north - south)
+    assert Tile.at(*place, tile.z) == tile
+    assert mercantile.tile(*place, tile.z) == (tile.x, tile.y, tile.z)
+
+
+@given(tiles())
+def test_neighbours_share_their_edges(tile: Tile) -> None:
+    """The bounds of tiles side by side meet without a gap, and those of four children fill their parent."""
+    if tile.x + 1 < 1 << tile.z:
+        east = Tile(tile.z, tile.x + 1, tile.y)
+        assert tile.bounds.east == east.bounds.west
+        assert tile.bounds_3857.east == pytest.approx(east.bounds_3857.west, abs=1e-8)
+    if tile.z < MAX_ZOOM:
+        first, last = (Tile(tile.z + 1, 2 * tile.x + step, 2 * tile.y + step) for step in (0, 1))
+        assert tile.bounds == (first.bounds.west, last.bounds.south, last.bounds.east, first.bounds.north)
+        assert first.ancestor(tile.z) == last.ancestor(tile.z) == tile
+
+
+@given(st.floats(-180, 180), st.floats(-90, 90), st.integers(0, MAX_ZOOM))
+def test_a_place_is_in_the_tile_that_is_found_for_it(longitude: float, latitude: float, zoom: int) -> None:
+    """Place to tile to bounds: they hold the place, or its nearest latitude in the square."""
+    west, south, east, north = Tile.at(longitude, latitude, zoom).bounds
+    slack = (east - west) * 1e-3 + 1e-12
+    assert west - slack <= longitude <= east + slack
+    assert south - slack <= max(min(latitude, MAX_LATITUDE), -MAX_LATITUDE) <= north + slack
+
+
 @given(tiles())
 def test_a_partition_is_an_ancestor_two_zooms_above(tile: Tile) -> None:
     """The partition's cell contains the tile; its zoom is a multiple of four, at most two above it."""

@@ -44,5 +44,3 @@ def run() -> None:
     except TileserverError as error:
         print(f"tileserver: {' '.join(str(error).splitlines())}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -23,13 +23,10 @@ def request(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         TileserverError: the server's own error, by its code.
     """
     url, token = _credentials()
-    asked = urllib.request.Request(  # noqa: S310 - http or https, see _credentials
-        f"{url}/server/v1{path}",
-        data=json.dumps(body).encode() if body is not None else None,
-        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-        method=method,
-    )
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    data = json.dumps(body).encode() if body is not None else None
     try:
+        asked = urllib.request.Request(f"{url}/server/v1{path}", data, headers, method=method)  # noqa: S310 - see _credentials
         with _opener(url).open(asked, timeout=30) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
@@ -62,7 +59,7 @@ def _credentials() -> tuple[str, str]:
             f"no credentials in {folder / credentials.NAME}; start 'tileserver serve' once, or set TILESERVER_DATA_DIR"
         )
     url = (os.environ.get("TILESERVER_URL") or kept.url).rstrip("/")
-    if urlsplit(url).scheme not in ("http", "https"):
+    if not url.startswith(("http://", "https://")):
         raise SetupError(f"TILESERVER_URL is {url!r}, but should begin with http:// or https://")
     return url, kept.token
 

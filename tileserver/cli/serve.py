@@ -148,7 +148,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener.bind((bare, port))
         listener.listen(2048)
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError, TypeError) as error:  # the last where the name cannot be encoded
         listener.close()
         reason = getattr(error, "strerror", None) or "this is no host name"
         raise SetupError(f"cannot listen on {_authority(host, port)}: {reason}; use --host and --port") from None
@@ -193,8 +193,9 @@ async def _serve(settings: Settings, paths: list[Path], listener: socket.socket,
         registry, publisher = pipeline.registry, Publisher(pipeline.registry, pipeline)
         server = _Server(_uvicorn_config(Application(settings, pipeline, publisher), settings))
         owner = await registry.accounts.owner()
-        address = settings.public_url.rstrip("/") or _address(settings, listener)
-        await _remember(settings.data_dir, registry, owner.id, address)
+        local = _address(settings, listener)
+        address = settings.public_url.rstrip("/") or local
+        await _remember(settings.data_dir, registry, owner.id, local)
         shelf = Shelf(paths, owner.id, registry, publisher)
         stop.server = server
         running = asyncio.create_task(server.serve(sockets=[listener]))
@@ -280,8 +281,9 @@ def _uvicorn_config(application: Application, settings: Settings) -> uvicorn.Con
 
 
 def _address(settings: Settings, listener: socket.socket) -> str:
+    own = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host.strip("[]"), settings.host)  # noqa: S104 - which nobody can open
     root = settings.root_path.strip("/")
-    return f"http://{_authority(settings.host, listener.getsockname()[1])}" + (f"/{root}" if root else "")
+    return f"http://{_authority(own, listener.getsockname()[1])}" + (f"/{root}" if root else "")
 
 
 async def _remember(folder: Path, registry: Registry, account_id: str, address: str) -> None:

@@ -38,7 +38,7 @@ def list_(as_json: Json = False) -> None:
     table = Table("UDF", "token", "enabled", "changed", box=None)
     for each in tokens:
         table.add_row(each["udf_slug"], each["token"], "yes" if each["enabled"] else "no", each["last_updated"][:19])
-    Console(soft_wrap=True).print(table)
+    Console(width=1000).print(table)  # wider than any: a token that is cut off is none
 
 
 @app.command()

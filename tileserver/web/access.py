@@ -33,10 +33,9 @@ class Access:
 
     def __init__(self, settings: Settings, registry: Registry) -> None:
         self.registry = registry
-        public = urlsplit(settings.public_url)
-        named = {_hostname(each) for each in (*settings.allowed_hosts, settings.host, public.netloc)}
+        self._public = _authority(settings.public_url)
+        named = {_hostname(each) for each in (*settings.allowed_hosts, settings.host, self._public)}
         self._hosts = (_LOOPBACK | named) - {""}
-        self._public = public.netloc.lower()
 
     def knows(self, host: str) -> bool:
         """Whether a value of Host is a name of ours.
@@ -61,7 +60,7 @@ class Access:
             return
         origin = header(scope, b"origin")
         if origin:
-            foreign = urlsplit(origin).netloc.lower() not in {header(scope, b"host").lower(), self._public} - {""}
+            foreign = _authority(origin) not in {header(scope, b"host").lower(), self._public} - {""}
         else:
             foreign = header(scope, b"sec-fetch-site") in _FOREIGN
         if foreign:
@@ -101,6 +100,14 @@ def _hostname(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host if host.count(":") > 1 else host.partition(":")[0].removesuffix(".")
+
+
+def _authority(origin: str) -> str:
+    """Host and port of an origin, or an empty text."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _is_address(name: str) -> bool:

@@ -4,7 +4,7 @@ from shapely.geometry import box
 from tileserver import udf
 
 
-@udf(maxzoom=24, layer="marks")
+@udf(maxzoom=24, layer="golden")
 def marks(tile, holes: bool = False):
     """The north-western quarter of the tile, whose attributes say which tile it is; with `holes`, of every other."""
     z, x, y = tile.z, tile.x, tile.y

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from typer.testing import CliRunner
 
-from tileserver.cli import credentials, remote
+from tileserver.cli import credentials, remote, token
 from tileserver.errors import NotFoundError, SetupError, TileserverError
 
 ANSWERS: dict[str, tuple[int, bytes]] = {
@@ -104,10 +105,18 @@ def test_without_a_server_a_command_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("token", "update", "fsh_x"), ("token", "show"), ("nonsense",), ("token", "list", "--x")]
+    "arguments", [("update", "fsh_x"), ("show",), ("nonsense",), ("list", "--x"), ("delete", "a", "b")]
 )
-def test_wrong_usage_is_status_two(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_is_status_two(arguments: tuple[str, ...]) -> None:
     """And the usage on standard error."""
-    told = command(tmp_path, *arguments)
-    assert (told.returncode, told.stdout) == (2, "")
+    told = CliRunner().invoke(token.app, arguments)
+    assert (told.exit_code, told.stdout) == (2, "")
     assert "Usage" in told.stderr
+
+
+def test_a_token_is_one_part_of_the_address(server: list[tuple[str, str]]) -> None:
+    """Whatever is typed in its place, nothing else is asked for."""
+    for typed in ("../../user/self", "a b?c#d", "é", ""):
+        CliRunner().invoke(token.app, ["show", "--", typed])
+    assert {path.count("/") for path, _ in server} == {5}
+    assert len(server) == 4

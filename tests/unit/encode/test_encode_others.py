@@ -4,13 +4,16 @@ import gzip
 import io
 import subprocess
 import sys
+from decimal import Decimal
 
 import geopandas
+import mapbox_vector_tile
 import matplotlib.figure
 import numpy as np
 import orjson
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import shapely
 from PIL import Image
@@ -53,8 +56,6 @@ def test_geoparquet_metadata_is_read():
     stream = io.BytesIO(answer(FRAME, format="parquet")[1])
     assert geopandas.read_parquet(stream).equals(FRAME)
     stream.seek(0)
-    import pyarrow.parquet
-
     assert answer(pyarrow.parquet.read_table(stream), TILE)[0].kind == "vector"
 
 
@@ -136,6 +137,112 @@ def test_what_cannot_be_served():
         answer(FRAME, TILE, format="png")
     with pytest.raises(FormatNotPossibleError, match="a data result cannot be html; ask for json"):
         answer({}, format="html")
+
+
+def table_of(**columns):
+    """A feature for each value."""
+    count = len(next(iter(columns.values())))
+    return geopandas.GeoDataFrame(columns, geometry=[shapely.Point(10, 50)] * count, crs=4326)
+
+
+def properties(result, name):
+    """The attributes that the features of a tile have."""
+    body = answer(result, TILE, format=name)[1]
+    if name == "geojson":
+        return [each["properties"] for each in orjson.loads(body)["features"]]
+    return [each["properties"] for each in mapbox_vector_tile.decode(body)["udf"]["features"]]
+
+
+@pytest.mark.parametrize("name", ["mvt", "geojson"])
+def test_decimals_are_numbers_and_bytes_hexadecimal(name):
+    """What databases return arrives as something that a style can compare."""
+    frame = table_of(price=[Decimal("1.10"), Decimal(3)], key=[b"ab\xff", b""])
+    assert properties(frame, name) == [{"price": 1.1, "key": "6162ff"}, {"price": 3.0, "key": ""}]
+
+
+def test_facts_of_every_kind_of_column():
+    """Bytes do no harm, decimals and categories of numbers are numbers."""
+    frame = table_of(raw=[b"\xff", None], price=[Decimal("1.5"), None], rank=pd.Categorical([3, 4]), tags=[[1], [2]])
+    assert answer(frame, TILE, sample=True)[0].facts["fields"] == {
+        "raw": "String", "price": "Number", "rank": "Number", "tags": "String"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["parquet", "csv", "json"])
+def test_integers_beside_missing_ones_are_exact(name):
+    """An Arrow column of integers with a gap does not become floats."""
+    body = answer(pa.table({"n": [2**53 + 1, None]}), format=name)[1]
+    if name == "parquet":
+        assert pyarrow.parquet.read_table(io.BytesIO(body)).column("n").to_pylist() == [2**53 + 1, None]
+    else:
+        assert str(2**53 + 1).encode() in body
+
+
+@pytest.mark.parametrize("name", ["parquet", "csv", "json", "geojson"])
+def test_names_of_columns_are_text(name):
+    """Numbers and names of several levels are written; those of two columns must differ."""
+    wide = table_of(a=[1], b=[2]).rename(columns={"a": 0})
+    assert b"0" in answer(wide, format=name)[1]
+    wide.columns = pd.MultiIndex.from_tuples([("x", "a"), ("x", "b"), ("geometry", "")])
+    assert b"x_a" in answer(wide, format=name)[1]
+    twice = pd.DataFrame([[1, 2]], columns=["a", "a"])
+    twice = twice if name != "geojson" else geopandas.GeoDataFrame(twice, geometry=[shapely.Point(10, 50)])
+    with pytest.raises(BadResultError) as caught:
+        answer(twice, format=name, sample=True)
+    assert caught.value.message == "the function returned a table with two columns named 'a'; rename one of them"
+
+
+@pytest.mark.parametrize(
+    ("result", "name", "message"),
+    [
+        (pd.DataFrame({"a": [1, "x"]}), "parquet", "the function's result cannot be written as parquet: "),
+        (pd.DataFrame({"a": [2**70]}), "parquet", "the function's result cannot be written as parquet: "),
+        (pd.DataFrame({"a": [2**70]}), "json", "cannot be written as json: Integer exceeds 64-bit range"),
+        (table_of(a=[2**70]), "geojson", "cannot be written as geojson: Integer exceeds 64-bit range"),
+        (geopandas.GeoDataFrame({"a": [1]}), "mvt", "GeoDataFrame has no active geometry; call set_geometry on it"),
+        (FRAME.set_crs('LOCAL_CS["x",UNIT["m",1]]', allow_override=True), "mvt", "does not lead to degrees"),
+        (Image.new("L", (0, 3)), "png", "the function returned a picture of 0 x 3 pixels"),
+    ],
+)
+def test_what_a_format_cannot_hold_is_the_results_fault(result, name, message):
+    """The author reads what is wrong with the result, not where a library gave up."""
+    with pytest.raises(BadResultError) as caught:
+        answer(result, TILE, format=name)
+    assert message in caught.value.message
+
+
+def test_an_empty_frame_is_nothing():
+    """`GeoDataFrame()` without a geometry says that there is no feature."""
+    assert answer(geopandas.GeoDataFrame(), TILE)[0].empty
+
+
+def test_geojson_keeps_its_crs_and_its_properties():
+    """The member `crs` that geopandas writes counts; a property named geometry is one; ids may repeat."""
+    written = orjson.loads(FRAME.to_crs(3857).to_json())
+    assert written["crs"]["properties"]["name"].endswith("3857")
+    assert properties(written, "mvt") == [{"n": 1.5, "s": "a"}]
+    odd = FEATURE | {"properties": {"geometry": "square"}}
+    assert properties([odd, odd], "geojson") == [{"geometry": "square"}] * 2
+
+
+def test_json_of_what_has_fields_of_its_own():
+    """Named tuples are lists, geometries GeoJSON, in features too."""
+    found = orjson.loads(answer({"bounds": TILE.bounds, "place": shapely.Point(1, 2), "price": Decimal("1.5")})[1])
+    assert found == {
+        "bounds": list(TILE.bounds), "place": {"type": "Point", "coordinates": [1.0, 2.0]}, "price": 1.5
+    }  # fmt: skip
+    assert orjson.loads(answer(TILE.bounds)[1]) == list(TILE.bounds)
+    feature = {"type": "Feature", "geometry": shapely.Point(10, 50), "properties": {}}
+    assert answer(feature, TILE)[0].kind == "vector" and not answer(feature, TILE)[0].empty
+
+
+@pytest.mark.parametrize("column", [0, 1])
+def test_geojson_of_a_tile_reaches_over_the_180th_meridian(column):
+    """A feature beyond the meridian meets the tiles on both sides."""
+    frame = geopandas.GeoDataFrame(geometry=[shapely.box(170, -10, 190, 10), shapely.Point(0, 0)], crs=4326)
+    found = orjson.loads(answer(frame, Tile(1, column, 0), format="geojson")[1])["features"]
+    assert 0 in {each["id"] for each in found}
+    assert not orjson.loads(answer(frame, Tile(3, 4, 2), format="geojson")[1])["features"]
 
 
 def test_nothing_heavy_is_loaded():

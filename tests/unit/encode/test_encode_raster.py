@@ -5,18 +5,21 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+import rasterio
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 from rasterio.crs import CRS
+from rasterio.transform import from_bounds
 from rio_tiler.colormap import cmap
+from rio_tiler.io import Reader
 from rio_tiler.models import ImageData
 
-from tileserver.encode import encode, raster
+from tileserver.encode import encode, raster, warp
 from tileserver.errors import BadResultError, FormatNotPossibleError, InvalidParameterError, ResultTooLargeError
 from tileserver.jobs import Output
-from tileserver.tiles import Tile
+from tileserver.tiles import Bounds, Tile
 
 TILE = Tile(4, 8, 5)
 
@@ -43,10 +46,11 @@ def reference(array, rescale, colormap=None):
 
 @pytest.mark.parametrize(
     ("shape", "bands"),
-    [((7, 9), 1), ((3, 7, 9), 3), ((9, 7, 3), 3), ((9, 7, 4), 4), ((2, 7, 9), 2), ((7, 8, 9), 7), ((3, 9, 3), 3)],
-)
+    [((7, 9), 1), ((3, 7, 9), 3), ((9, 7, 3), 3), ((9, 7, 4), 4), ((2, 7, 9), 2), ((7, 8, 9), 7), ((3, 9, 3), 3),
+     ((9, 7, 1), 1), ((9, 7, 2), 2), ((13, 4, 4), 13), ((4, 9, 3), 4)],
+)  # fmt: skip
 def test_axes(shape, bands):
-    """Two axes are one band; the last axis is the bands if it has 3 or 4 and the first more than 4."""
+    """Two axes are one band; the last axis is the bands if it has at most 4 and both others more."""
     assert raster.read(np.zeros(shape, np.uint8)).bands.shape[0] == bands
 
 
@@ -115,6 +119,135 @@ def test_warped_from_degrees():
     assert (found[2:-2, :126, 0] == 200).all()
 
 
+DTYPES = [
+    "uint8",
+    "int8",
+    "uint16",
+    "int16",
+    "uint32",
+    "int32",
+    "uint64",
+    "int64",
+    "float16",
+    "float32",
+    "float64",
+    ">u2",
+]
+
+
+@st.composite
+def pictures(draw):
+    """Bands of any type with some pixels masked, and a mask of their own for each band or one for all."""
+    dtype = np.dtype(draw(st.sampled_from(DTYPES)))
+    shape = (draw(st.sampled_from([1, 3])), draw(st.integers(5, 9)), draw(st.integers(5, 9)))
+    values = draw(arrays(dtype, shape))
+    mask = draw(arrays(bool, shape if draw(st.booleans()) else shape[1:]))
+    return np.ma.MaskedArray(values, np.broadcast_to(mask, shape))
+
+
+@given(pictures(), st.booleans())
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+def test_pictures_of_every_type(picture, last):
+    """Whatever the type and order of axes: values are cut to their place in the range, transparent where none is."""
+    limits = (float(-100), float(100)) if picture.dtype.kind == "f" else raster.colour.nominal(picture.dtype)
+    found = pixels(np.moveaxis(picture, 0, 2) if last else picture, None, rescale=(limits,))
+    values = np.ma.getdata(picture).astype(np.float64)
+    missing = np.ma.getmaskarray(picture) | np.isnan(values)
+    share = (np.clip(values, *limits) - limits[0]) / (limits[1] - limits[0])
+    expected = np.where(missing, 0, np.floor(np.nan_to_num(share) * 255)).astype(np.uint8)
+    seen = ~missing.all(axis=0)
+    assert np.array_equal(found[..., 3], np.where(seen, 255, 0))
+    for channel in range(3):
+        assert np.array_equal(found[seen][:, channel], expected[channel % len(expected)][seen])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "uint64", "int64", "float32", "float64"])
+def test_a_warp_keeps_the_ends_of_a_type(dtype):
+    """The largest and smallest values are themselves after resampling, of 64 bits too."""
+    top, low = (1e30 if dtype[0] == "f" else np.iinfo(dtype).max, 0)
+    bounds = Bounds(*TILE.bounds)
+    for value in (top, low):
+        bands = np.ma.MaskedArray(np.full((1, 9, 9), value, dtype))
+        found = warp.fit(bands, TILE, 64, "bilinear", (bounds, "EPSG:4326"))
+        assert found.dtype == dtype
+        assert np.allclose(found.astype(float), float(value))
+    assert pixels(np.full((9, 9), np.iinfo(np.int64).max), resampling="bilinear", mode="L").min() == 255
+
+
+@given(st.integers(3, 18), st.floats(-170, 170), st.floats(-70, 70), st.integers(5, 200), st.integers(5, 200))
+@settings(deadline=None, max_examples=40)
+def test_a_warp_puts_every_pixel_in_its_place(zoom, longitude, latitude, width, height):
+    """By `nearest` each pixel has the value of the cell under its centre, computed from its degrees."""
+    tile = Tile.at(longitude, latitude, zoom)
+    west, south, east, north = tile.bounds
+    across, up = (east - west) / 3, (north - south) / 4
+    bounds = (west - across, south + up, east - across, north + up / 2)
+    cells = np.arange(width * height, dtype=np.float32).reshape(height, width) + 1
+    found = warp.fit(raster.read(cells).bands, tile, 64, "nearest", (Bounds(*bounds), "EPSG:4326"))[0]
+    place = (np.arange(64) + 0.5) / 64
+    metres = tile.bounds_3857
+    degrees = np.degrees(np.arctan(np.sinh((metres.north + place * (metres.south - metres.north)) / 6378137)))
+    columns = (west + place * (east - west) - bounds[0]) / (bounds[2] - bounds[0]) * width
+    rows = (bounds[3] - degrees) / (bounds[3] - bounds[1]) * height
+    # GDAL may miss by an eighth of a cell
+    sure = [np.abs(cell - np.rint(cell)) > 0.15 for cell in (rows, columns)]
+    inside = ((rows >= 0) & (rows < height))[:, None] & ((columns >= 0) & (columns < width))[None, :]
+    expected = np.floor(rows).clip(0, height - 1)[:, None] * width + np.floor(columns).clip(0, width - 1)[None, :] + 1
+    compared = sure[0][:, None] & sure[1][None, :]
+    assert np.array_equal(np.ma.getmaskarray(found)[compared], ~inside[compared])
+    assert np.array_equal(found.filled(0)[compared & inside], expected[compared & inside])
+
+
+def test_a_warp_is_rio_tilers(tmp_path):
+    """An array with bounds has the pixels that rio-tiler reads from a file of it, but for one in a thousand."""
+    bounds, cells = (1.0, 42.0, 20.0, 55.0), np.random.default_rng(1).integers(1, 255, (500, 700), np.uint8)
+    grid = from_bounds(*bounds, 700, 500)
+    profile = {"width": 700, "height": 500, "count": 1, "dtype": "uint8", "crs": "EPSG:4326", "transform": grid}
+    with rasterio.open(tmp_path / "cells.tif", "w", "GTiff", **profile) as out:
+        out.write(cells, 1)
+    with Reader(str(tmp_path / "cells.tif")) as reader:
+        for tile in (TILE, Tile(6, 33, 22), Tile(8, 135, 88), Tile(5, 16, 11)):
+            image = reader.tile(tile.x, tile.y, tile.z)
+            found = pixels((cells, bounds), tile, mode="LA")
+            assert (found[..., 1] != image.mask).mean() < 1e-3
+            assert (found[..., 0] != np.where(image.mask, image.data[0], 0)).mean() < 1e-3
+
+
+def test_bounds_across_the_180th_meridian():
+    """West above east means across the meridian: an array is at both edges of the world and nowhere else."""
+    filled = {
+        x for x in range(8) if pixels((np.full((9, 9), 7, np.uint8), (170, -20, -170, 20)), Tile(3, x, 3))[..., 3].any()
+    }
+    assert filled == {0, 7}
+    for x, columns in ((0, slice(0, 56)), (7, slice(200, 256))):
+        drawn = pixels((np.full((9, 9), 7, np.uint8), (170, -20, -170, 20)), Tile(3, x, 3))[200, :, 3]
+        assert drawn[columns].all() and drawn.sum() <= 58 * 255
+
+
+def test_image_data_has_its_bands_first():
+    """rio-tiler's axes are never guessed: six bands of a picture three pixels wide stay six bands."""
+    image = ImageData(
+        np.arange(6, dtype=np.uint8)[:, None, None] * np.ones((6, 9, 3), np.uint8), band_names=list("abcdef")
+    )
+    assert pixels(image, None, mode="L", bands=(6,)).max() == 5
+
+
+def test_xarray_is_read_by_the_names_of_its_dimensions():
+    """Rows and columns may stand anywhere and run either way; nodata is a gap."""
+    xarray = pytest.importorskip("xarray")
+    cells = np.random.default_rng(2).integers(1, 255, (40, 60), np.uint8)
+    west, south, east, north = TILE.bounds
+    place = {
+        "lon": west + (np.arange(60) + 0.5) * (east - west) / 60,
+        "lat": north - (np.arange(40) + 0.5) * (north - south) / 40,
+    }
+    array = xarray.DataArray(cells, dims=("lat", "lon"), coords=place)
+    expected = pixels((cells, TILE.bounds))
+    assert expected[..., 3].all()
+    for same in (array, array.transpose(), array.isel(lat=slice(None, None, -1)), array.expand_dims("time", -1)):
+        assert np.array_equal(pixels(same), expected)
+
+
 def test_image_data_of_the_tile_is_kept():
     """rio-tiler's image of the tile is drawn pixel by pixel, with its mask."""
     data = np.ma.MaskedArray(np.arange(65536, dtype=np.uint16).reshape(1, 256, 256) // 256, False)
@@ -156,6 +289,7 @@ def test_facts_and_media_type():
         (np.zeros(3), "a float64 array of shape (3,)"),
         (np.zeros((0, 3)), "which has no pixel"),
         ((np.zeros((2, 2)), (3, 2, 1, 0)), "with the bounds (3, 2, 1, 0); return (west, south, east, north)"),
+        ((np.zeros((2, 2)), np.zeros((9, 9))), "return (west, south, east, north)"),
     ],
 )
 def test_what_is_no_raster(result, message):
@@ -163,6 +297,7 @@ def test_what_is_no_raster(result, message):
     with pytest.raises(BadResultError) as caught:
         rendered(result)
     assert message in caught.value.message
+    assert "\n" not in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -175,6 +310,8 @@ def test_what_is_no_raster(result, message):
         ({"colormap": "viridis"}, "colormap", "needs one band, not 3"),
         ({"rescale": ((0, 1), (0, 1))}, "rescale", "2 ranges for 3 bands"),
         ({"rescale": ((5, 5),)}, "rescale", "rescale=5,5 is not a range"),
+        ({"rescale": ((0, np.inf),)}, "rescale", "rescale=0,inf is not a range"),
+        ({"resampling": "gauss"}, "resampling", "resampling=gauss is not known"),
         ({"format": "jpg", "background": "nope", "bands": (1, 2)}, "background", "background=nope is not a colour"),
         ({"resampling": "nope"}, "resampling", "resampling=nope is not known"),
     ],

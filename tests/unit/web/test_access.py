@@ -87,6 +87,7 @@ def test_a_star_allows_every_host() -> None:
         ([("Origin", "http://localhost")], True),
         ([("Origin", "http://evil.example")], True),
         ([("Origin", "null")], True),
+        ([("Origin", "http://[::1")], True),
         ([("Origin", "file://")], True),
         ([("Origin", "localhost:8000")], True),
         ([("Sec-Fetch-Site", "cross-site")], True),

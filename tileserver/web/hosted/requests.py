@@ -51,3 +51,5 @@ def decoded(raw: bytes, kind: type[T]) -> T:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise InvalidParameterError(f"The body cannot be read: {error}") from None
+    except RecursionError:
+        raise InvalidParameterError("The body cannot be read: it is nested too deep.") from None

@@ -7,6 +7,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from tileserver.annotations import DEPTH, is_deeper
+from tileserver.errors import InvalidParameterError
 from tileserver.registry import Account, Registry, SharedToken, StoredUdf
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
@@ -56,6 +58,7 @@ class TokenRoutes:
         """A new shared token for a UDF named by id, or by its owner's address and slug."""
         account = await self.access.owner(request.scope)
         wanted = await body(request, NewToken)
+        _check(wanted.metadata_json)
         stored = await self._udf(account, wanted)
         token = await self.registry.shared_tokens.create_token(
             stored.id,
@@ -81,6 +84,7 @@ class TokenRoutes:
         """Changes what is not null."""
         account = await self.access.owner(request.scope)
         change = await body(request, TokenChange)
+        _check(change.metadata_json)
         token = await own_token(self.registry, account, request.path_params["token"])
         changed = await self.registry.shared_tokens.update_token(token.token, **msgspec.structs.asdict(change))
         return JSONResponse(self._token(request, changed or token))
@@ -117,3 +121,8 @@ class TokenRoutes:
             "file_url": f"{base}/files/{token.token}",
             "map_url": f"{base}/tiles/{token.token}/map",
         }
+
+
+def _check(metadata: dict[str, Any] | None) -> None:
+    if is_deeper(metadata, DEPTH):
+        raise InvalidParameterError(f"metadata_json is nested more than {DEPTH} deep.", parameter="metadata_json")

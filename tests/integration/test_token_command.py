@@ -1,0 +1,60 @@
+"""`tileserver token` against a real server, as typed."""
+
+import json
+
+import pytest
+from server import Running
+from typer.testing import CliRunner, Result
+
+from tileserver.cli import token
+from tileserver.errors import NotFoundError
+
+
+@pytest.fixture
+def typed(server: Running, monkeypatch: pytest.MonkeyPatch):
+    """Runs `tileserver token` with arguments."""
+    monkeypatch.setenv("TILESERVER_DATA_DIR", str(server.data))
+    monkeypatch.delenv("TILESERVER_URL", raising=False)
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(token.app, arguments, catch_exceptions=False)
+
+    return run
+
+
+def test_the_life_of_a_token(server: Running, typed) -> None:
+    """Made, shown, listed, switched, deleted; `--json` is the token object with its addresses."""
+    made = json.loads(typed("create", "address", "--json").stdout)
+    assert {"token", "tile_url", "file_url", "map_url", "enabled"} <= set(made)
+    shown = typed("show", made["token"]).stdout
+    for url in (made["tile_url"], made["file_url"], made["map_url"]):
+        assert url in shown
+    assert made["token"] in typed("list").stdout
+    assert made["token"] in [each["token"] for each in json.loads(typed("list", "--json").stdout)]
+    tile = made["tile_url"].format(z=3, x=1, y=2)
+    with server.client() as client:
+        assert client.get(tile).status_code == 200
+        assert "disabled" in typed("update", made["token"], "--disabled").stdout
+        assert client.get(tile).status_code == 404
+        assert json.loads(typed("update", made["token"], "--enabled", "--json").stdout)["enabled"] is True
+        assert client.get(tile).status_code == 200
+        assert typed("delete", made["token"]).stdout == "deleted the token of 'address'\n"
+        assert client.get(tile).status_code == 404
+
+
+def test_a_token_without_a_cache_runs_each_time(server: Running, typed) -> None:
+    """`--no-cache`, for who develops."""
+    made = json.loads(typed("create", "address", "--no-cache", "--json").stdout)
+    with server.client() as client:
+        for _ in range(2):
+            answer = client.get(made["tile_url"].format(z=12, x=1, y=2))
+            assert answer.headers["cache-control"] == "no-store"
+            assert "detail=run" in answer.headers["cache-status"]
+    typed("delete", made["token"])
+
+
+@pytest.mark.parametrize("arguments", [("create", "no such"), ("show", "fsh_x"), ("delete", "../x"), ("show", "é")])
+def test_what_is_not_there(typed, arguments: tuple[str, ...]) -> None:
+    """The server's own sentence; the command line prints it and ends with status 1."""
+    with pytest.raises(NotFoundError):
+        typed(*arguments)
