@@ -14,7 +14,7 @@ import mercantile
 import numpy as np
 import pytest
 import shapely
-from commands import features
+from commands import area, features
 from numpy.typing import NDArray
 from PIL import Image
 from server import Running, serving
@@ -133,6 +133,7 @@ def test_features_are_in_their_place(running: Running, client: httpx.Client, zoo
         url = route.format(t=running.token("landmarks"), z=z, x=x, y=y)
         found = features(get(client, f"{url}.mvt?crs={crs}"), "landmarks")
         assert [each.kind for each in found] == [1, 2, 3]
+        assert area(found[2].paths[0]) > 0
         for feature in found:
             expected = [units(*corner, z, x, y) for corner in json.loads(feature.properties["corners"])]
             assert all(0 < along < 4096 for corner in expected for along in corner)

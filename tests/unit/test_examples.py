@@ -22,7 +22,7 @@ from tileserver.udfs import bind
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-DATA = Path(os.environ.get("TILESERVER_TEST_DATA", ROOT.parent / "shared" / "data"))
+DATA = Path(os.environ.get("TILESERVER_TEST_DATA") or ROOT.parent / "shared" / "data")
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the folder of test data is missing")
 
 # rasterio 1.4 multiplies affine 3 matrices with `*`, in every read that reprojects.

@@ -236,6 +236,15 @@ def test_json_of_what_has_fields_of_its_own():
     assert answer(feature, TILE)[0].kind == "vector" and not answer(feature, TILE)[0].empty
 
 
+def test_geojson_of_a_tile_is_what_meets_it():
+    """A feature whose box meets the tile, but not its area, is not there; one that only touches the edge is."""
+    west, south, east, north = TILE.bounds
+    corner = shapely.Polygon([(west - 9, south - 9), (east + 9, south - 9), (west - 9, south - 8)])
+    around = shapely.union_all([corner, shapely.box(west - 9, south - 9, west - 8, north + 9)])
+    frame = geopandas.GeoDataFrame(geometry=[around, shapely.box(east, south, east + 1, north)], crs=4326)
+    assert [each["id"] for each in orjson.loads(answer(frame, TILE, format="geojson")[1])["features"]] == [1]
+
+
 @pytest.mark.parametrize("column", [0, 1])
 def test_geojson_of_a_tile_reaches_over_the_180th_meridian(column):
     """A feature beyond the meridian meets the tiles on both sides."""
