@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import inspect
 import logging
 import logging.handlers
 import math
@@ -11,7 +10,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 import uvicorn
@@ -19,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tileserver import settings as configuration
 from tileserver.cli import credentials
+from tileserver.cli.flags import with_setting_flags
 from tileserver.cli.follow import follow
 from tileserver.cli.report import report, say, warn
 from tileserver.cli.shelf import Shelf
@@ -53,37 +53,7 @@ _PASSED_PREFIXES = ("AWS_", "GS_", "AZURE_STORAGE_", "HTTP_PROXY", "HTTPS_PROXY"
 
 def register(app: typer.Typer) -> None:
     """Add the command, with a flag for each setting."""
-    app.command("serve", help=serve.__doc__)(_with_setting_flags())
-
-
-def _with_setting_flags() -> Any:
-    def command(**given: Any) -> None:
-        serve(given.pop("paths") or [], reload=given.pop("reload"), flags=given)
-
-    parameters = [
-        inspect.Parameter("paths", _KEYWORD, default=None, annotation=_Paths),
-        inspect.Parameter("reload", _KEYWORD, default=False, annotation=_Reload),
-        *(_flag(name, info) for name, info in Settings.model_fields.items()),
-    ]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {each.name: each.annotation for each in parameters}
-    return command
-
-
-_KEYWORD = inspect.Parameter.KEYWORD_ONLY
-_Paths = Annotated[
-    list[Path] | None, typer.Argument(help="Files, or folders of files, with a UDF each.", show_default=False)
-]
-_Reload = Annotated[bool, typer.Option("--reload", help="Publish edits as they are saved.")]
-
-
-def _flag(name: str, info: Any) -> inspect.Parameter:
-    plain = info.annotation if info.annotation in (int, float, Path) and name not in _SIZES else str
-    option = typer.Option(f"--{name.replace('_', '-')}", help=info.description, show_default=False)
-    return inspect.Parameter(name, _KEYWORD, default=None, annotation=Annotated[plain | None, option])
-
-
-_SIZES = frozenset({"worker_memory", "cache_memory", "cache_disk"})
+    app.command("serve", help=serve.__doc__)(with_setting_flags(serve))
 
 
 def serve(paths: list[Path], *, reload: bool, flags: dict[str, Any]) -> None:

@@ -57,6 +57,7 @@ class Nursery:
     def run(self) -> None:
         """Serve births and report deaths."""
         system.keep_in_hand()
+        os.nice(10)  # and so its workers: the server answers first, also while this imports
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         for module in _IMPORTS:
             with suppress(ImportError):
