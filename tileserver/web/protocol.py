@@ -31,6 +31,8 @@ class LimitedProtocol(HttpToolsProtocol):
         """Bytes since a head or a piece of a body was whole."""
         self._awaited = True
         """Whether a head is being waited for: the first one, or one that has begun."""
+        self._refused = False
+        """Whether what still comes is no longer looked at."""
         self._alarm: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -47,38 +49,45 @@ class LimitedProtocol(HttpToolsProtocol):
         """Parse a piece; the callbacks below say what became whole."""
         self._loose += len(data)
         super().data_received(data)
+        if self._loose:  # a request that came whole leaves nothing
+            self._look_at_rest()
+
+    def _look_at_rest(self) -> None:
         if self._loose > LIMIT:
             self._refuse(431 if self.headers else 414)
         elif self._awaited and self._alarm is None:
             self._watch()
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """A request begins, perhaps behind another in the same piece."""
         self._awaited = True
+        self._loose = self._loose or 1
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self._awaited = False
-        self._stop_watching()
+        if self._alarm is not None:
+            self._stop_watching()
         if self._loose > LIMIT:
             self._check_size()
         self._loose = 0
-        if not self.transport.is_closing():
+        if not self._refused:
             super().on_headers_complete()
         if len(self.pipeline) > PIPELINED:
+            self._refused = True
             self.transport.close()
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body."""
         self._loose = 0
-        if not self.transport.is_closing():
+        if not self._refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._loose = 0
-        if not self.transport.is_closing():
+        if not self._refused:
             super().on_message_complete()
 
     def _check_size(self) -> None:
@@ -107,6 +116,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def _refuse(self, status: int) -> None:
         if self.transport.is_closing():
             return
+        self._refused = True
         reason = _LINES[status]
         self.transport.write(b"HTTP/1.1 %d %s\r\nconnection: close\r\ncontent-length: 0\r\n\r\n" % (status, reason))
         self.transport.close()
