@@ -6,6 +6,8 @@ import warnings
 import numpy as np
 import pytest
 import rasterio
+import rioxarray  # noqa: F401 - gives arrays their `rio`
+import xarray
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -234,7 +236,6 @@ def test_image_data_has_its_bands_first():
 
 def test_xarray_is_read_by_the_names_of_its_dimensions():
     """Rows and columns may stand anywhere and run either way; nodata is a gap."""
-    xarray = pytest.importorskip("xarray")
     cells = np.random.default_rng(2).integers(1, 255, (40, 60), np.uint8)
     west, south, east, north = TILE.bounds
     place = {
@@ -246,6 +247,8 @@ def test_xarray_is_read_by_the_names_of_its_dimensions():
     assert expected[..., 3].all()
     for same in (array, array.transpose(), array.isel(lat=slice(None, None, -1)), array.expand_dims("time", -1)):
         assert np.array_equal(pixels(same), expected)
+    gaps = array.where(array > 20, 0).rio.write_nodata(0)
+    assert np.array_equal(pixels(gaps)[..., 3] == 0, expected[..., 0] <= 20)
 
 
 def test_image_data_of_the_tile_is_kept():

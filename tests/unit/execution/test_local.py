@@ -1,6 +1,7 @@
 """The local pool against well- and ill-behaved UDFs: a failure costs only its own job, and nothing is left running."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import os
@@ -68,15 +69,14 @@ def on_a_pool(tmp_path: Path, check: Callable[[LocalExecutor], Awaitable[None]])
     assert list(tmp_path.iterdir()) == []
 
 
-def processes_in(folder: Path) -> list[int]:
-    """Processes whose working directory is in `folder`."""
+def processes_in(folder: Path, name: str = "") -> list[int]:
+    """Processes whose working directory is in `folder`, with `name` in its path."""
     found = []
     for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and str((entry / "cwd").readlink()).startswith(str(folder)):
+        with contextlib.suppress(OSError):  # it has just ended
+            place = str((entry / "cwd").readlink()) if entry.name.isdigit() else ""
+            if place.startswith(str(folder)) and name in place:
                 found.append(int(entry.name))
-        except OSError:
-            continue
     return found
 
 
@@ -153,7 +153,7 @@ def test_no_daemon_outlives_the_pool(tmp_path: Path) -> None:
 
 
 def test_kills_from_outside_fail_nobody(tmp_path: Path) -> None:
-    """Two hundred jobs while workers are killed at random: none fails, none is answered with another's result."""
+    """A hundred jobs while workers are killed at random: none fails, none is answered with another's result."""
 
     async def check(executor: LocalExecutor) -> None:
         await run(executor, "echo")
@@ -161,8 +161,9 @@ def test_kills_from_outside_fail_nobody(tmp_path: Path) -> None:
 
         async def kill() -> None:
             for _ in range(10):
-                pids = [pid for pid in processes_in(tmp_path) if "worker-" in str(Path(f"/proc/{pid}/cwd").readlink())]
-                os.kill(chance.choice(pids), signal.SIGKILL) if pids else None
+                if pids := processes_in(tmp_path, "worker-"):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(chance.choice(pids), signal.SIGKILL)
                 await asyncio.sleep(0)
 
         async def ask(number: int) -> None:
