@@ -178,11 +178,9 @@ class Pipeline:
 
     async def close(self) -> None:
         """End every run; who waits for one is told that the server is busy."""
-        tasks = list(self._settling.values())
-        for task in tasks:
-            task.cancel()
         await self.executor.close()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # Those that find out are told too; not cancelled, they write what they know to the end.
+        await asyncio.gather(*self._settling.values(), return_exceptions=True)
 
     # What only a run tells: computed options, the kind, the fields
 

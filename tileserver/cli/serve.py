@@ -70,8 +70,6 @@ def serve(paths: list[Path], *, reload: bool, flags: dict[str, Any]) -> None:
     with contextlib.closing(listener), asyncio.Runner(loop_factory=_loop) as runner:
         try:
             runner.run(_serve(settings, paths, listener, reload=reload))
-        except asyncio.CancelledError:  # asked to stop while it started
-            return
         except SQLAlchemyError as error:
             raise SetupError(f"the registry in {settings.data_dir} cannot be used: {_reason(error)}") from None
 
@@ -139,12 +137,15 @@ class _Server(uvicorn.Server):
 
 
 class _Stop:
-    """What Ctrl-C and SIGTERM do: end the start; once it serves, let it finish; the second time, end it at once."""
+    """What Ctrl-C and SIGTERM do: let the server finish; the second time, end it at once.
+
+    Nothing is cancelled where it starts: an open half of a database connection would complain of the closed loop. The
+    start takes less than a second and looks at `asked` before it serves.
+    """
 
     def __init__(self) -> None:
         self.server: uvicorn.Server | None = None
         self.asked = asyncio.Event()
-        self._starting = asyncio.current_task()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self)
 
@@ -152,8 +153,6 @@ class _Stop:
         if self.server is not None:
             self.server.force_exit = self.server.should_exit
             self.server.should_exit = True
-        elif self._starting is not None:
-            self._starting.cancel()
         self.asked.set()
 
 
@@ -168,6 +167,8 @@ async def _serve(settings: Settings, paths: list[Path], listener: socket.socket,
         await _remember(settings.data_dir, registry, owner.id, local)
         shelf = Shelf(paths, owner.id, registry, publisher)
         stop.server = server
+        if stop.asked.is_set():
+            return
         running = asyncio.create_task(server.serve(sockets=[listener]))
         async with _beside(
             _poll(registry), _end_functions(stop, pipeline), *([follow(shelf, address)] if reload else [])

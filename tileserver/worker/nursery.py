@@ -68,9 +68,11 @@ class Nursery:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         self._send({"protocol": PROTOCOL, "pid": os.getpid()})
-        while self._turn(wake_read):
-            pass
-        self._end()
+        try:
+            while self._turn(wake_read):
+                pass
+        finally:
+            self._end()
 
     def _turn(self, wake: int) -> bool:
         ready, _, _ = select.select([self.control.fileno(), wake], [], [])
@@ -79,11 +81,19 @@ class Nursery:
                 os.read(wake, 4096)
             self._reap()
         if self.control.fileno() in ready:
-            payload, descriptors, _, _ = socket.recv_fds(self.control, 65536, 3)
+            payload, descriptors = self._receive()
             if not payload:
                 return False
             self._bear(msgspec.msgpack.decode(payload, type=Birth), descriptors)
         return True
+
+    def _receive(self) -> tuple[bytes, list[int]]:
+        """Nothing when the server has gone: a reset is what is seen when it had not read all that we told it."""
+        try:
+            payload, descriptors, _, _ = socket.recv_fds(self.control, 65536, 3)
+        except ConnectionResetError:
+            return b"", []
+        return payload, descriptors
 
     def _bear(self, birth: Birth, descriptors: list[int]) -> None:
         pid = os.fork()
