@@ -15,6 +15,9 @@ TileserverError
 │   ├── UdfCrashedError          udf_crashed
 │   ├── MemoryExceededError      memory_exceeded
 │   ├── ResultTooLargeError      result_too_large
+│   ├── CpuExceededError         cpu_exceeded
+│   ├── ProcessesExceededError   processes_exceeded
+│   ├── DiskExceededError        disk_exceeded
 │   └── UdfSuspendedError        udf_suspended
 ├── BusyError                busy                 ask again later
 ├── TooManyRequestsError     too_many_requests
@@ -89,7 +92,14 @@ class UdfError(TileserverError):
     """The function failed. `str()` is the code's sentence, fit for a stranger; the attributes are for the owner."""
 
     def __init__(
-        self, message: str = "", *, traceback: str = "", line: int | None = None, printed: str = "", exception: str = ""
+        self,
+        message: str = "",
+        *,
+        traceback: str = "",
+        line: int | None = None,
+        printed: str = "",
+        exception: str = "",
+        spent: tuple[float, float, int] = (0.0, 0.0, 0),
     ) -> None:
         super().__init__(None)
         self.message = message
@@ -102,6 +112,8 @@ class UdfError(TileserverError):
         """What the run printed, at most 64 kB."""
         self.exception = exception
         """The exception's class name; empty where there was none."""
+        self.spent = spent
+        """Milliseconds of wall and of processor time, and bytes of memory at the peak; zeros where unknown."""
 
 
 class UdfRaisedError(UdfError):
@@ -144,6 +156,27 @@ class ResultTooLargeError(UdfError):
 
     code = "result_too_large"
     sentence = "The function behind this layer returned more than may be sent."
+
+
+class CpuExceededError(UdfError):
+    """The function took more processor time than it may."""
+
+    code = "cpu_exceeded"
+    sentence = "The function behind this layer took more processor time than it may."
+
+
+class ProcessesExceededError(UdfError):
+    """The function started more processes or threads than it may."""
+
+    code = "processes_exceeded"
+    sentence = "The function behind this layer started more processes than it may."
+
+
+class DiskExceededError(UdfError):
+    """The function wrote more into its scratch folder than it may."""
+
+    code = "disk_exceeded"
+    sentence = "The function behind this layer wrote more to disk than it may."
 
 
 class UdfSuspendedError(UdfError):

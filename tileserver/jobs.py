@@ -59,6 +59,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     digest: str
     tile: tuple[int, int, int] | None
     """z, x, y; None for a file."""
+    partition: str = ""
+    """Where in the world: jobs of one partition go to one worker where they can."""
     arguments: dict[str, Any]
     """Bound parameters in canonical form, by name; what is left out takes the function's own default."""
     output: Output
@@ -87,6 +89,10 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Of a sampled run: see `encode.facts`."""
     udf_ms: float = 0.0
     encode_ms: float = 0.0
+    cpu_ms: float = 0.0
+    """Processor time of function and encoder, all threads."""
+    memory: int = 0
+    """Bytes that the process held at its peak, above what it held when it was born."""
     body: bytes = b""
     stored: int = 0
     """Bytes that the worker wrote into the results file instead of `body`."""
@@ -115,6 +121,9 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     line: int | None = None
     exception: str = ""
     parameter: str = ""
+    udf_ms: float = 0.0
+    cpu_ms: float = 0.0
+    memory: int = 0
     printed: str = ""
 
 

@@ -212,5 +212,10 @@ def failure(reply: Failed) -> TileserverError:
     if kind is None or not issubclass(kind, UdfError):
         kind = UdfCrashedError
     return kind(
-        reply.message, traceback=reply.traceback, line=reply.line, printed=reply.printed, exception=reply.exception
+        reply.message,
+        traceback=reply.traceback,
+        line=reply.line,
+        printed=reply.printed,
+        exception=reply.exception,
+        spent=(reply.udf_ms, reply.cpu_ms, reply.memory),
     )

@@ -34,6 +34,9 @@ STATUS: Final = {
     "udf_crashed": 500,
     "memory_exceeded": 500,
     "result_too_large": 500,
+    "cpu_exceeded": 500,
+    "processes_exceeded": 500,
+    "disk_exceeded": 500,
     "udf_suspended": 503,
     "busy": 503,
     "too_many_requests": 429,
@@ -42,7 +45,16 @@ STATUS: Final = {
 """The one table from an error's code to its status, for maps."""
 
 HOSTED_STATUS: Final = STATUS | dict.fromkeys(
-    ("udf_crashed", "memory_exceeded", "result_too_large", "udf_suspended"), 422
+    (
+        "udf_crashed",
+        "memory_exceeded",
+        "result_too_large",
+        "cpu_exceeded",
+        "processes_exceeded",
+        "disk_exceeded",
+        "udf_suspended",
+    ),
+    422,
 )
 """The same for the hosted API's routes, whose SDK retries every 502 and 503."""
 
