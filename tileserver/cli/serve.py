@@ -24,6 +24,7 @@ from tileserver.cli.report import report, say, warn
 from tileserver.cli.shelf import Shelf
 from tileserver.errors import SetupError
 from tileserver.execution import LocalExecutor
+from tileserver.frames import Limits
 from tileserver.pipeline import Pipeline
 from tileserver.publication import Publisher
 from tileserver.registry import Registry
@@ -208,8 +209,10 @@ async def _end_functions(stop: _Stop, pipeline: Pipeline) -> None:
 async def _backend(settings: Settings) -> AsyncIterator[Pipeline]:
     keyring = read_keyring(settings.secret_key_file or settings.data_dir / "master.key")
     executor = LocalExecutor(
-        workers=max(math.ceil(settings.workers), 1),
-        memory=settings.worker_memory,
+        workers=settings.workers,
+        limits=Limits(memory=settings.worker_memory, scratch=settings.worker_disk, tasks=settings.worker_processes),
+        memory_budget=settings.memory_budget,
+        token_limit=settings.token_queue,
         environment=_worker_environment(settings),
         scratch=settings.data_dir / "scratch",
     )
