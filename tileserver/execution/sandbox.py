@@ -52,7 +52,7 @@ _NO_BUBBLEWRAP: Final = "bubblewrap is missing: install it, so that `bwrap` is o
 def readable(read: Sequence[Path]) -> list[str]:
     """What a sandbox may read: the system's programs and libraries, Python with its packages, and `read`."""
     first = 0 if sys.flags.safe_path else 1  # sys.path begins with the script's folder or the working directory
-    python = (sys.base_prefix, sys.prefix, *sys.path[first:])
+    python = (sys.base_prefix, os.path.realpath(sys.base_prefix), sys.prefix, *sys.path[first:])
     wanted = [*(Path(each) for each in (*_SYSTEM, *python)), Path(__file__).parents[1], *read]
     return [str(path) for path in _outermost(wanted) if path.exists()]
 
@@ -102,9 +102,10 @@ def _files(scratch: Path, read: Sequence[str], hidden: Sequence[Path]) -> list[s
         *("--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"),
         *(*size, "/dev/shm", *size, "/tmp"),  # noqa: S108
         *(word for path in read for word in ("--ro-bind", path, path)),
-        *(word for path in hidden for word in (*size, str(path), "--remount-ro", str(path))),
+        *(word for path in hidden for word in ("--tmpfs", str(path))),
         *("--bind", str(scratch), str(scratch)),
-        *("--remount-ro", "/"),  # else what is written beside the folders is memory without a limit
+        # Else what is written beside the folders is memory without a limit.
+        *(word for path in ("/", *hidden) for word in ("--remount-ro", str(path))),
     ]
 
 
@@ -131,7 +132,7 @@ def _wrong_with_bubblewrap(user: int | None) -> str:
         return _NO_BUBBLEWRAP
     with _scratch(user) as scratch:
         tried = _run(command("true", [], scratch=scratch, read=()), user)
-    last = tried.stderr.strip().rpartition("\n")[2]
+    last = tried.stderr.strip(" .\n").rpartition("\n")[2]
     return f"bubblewrap cannot make a sandbox here: {last}." if tried.returncode else ""
 
 

@@ -13,7 +13,7 @@ import signal
 import stat
 import struct
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -156,9 +156,16 @@ def seccomp() -> None:
     Raises:
         OSError: the kernel has no filters, or the machine is neither x86_64 nor aarch64.
     """
-    *_, refused = _machine()
-    # libc falls back to clone, whose flags a filter can see, when it is told that there is no clone3.
-    _filter({_CLONE3: errno.ENOSYS} | dict.fromkeys(refused.values(), errno.EPERM))
+    _, _, clone, refused = _machine()
+    _filter([
+        _refuse(_AT_LEAST, _X32, errno.EPERM),  # aarch64 has no calls up there
+        *(_refuse(_EQUAL, number, errno.EPERM) for number in refused.values()),
+        # Told that there is no clone3, libc falls back to clone, whose flags a filter can see.
+        _refuse(_EQUAL, _CLONE3, errno.ENOSYS),
+        _instruction(_EQUAL, clone, no=3),
+        _instruction(_LOAD, _FIRST_ARGUMENT),  # its low half: both machines are little-endian
+        _refuse(_ANY_BIT, _CLONE_NEW, errno.EPERM),
+    ])  # fmt: skip
 
 
 def seccomp_available() -> bool:
@@ -179,31 +186,22 @@ def _machine() -> tuple[int, int, int, dict[str, int]]:
         raise OSError(errno.ENOSYS, f"no table of system calls for {name}") from None
 
 
-def _filter(refusals: Mapping[int, int]) -> None:
-    """Let calls by these numbers fail with these errors, and those that make namespaces with EPERM."""
-    _, call, *_ = _machine()
-    program = ctypes.create_string_buffer(_program(refusals))
+def _filter(rules: Sequence[bytes]) -> None:
+    """Pass every call to come, its number loaded, through these rules. What they let through is allowed."""
+    architecture, call, *_ = _machine()
+    program = ctypes.create_string_buffer(b"".join([
+        _instruction(_LOAD, _ARCHITECTURE),
+        _instruction(_EQUAL, architecture, yes=1),
+        _instruction(_RETURN, _KILL),
+        _instruction(_LOAD, _NUMBER),
+        *rules,
+        _instruction(_RETURN, _ALLOW),
+    ]))  # fmt: skip
     # struct sock_fprog: how many instructions of 8 bytes, and where.
     pointer = struct.pack("HP", len(program) // 8, ctypes.addressof(program))
     _give_up_new_privileges()
     if _syscall(call, _SET_MODE_FILTER, _ALL_THREADS, pointer):
         raise OSError(errno.ESRCH, "a thread has a filter of its own")
-
-
-def _program(refusals: Mapping[int, int]) -> bytes:
-    architecture, _, clone, _ = _machine()
-    return b"".join([
-        _instruction(_LOAD, _ARCHITECTURE),
-        _instruction(_EQUAL, architecture, yes=1),
-        _instruction(_RETURN, _KILL),
-        _instruction(_LOAD, _NUMBER),
-        _refuse(_AT_LEAST, _X32, errno.EPERM),  # aarch64 has no calls up there
-        *(_refuse(_EQUAL, number, error) for number, error in refusals.items()),
-        _instruction(_EQUAL, clone, no=3),
-        _instruction(_LOAD, _FIRST_ARGUMENT),  # the low half: both machines are little-endian
-        _refuse(_ANY_BIT, _CLONE_NEW, errno.EPERM),
-        _instruction(_RETURN, _ALLOW),
-    ])  # fmt: skip
 
 
 def _instruction(code: int, operand: int, *, yes: int = 0, no: int = 0) -> bytes:
