@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -154,6 +155,14 @@ def below(pid: int) -> set[int]:
     return set(sandbox._descendants(pid))
 
 
+def runs(pid: int) -> bool:
+    """Whether it is there, and not just waiting for somebody to ask how it ended."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
 @strict
 def test_a_daemon_ends_with_the_sandbox(scratch: Path) -> None:
     """A process that forked twice and has a session of its own is gone when bubblewrap is killed."""
@@ -164,7 +173,7 @@ def test_a_daemon_ends_with_the_sandbox(scratch: Path) -> None:
         inhabitants = below(process.pid)
         process.kill()
     assert len(inhabitants) >= 3, "bubblewrap's first process, the program, the daemon"
-    assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in inhabitants))
+    assert eventually(lambda: not any(map(runs, inhabitants)))
 
 
 @strict
@@ -178,7 +187,7 @@ def test_it_ends_with_whoever_started_it(scratch: Path) -> None:
         inhabitants = below(process.pid)
         process.kill()
     assert len(inhabitants) >= 4, "bubblewrap besides"
-    assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in inhabitants))
+    assert eventually(lambda: not any(map(runs, inhabitants)))
 
 
 @pytest.fixture
@@ -324,3 +333,31 @@ def test_a_user_who_cannot_run_the_interpreter(tmp_path: Path) -> None:
     else:
         assert sandbox.missing(user=65534) == LACKING
         assert sandbox.in_force("default", user=65534)["own_user"]
+
+
+def test_a_user_without_privileges() -> None:
+    """Everything is in force for nobody, given an interpreter and a package that nobody can read."""
+    program = """
+import importlib.util, json, sys
+spec = importlib.util.spec_from_file_location("sandbox", sys.argv[1])
+sandbox = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sandbox)
+print(json.dumps([sandbox.missing(), sandbox.in_force("strict")]))
+"""
+    python, package = Path("/usr/bin/python3"), Path(sandbox.__file__).parents[2]
+    if os.getuid() != 0 or LACKING or not python.exists():
+        pytest.skip("it takes root to become nobody, bubblewrap and an interpreter of the system's")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        subprocess.run([python, "-m", "venv", "--without-pip", folder], check=True, timeout=60)
+        packages = next(Path(folder).glob("lib/python3*/site-packages"))
+        (packages / "tileserver.pth").write_text(str(package))
+        line = [f"{folder}/bin/python", "-P", "-c", program, sandbox.__file__]
+        ended = subprocess.run(
+            line, capture_output=True, text=True, user=65534, group=65534, extra_groups=(), timeout=60
+        )
+    if "PermissionError" in ended.stderr:
+        pytest.skip("nobody cannot read the package")
+    lacking, layers = json.loads(ended.stdout)
+    assert lacking == []
+    assert layers == dict.fromkeys(sandbox.LAYERS, True) | {"own_user": False}
