@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from tileserver.errors import SetupError
+
 _SYSTEM: Final = (
     "/usr",
     "/lib",
@@ -32,6 +34,8 @@ _SYSTEM: Final = (
 _SHARED_MEMORY: Final = 64 << 20
 """Bytes that /tmp and /dev/shm may hold: they are memory that no limit of the worker counts."""
 
+_PROBE_SECONDS: Final = 60
+
 LAYERS: Final = (
     "rlimits",
     "subreaper",
@@ -42,7 +46,6 @@ LAYERS: Final = (
     "seccomp",
     "bubblewrap",
 )
-_PROBE_SECONDS: Final = 60
 
 _NO_LANDLOCK: Final = "Landlock is missing: it needs Linux 5.13 or newer, started with `landlock` among its `lsm=`."
 _NO_SECCOMP: Final = "seccomp is missing: it needs a Linux kernel with seccomp filters, on x86_64 or aarch64."
@@ -50,11 +53,18 @@ _NO_BUBBLEWRAP: Final = "bubblewrap is missing: install it, so that `bwrap` is o
 
 
 def readable(read: Sequence[Path]) -> list[str]:
-    """What a sandbox may read: the system's programs and libraries, Python with its packages, and `read`."""
+    """What a sandbox may read: the system's programs and libraries, Python with its packages, and `read`.
+
+    Raises:
+        SetupError: that is everything, which would leave no sandbox.
+    """
     first = 0 if sys.flags.safe_path else 1  # sys.path begins with the script's folder or the working directory
     python = (sys.base_prefix, os.path.realpath(sys.base_prefix), sys.prefix, *sys.path[first:])
     wanted = [*(Path(each) for each in (*_SYSTEM, *python)), Path(__file__).parents[1], *read]
-    return [str(path) for path in _outermost(wanted) if path.exists()]
+    found = [str(path) for path in _outermost(wanted) if path.exists()]
+    if "/" in found:
+        raise SetupError("strict isolation cannot give functions the folder / to read; name the folders with data")
+    return found
 
 
 def _outermost(paths: Sequence[Path]) -> list[Path]:

@@ -55,8 +55,9 @@ _SCOPES: Final = 0b11
 
 
 def landlock(read: Sequence[str], write: Sequence[str]) -> None:
-    """Restrict this process and its children for good: nothing but these paths, and no signal to others.
+    """Restrict this thread and whatever it starts for good: nothing but these paths, and no signal to others.
 
+    Other threads that there are already stay free, so call it right after the fork.
     TCP stays allowed, because functions read from S3. UDP and Unix sockets in folders are out of its reach.
 
     Args:

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tileserver.errors import SetupError
 from tileserver.execution import sandbox
 from tileserver.frames import Assembler, pack
 from tileserver.jobs import Job, Output, Rendered, Source
@@ -113,6 +114,12 @@ print(open({str(tmp_path / "image")!r}).read(), os.listdir({str(tmp_path / "serv
 open("mine", "w").close()
 """
     assert inside(code, scratch, read=[tmp_path], hidden=[tmp_path / "server"]) == "pixels ['scratch']"
+
+
+def test_everything_is_too_much_to_read() -> None:
+    """The root over all would cover what the sandbox has of its own."""
+    with pytest.raises(SetupError):
+        sandbox.readable([Path("/")])
 
 
 @strict
