@@ -41,6 +41,8 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     id: int
     scratch: str
     limits: Limits
+    read: tuple[str, ...] = ()
+    """All that it may read; nothing where it is not confined."""
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True, tag=True):

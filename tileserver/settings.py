@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -44,6 +44,7 @@ def _address(value: str) -> str:
 
 Size = Annotated[int, BeforeValidator(size), Field(gt=0, lt=2**60)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_names)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_names)]
 Address = Annotated[str, AfterValidator(_address)]
 
@@ -89,6 +90,10 @@ class Settings(BaseSettings):
     )
     token_queue: int = Field(256, ge=1, description="tiles of one token that may wait for a worker")
     drain: float = Field(30, ge=0, le=3600, description="seconds that running functions have after SIGTERM")
+    isolation: Literal["default", "strict"] = Field(
+        "default", description="default guards against accidents; strict puts each function into a sandbox"
+    )
+    worker_read: Paths = Field((), description="folders with data that functions may read in strict isolation")
     worker_env: Names = Field((), description="more environment variables that workers may see")
     cache_memory: Size = Field(256 * 10**6, description="memory that cached tiles may take")
     cache_disk: Size = Field(10 * 10**9, description="disk that cached tiles may take")

@@ -23,7 +23,8 @@ from tileserver.cli.follow import follow
 from tileserver.cli.report import report, say, warn
 from tileserver.cli.shelf import Shelf
 from tileserver.errors import SetupError
-from tileserver.execution import LocalExecutor
+from tileserver.execution import LocalExecutor, sandbox
+from tileserver.execution.sandbox import Sandbox
 from tileserver.frames import Limits
 from tileserver.pipeline import Pipeline
 from tileserver.publication import Publisher
@@ -215,6 +216,7 @@ async def _backend(settings: Settings) -> AsyncIterator[Pipeline]:
         token_limit=settings.token_queue,
         environment=_worker_environment(settings),
         scratch=settings.data_dir / "scratch",
+        sandbox=_sandbox(settings),
     )
     registry = await Registry.open(settings.data_dir, keyring)
     cache = TileCache(settings.data_dir / "cache", memory=settings.cache_memory, disk=settings.cache_disk)
@@ -226,6 +228,21 @@ async def _backend(settings: Settings) -> AsyncIterator[Pipeline]:
     finally:
         await pipeline.close()
         await registry.close()
+
+
+def _sandbox(settings: Settings) -> Sandbox | None:
+    """What strict isolation lets functions reach.
+
+    Raises:
+        SetupError: a layer of it is missing here.
+    """
+    if settings.isolation != "strict":
+        return None
+    lacking = sandbox.missing()
+    if lacking:
+        raise SetupError(f"strict isolation is not possible here. {' '.join(lacking)}")
+    hidden = (settings.data_dir.absolute(),)
+    return Sandbox(read=settings.worker_read, hidden=hidden)
 
 
 def _worker_environment(settings: Settings) -> dict[str, str]:

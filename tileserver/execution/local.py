@@ -24,8 +24,9 @@ from tileserver.execution.breaker import Breaker
 from tileserver.execution.calls import Answer, Calling
 from tileserver.execution.executor import ExecutorStats
 from tileserver.execution.queue import Queue, Slot
+from tileserver.execution.sandbox import Sandbox
 from tileserver.execution.shares import Shares, as_weight
-from tileserver.execution.supervisor import Supervisor
+from tileserver.execution.supervisor import Nurseries
 from tileserver.execution.worker import Worker, WorkerLostError
 from tileserver.execution.workers import Workers
 from tileserver.frames import Limits
@@ -56,6 +57,7 @@ class LocalExecutor:
         queue_limit: int | None = None,
         token_limit: int | None = None,
         hold: float = 10.0,
+        sandbox: Sandbox | None = None,
     ) -> None:
         """Args:
         workers: cores.
@@ -63,6 +65,7 @@ class LocalExecutor:
         queue_limit: jobs that may wait.
         token_limit: jobs of one group that may wait.
         hold: seconds that a job may wait.
+        sandbox: what functions reach of the machine's files, where isolation is strict.
         """
         limit = queue_limit or max(int(64 * workers), 64)
         self._budget = memory_budget
@@ -75,7 +78,7 @@ class LocalExecutor:
         )
         self._workers = Workers(limits.memory)
         self._shares, self._breaker = Shares(), Breaker()
-        self._nursery = Supervisor(environment, scratch, limits)
+        self._nurseries = Nurseries(environment, scratch, limits, sandbox)
         self._running: dict[Slot, tuple[Worker, Job]] = {}
         self._sampler: asyncio.Task[None] | None = None
         self._deaths = 0
@@ -85,7 +88,7 @@ class LocalExecutor:
     async def start(self) -> None:
         """Start the nursery; it imports while we go on."""
         self._sampler = asyncio.create_task(self._weigh())
-        await self._nursery.start()
+        await self._nurseries.start()
 
     async def run(self, job: Job, source: Source, *, group: str, nested: bool = False) -> Rendered:
         """The answer to a job; see `Executor.run`."""
@@ -173,7 +176,8 @@ class LocalExecutor:
             raise BusyError("The server is being stopped.")
         while len(self._workers.living) >= self._queue.processes and self._workers.idle:
             self._workers.end_longest_idle()
-        worker = await self._nursery.bear(source)
+        self._nurseries.keep({each.source.digest for each in self._workers.living} | {source.digest})
+        worker = await self._nurseries.bear(source)
         self._workers.add(worker)
         return worker
 
@@ -208,12 +212,12 @@ class LocalExecutor:
             with suppress(asyncio.CancelledError):
                 await self._sampler
         self._workers.close()
-        await self._nursery.close()
+        await self._nurseries.close()
 
     def stats(self) -> ExecutorStats:
         """How it stands."""
         return ExecutorStats(
-            ready=self._nursery.ready,
+            ready=self._nurseries.ready,
             capacity=self._queue.capacity,
             running=self._queue.running,
             queued=self._queue.queued,

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tileserver.execution.sandbox import Sandbox, command, outer_pid, readable
 from tileserver.frames import PROTOCOL, Birth, Born, Died, End, FromNursery, Limits, ToNursery
 
 _FIXED: Final = {
@@ -32,10 +33,21 @@ _DECODER: Final = msgspec.msgpack.Decoder(FromNursery)
 class Nursery:
     """One process, and the processes that it forks."""
 
-    def __init__(self, environment: Mapping[str, str], scratch: Path, lost: Callable[[], None] = lambda: None) -> None:
-        """Args: lost: called once when the process has gone, and with it all its workers."""
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        scratch: Path,
+        sandbox: Sandbox | None = None,
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Args:
+        scratch: the folder below which each worker gets its own.
+        sandbox: where it and its workers are confined.
+        lost: called once when the process has gone, and with it all its workers.
+        """
         self._environment = {"PATH": os.defpath, **environment, **_FIXED}
-        self._scratch, self._tell_lost = scratch, lost
+        self._scratch, self._sandbox, self._tell_lost = scratch, sandbox, lost
+        self._read = tuple(readable(sandbox.read)) if sandbox else ()
         self._control: socket.socket | None = None
         self._process: asyncio.Future[asyncio.subprocess.Process] | None = None
         self._hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -60,16 +72,19 @@ class Nursery:
     async def _exec(self, theirs: socket.socket) -> asyncio.subprocess.Process:
         with theirs:
             return await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "tileserver.worker",
-                str(theirs.fileno()),
+                *self._command("-m", "tileserver.worker", str(theirs.fileno())),
                 pass_fds=[theirs.fileno()],
                 env=self._environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
                 cwd=self._scratch,
             )
+
+    def _command(self, *arguments: str) -> list[str]:
+        if self._sandbox is None:
+            return [sys.executable, *arguments]
+        read, hidden = self._sandbox
+        return command(sys.executable, ["-P", *arguments], scratch=self._scratch, read=read, hidden=hidden)
 
     async def fork(self, descriptors: Sequence[int], limits: Limits) -> tuple[int, int, "asyncio.Future[Died]"]:
         """A new worker with its channel, output pipe, results file and calls: its number, process id, and how it ends.
@@ -79,14 +94,18 @@ class Nursery:
         """
         await asyncio.shield(self._hello)
         number = next(self._ids)
-        birth = Birth(
-            id=number, scratch=str(self._scratch / f"worker-{os.getpid()}-{id(self)}-{number}"), limits=limits
-        )
+        scratch = self._scratch / f"worker-{os.getpid()}-{id(self)}-{number}"
         loop = asyncio.get_running_loop()
         born = self._births[number] = loop.create_future()
         death = self._deaths[number] = loop.create_future()
-        self._send(birth, descriptors)
-        return number, await asyncio.shield(born), death
+        self._send(Birth(id=number, scratch=str(scratch), limits=limits, read=self._read), descriptors)
+        return number, await self._seen_from_here(await asyncio.shield(born)), death
+
+    async def _seen_from_here(self, pid: int) -> int:
+        """What a process is called outside of the sandbox; 0 when it has ended."""
+        if self._sandbox is None or self._process is None:
+            return pid
+        return outer_pid((await self._process).pid, pid) or 0
 
     def end(self, number: int) -> None:
         """Kill a worker with everything it started."""

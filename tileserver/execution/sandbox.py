@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from tileserver.errors import SetupError
 
@@ -50,6 +50,15 @@ LAYERS: Final = (
 _NO_LANDLOCK: Final = "Landlock is missing: it needs Linux 5.13 or newer, started with `landlock` among its `lsm=`."
 _NO_SECCOMP: Final = "seccomp is missing: it needs a Linux kernel with seccomp filters, on x86_64 or aarch64."
 _NO_BUBBLEWRAP: Final = "bubblewrap is missing: install it, so that `bwrap` is on the PATH."
+
+
+class Sandbox(NamedTuple):
+    """What functions reach of the machine's files in strict isolation."""
+
+    read: tuple[Path, ...]
+    """Data."""
+    hidden: tuple[Path, ...]
+    """The server's own, even where it lies below data."""
 
 
 def readable(read: Sequence[Path]) -> list[str]:

@@ -19,7 +19,7 @@ from tileserver.errors import CallError, InvalidParameterError, TileserverError,
 from tileserver.frames import BODY_LIMIT, Assembler, Birth, Message, pack
 from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source, Started
 from tileserver.tiles import Tile
-from tileserver.worker import system
+from tileserver.worker import sandbox, system
 from tileserver.worker.baseline import Baseline
 from tileserver.worker.binding import bind
 from tileserver.worker.calls import Calls
@@ -42,7 +42,9 @@ class WorkerProcess:
         os.nice(_NICE)
         _redirect(output)
         _enter(birth.scratch)
-        system.lock_down(birth.limits)
+        system.lock_down(birth.limits.memory, birth.limits.scratch, birth.limits.open_files)
+        if birth.read:
+            sandbox.confine(birth.read, birth.scratch)
         self._channel, self._results = socket.socket(fileno=channel), results
         self._calls = Calls(calls)
         self._pid, self._born = os.getpid(), system.resident("self")

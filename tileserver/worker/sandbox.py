@@ -294,7 +294,7 @@ def main(mode: str, *arguments: str) -> None:
         print(json.dumps({"landlock": landlock_abi() > 0, "seccomp": seccomp_available()}))
         return
     system.keep_in_hand()
-    system.lock_down(1 << 30)
+    system.lock_down(1 << 30, 1 << 30, 1 << 10)
     if mode == "strict":
         scratch, *read = arguments
         confine(read, scratch)

@@ -10,8 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from tileserver.frames import Limits
-
 _PDEATHSIG: Final = 1
 _DUMPABLE: Final = 4
 _SUBREAPER: Final = 36
@@ -31,17 +29,21 @@ def keep_in_hand() -> None:
     prctl(_SUBREAPER, 1)
 
 
-def lock_down(limits: Limits) -> None:
-    """Limits of a worker, above what the process has now; no core dumps, no look into it by others, no more rights."""
+def lock_down(memory: int, file_size: int, open_files: int) -> None:
+    """Limits of a worker; no core dumps, no look into it by others, no more rights.
+
+    Args:
+        memory: bytes above what the process has now.
+    """
     prctl(_NO_NEW_PRIVS, 1)
     prctl(_DUMPABLE, 0)
     os.umask(0o077)
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, limits.scratch)
-    _limit(resource.RLIMIT_NOFILE, limits.open_files)
+    _limit(resource.RLIMIT_FSIZE, file_size)
+    _limit(resource.RLIMIT_NOFILE, open_files)
     used = _data_bytes()
     if used:
-        _limit(resource.RLIMIT_DATA, used + limits.memory)
+        _limit(resource.RLIMIT_DATA, used + memory)
 
 
 def _limit(which: int, value: int) -> None:

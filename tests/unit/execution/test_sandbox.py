@@ -18,7 +18,7 @@ import pytest
 
 from tileserver.errors import SetupError
 from tileserver.execution import sandbox
-from tileserver.frames import Assembler, pack
+from tileserver.frames import Assembler, Birth, Limits, pack
 from tileserver.jobs import Job, Output, Rendered, Source
 from tileserver.signature import parse
 
@@ -220,9 +220,12 @@ def born(control: socket.socket, scratch: Path) -> tuple[int, socket.socket]:
     """A new worker: its process id as the nursery sees it, and our end of its channel."""
     ours, theirs = socket.socketpair()
     output, results = os.open(os.devnull, os.O_WRONLY), os.open(os.devnull, os.O_WRONLY)
-    birth = {"id": 1, "memory": 10**9, "scratch": str(scratch / "worker")}
-    with theirs:
-        socket.send_fds(control, [msgspec.msgpack.encode(birth)], [theirs.fileno(), output, results])
+    read = tuple(sandbox.readable([]))
+    birth = Birth(id=1, scratch=str(scratch / "worker"), limits=Limits(memory=10**9, scratch=10**8), read=read)
+    calls, their_calls = socket.socketpair()
+    with theirs, their_calls, calls:
+        given = [theirs.fileno(), output, results, their_calls.fileno()]
+        socket.send_fds(control, [msgspec.msgpack.encode(birth)], given)
     for descriptor in (output, results):
         os.close(descriptor)
     ours.settimeout(60)
