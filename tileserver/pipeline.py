@@ -16,7 +16,7 @@ from cachetools import LRUCache, TTLCache
 
 from tileserver import query as queries
 from tileserver.callgraph import CallGraph
-from tileserver.errors import CallError, NotFoundError, TileserverError, UdfError
+from tileserver.errors import CallError, InvalidParameterError, NotFoundError, TileserverError, UdfError
 from tileserver.execution import Executor
 from tileserver.jobs import Call, Caller, Job, Rendered
 from tileserver.layers import Answer, Ask, Layer, bound, called, entry_of, probe_tiles, source_of
@@ -60,6 +60,13 @@ def _below(within: Within | None, layer: Layer, flight: str) -> Within:
     return within._replace(
         caller=msgspec.structs.replace(within.caller, chain=chain, account_id=layer.grant.account_id)
     )
+
+
+def _tile(call: Call) -> Tile | None:
+    try:
+        return Tile(*call.tile, size=call.size) if call.tile else None
+    except ValueError as error:
+        raise InvalidParameterError(str(error), parameter="tile") from None
 
 
 class Pipeline:
@@ -220,6 +227,7 @@ class Pipeline:
 
         Raises:
             CallError: calls go too deep, or in a circle.
+            InvalidParameterError: a parameter does not convert, or the tile is none.
             NotFoundError: the account has no UDF of that name.
             TileserverError: the run failed.
         """
@@ -227,7 +235,7 @@ class Pipeline:
             raise CallError(f"calls go deeper than {CALL_DEPTH}")
         grant = await self._callee(call.name, job.caller.account_id)
         layer = called(grant, self.udf(grant), call)
-        tile = Tile(*call.tile, size=call.size) if call.tile else None
+        tile = _tile(call)
         answer = await self.render(layer, tile, Within(job.caller, seconds))
         facts = answer.entry.facts
         return Rendered(media_type=facts.media_type, kind=facts.kind, body=answer.entry.body)

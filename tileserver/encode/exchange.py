@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from tileserver.encode.drawn import Drawn
-from tileserver.encode.kinds import is_a, is_arrow
+from tileserver.encode.kinds import article, is_a, is_arrow
 from tileserver.errors import BadResultError
 
 ARRAY: Final = "application/x-npy"
@@ -117,7 +117,7 @@ def _json(value: Any) -> bytes:
         return orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
     except (TypeError, orjson.JSONEncodeError) as error:
         raise BadResultError(
-            f"the function's {type(value).__name__} cannot be handed to another function ({error}); "
+            f"the function's {type(value).__name__} cannot be handed to another function ({error.__cause__ or error}); "
             "return an array, a table, text, bytes, or plain lists and dicts"
         ) from error
 
@@ -129,7 +129,7 @@ def _plain(value: Any) -> Any:
         return list(value)
     if hasattr(value, "__geo_interface__"):
         return value.__geo_interface__
-    raise TypeError(f"it holds a {type(value).__name__}")
+    raise TypeError(f"it holds {article(type(value).__name__)}")
 
 
 _WRITERS: Final[tuple[tuple[Callable[[Any], bool], str, Callable[[Any], bytes]], ...]] = (

@@ -1,13 +1,16 @@
 """The server's end of a worker's socket for calls: what a function asks of other UDFs while it runs."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from tileserver.errors import TileserverError, UdfError
 from tileserver.execution.queue import Slot
 from tileserver.frames import Assembler, FrameError, pack
 from tileserver.jobs import Call, Called, Job, Rendered
+
+_LOG: Final = logging.getLogger("tileserver.execution")
 
 Answer = Callable[[Call, Job, float], Awaitable[Rendered]]
 """Gives the result of a call that a job makes within so many seconds; raises TileserverError."""
@@ -87,6 +90,9 @@ class Calling:
             rendered = await self._answer(call, self.job, left)
         except TileserverError as error:
             return Called(id=call.id, code=error.code, message=_sentence(call, error)), b""
+        except Exception:  # an accident of ours must not leave the function waiting
+            _LOG.exception("a call failed")
+            return Called(id=call.id, code=TileserverError.code, message=f"'{call.name}': something went wrong"), b""
         return Called(id=call.id, media_type=rendered.media_type), rendered.body
 
     def end(self) -> None:

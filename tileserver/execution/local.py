@@ -25,7 +25,7 @@ from tileserver.execution.calls import Answer, Calling
 from tileserver.execution.executor import ExecutorStats
 from tileserver.execution.queue import Queue, Slot
 from tileserver.execution.sandbox import Sandbox
-from tileserver.execution.shares import Shares, as_weight
+from tileserver.execution.shares import Share, Shares, as_weight
 from tileserver.execution.supervisor import Nurseries
 from tileserver.execution.worker import Worker, WorkerLostError
 from tileserver.execution.workers import Workers
@@ -96,7 +96,7 @@ class LocalExecutor:
         share = self._shares.of(job.digest)
         hold = job.timeout if nested else None
         asked = time.monotonic()
-        slot = await self._queue.enter(group, weight=share.weight, seconds=share.seconds, hold=hold)
+        slot = await self._queue.enter(group, share, hold=hold)
         if nested:  # of the caller's time
             job = msgspec.structs.replace(job, timeout=max(job.timeout - (time.monotonic() - asked), 0.001))
         try:
@@ -152,7 +152,7 @@ class LocalExecutor:
 
     async def describe(self, source: Source, options: tuple[str, ...], defaults: tuple[str, ...]) -> Described:
         """What the source's text alone does not say; see `Executor.describe`."""
-        slot = await self._queue.enter("", weight=1.0, seconds=0.1)
+        slot = await self._queue.enter("", Share())
         try:
             worker = await self._take(source, "")
             try:

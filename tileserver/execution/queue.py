@@ -12,6 +12,7 @@ from collections import OrderedDict, deque
 from typing import Final
 
 from tileserver.errors import BusyError, TooManyRequestsError
+from tileserver.execution.shares import Share
 
 _QUANTUM: Final = 0.05
 """Core seconds that a group gets per round."""
@@ -22,14 +23,20 @@ _ROUNDING: Final = 1e-6
 class Slot:
     """A place to run in, as heavy as the job."""
 
-    def __init__(self, queue: "Queue", group: str, weight: float, seconds: float) -> None:
-        self._queue, self.group, self.weight = queue, group, weight
-        self.cost = weight * seconds
+    def __init__(self, queue: "Queue", group: str, share: Share) -> None:
+        self._queue, self.group, self._share = queue, group, share
+        self.weight = share.weight
+        self.cost = share.weight * share.seconds
         """Core seconds that the job is expected to take."""
         self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         self.paused = False
         """Whether the job waits for a job of its own, and weighs nothing meanwhile; it remains a running process."""
+
+    @property
+    def demand(self) -> float:
+        """What it would weigh by what is known now; runs of the same UDF may have told since it came."""
+        return self._share.weight
 
     def leave(self) -> None:
         """Give it back; waiters get it at once."""
@@ -94,18 +101,18 @@ class Queue:
         self._groups: OrderedDict[str, Group] = OrderedDict()
         self._resuming: deque[Slot] = deque()
 
-    async def enter(self, group: str, *, weight: float, seconds: float, hold: float | None = None) -> Slot:
+    async def enter(self, group: str, share: Share, *, hold: float | None = None) -> Slot:
         """A slot; leave it when the job is done.
 
         Args:
-            seconds: how long the job is expected to run.
+            share: what the job is expected to take.
             hold: seconds that it may wait; given for calls of running functions, which no limit turns away.
 
         Raises:
             TooManyRequestsError: too many of the group wait.
             BusyError: too many wait, the wait would be too long, or was.
         """
-        slot = Slot(self, group, weight, seconds)
+        slot = Slot(self, group, share)
         if not self._groups and not self._resuming and self._fits(slot):
             self._admit(slot)
             return slot
@@ -164,10 +171,11 @@ class Queue:
         return self._has_room(slot)
 
     def _has_room(self, slot: Slot) -> bool:
-        """Whether it is not too heavy; the heaviest runs where nothing else does."""
-        return self.weight + slot.weight <= self.capacity + _ROUNDING or self.weight <= _ROUNDING
+        """Whether at least half of what it takes is free; were it all, a core would idle beside one that waits."""
+        return self.weight + slot.demand / 2 <= self.capacity + _ROUNDING or self.weight <= _ROUNDING
 
     def _admit(self, slot: Slot) -> None:
+        slot.weight = slot.demand
         self.running += 1
         self.weight += slot.weight
 

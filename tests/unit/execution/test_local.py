@@ -26,6 +26,7 @@ from tileserver.errors import (
 )
 from tileserver.execution import LocalExecutor
 from tileserver.execution.queue import Queue
+from tileserver.execution.shares import Share
 from tileserver.frames import Limits
 from tileserver.jobs import Job, Output, Rendered, Source
 from tileserver.signature import parse
@@ -244,11 +245,11 @@ def test_groups_take_turns_and_the_newest_goes_first() -> None:
         order: list[str] = []
 
         async def job(group: str, name: str) -> None:
-            slot = await queue.enter(group, weight=1.0, seconds=0.05)
+            slot = await queue.enter(group, Share(seconds=0.05))
             order.append(name)
             slot.leave()
 
-        first = await queue.enter("first", weight=1.0, seconds=0.05)
+        first = await queue.enter("first", Share(seconds=0.05))
         jobs = []
         for group, name in [("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("b", "b2")]:
             jobs.append(asyncio.ensure_future(job(group, name)))
@@ -268,9 +269,9 @@ def test_nobody_is_held_for_ever() -> None:
 
     async def check() -> None:
         queue = Queue(1, limit=5, hold=0.05, processes=9, group_limit=9)
-        slot = await queue.enter("a", weight=1.0, seconds=0.05)
+        slot = await queue.enter("a", Share(seconds=0.05))
         with pytest.raises(BusyError):
-            await queue.enter("b", weight=1.0, seconds=0.05)
+            await queue.enter("b", Share(seconds=0.05))
         slot.leave()
         assert (queue.running, queue.queued) == (0, 0)
 
