@@ -6,7 +6,6 @@
 import asyncio
 import contextlib
 import itertools
-import logging
 import time
 from typing import Any, Final
 
@@ -14,17 +13,17 @@ import msgspec
 from cachetools import LRUCache, TTLCache
 
 from tileserver import query as queries
-from tileserver.errors import NotFoundError, TileserverError, UdfError
+from tileserver.errors import NotFoundError, TileserverError
 from tileserver.execution import Executor
 from tileserver.jobs import Job, Rendered
-from tileserver.layers import Answer, Ask, Layer, bound, entry_of, probe_tiles, source_of
+from tileserver.layers import Answer, Ask, Layer, bound, entry_of, probe_tiles, run_of, source_of
 from tileserver.registry import UNKNOWN_YET, Grant, Registry
+from tileserver.runlog import RunLog
 from tileserver.settings import Settings
 from tileserver.tilecache import Entry, Flights, Key, TileCache
 from tileserver.tiles import Tile
 from tileserver.udfs import Udf, with_computed
 
-_LOG: Final = logging.getLogger("tileserver.udf")
 TILE_LIMIT: Final = 8 * 2**20
 FILE_LIMIT: Final = 512 * 2**20
 """Bytes of an encoded answer."""
@@ -34,6 +33,8 @@ FAILURE_SECONDS: Final = 3
 """How long a failure is answered again without a run."""
 LOOK_SECONDS: Final = 2
 """How long metadata wait for a first run."""
+_REFUSALS: Final = frozenset({"busy", "too_many_requests", "udf_suspended"})
+"""Codes of what did not run."""
 Version = tuple[str, str]
 """A UDF's id and a digest."""
 
@@ -41,8 +42,10 @@ Version = tuple[str, str]
 class Pipeline:
     """Everything between the URL and the bytes; one per server process."""
 
-    def __init__(self, settings: Settings, registry: Registry, cache: TileCache, executor: Executor) -> None:
-        self.settings, self.registry, self.cache, self.executor = settings, registry, cache, executor
+    def __init__(
+        self, settings: Settings, registry: Registry, cache: TileCache, executor: Executor, runs: RunLog
+    ) -> None:
+        self.settings, self.registry, self.cache, self.executor, self.runs = settings, registry, cache, executor, runs
         self._layers: LRUCache[Ask, Layer] = LRUCache(4096)
         self._generation = -1
         self._udfs: LRUCache[tuple[str, str | None, str], Udf] = LRUCache(1024)
@@ -142,8 +145,6 @@ class Pipeline:
         except TileserverError as failure:
             if failure.code not in {"busy", "too_many_requests"}:
                 self._failures[key] = failure
-            if isinstance(failure, UdfError):
-                _log(layer, key, failure)
             raise
         if layer.max_age > 0:
             await self.cache.store(key, answer.entry)
@@ -162,9 +163,20 @@ class Pipeline:
         return Answer(entry=entry, source="run", queue_ms=waited)
 
     async def _execute(self, layer: Layer, tile: Tile | None, *, sample: bool = False) -> Rendered:
-        settings = self.settings
-        longest = settings.timeout if tile else settings.file_timeout
-        job = Job(
+        """What a worker makes of it; every run goes into the log here, however it ends."""
+        job, asked = self._job(layer, tile, sample=sample), time.time()
+        try:
+            rendered = await self.executor.run(job, source_of(layer.grant, layer.udf), group=layer.grant.token_id)
+        except TileserverError as failure:
+            if failure.code not in _REFUSALS:
+                self.runs.add(run_of(layer, job, asked, failure))
+            raise
+        self.runs.add(run_of(layer, job, asked, rendered))
+        return rendered
+
+    def _job(self, layer: Layer, tile: Tile | None, *, sample: bool) -> Job:
+        longest = self.settings.timeout if tile else self.settings.file_timeout
+        return Job(
             id=next(self._ids),
             digest=layer.grant.digest,
             tile=(tile.z, tile.x, tile.y) if tile else None,
@@ -174,7 +186,6 @@ class Pipeline:
             limit=TILE_LIMIT if tile else FILE_LIMIT,
             sample=sample,
         )
-        return await self.executor.run(job, source_of(layer.grant, layer.udf), group=layer.grant.token_id)
 
     async def close(self) -> None:
         """End every run; who waits for one is told that the server is busy."""
@@ -239,16 +250,3 @@ class Pipeline:
             if not rendered.empty:
                 break
         return rendered
-
-
-def _log(layer: Layer, key: Key, failure: UdfError) -> None:
-    """A line for the owner's log of the UDF: what failed, where, and what was printed."""
-    facts = {
-        "udf": layer.udf.name,
-        "tile": f"{key.z}/{key.x}/{key.y}" if layer.tiled else None,
-        "code": failure.code,
-        "message": failure.message,
-        "line": failure.line,
-        "printed": failure.printed,
-    }
-    _LOG.warning(msgspec.json.encode(facts).decode())

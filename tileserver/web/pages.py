@@ -45,6 +45,8 @@ class MapPage(msgspec.Struct, frozen=True, kw_only=True):
     """The name of the layer inside vector tiles."""
     range_note: str | None
     """How values became colours, where nobody said how they should."""
+    logs_url: str | None = None
+    """Where the runs are, from the page; for the owner only."""
 
 
 class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
