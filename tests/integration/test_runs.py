@@ -236,7 +236,7 @@ def test_a_damaged_log_costs_no_tile(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "data" / "logs" / "runs.sqlite").write_text("no database" * 1000)
     with serving(folder / "talks.py", data=tmp_path / "data") as running:
         assert render(running, "3/1/2") == 200
-        assert logs(running)[-1]["tile"] == "3/1/2"
+        assert "3/1/2" in [each["tile"] for each in logs(running)]
         assert len([line for line in running.lines if "log of runs" in line]) == 1
 
 
