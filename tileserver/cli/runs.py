@@ -47,8 +47,10 @@ def _parameters(parameters: dict[str, Any]) -> str:
 
 
 def _milliseconds(value: float) -> str:
+    if not value:
+        return "-"
     return f"{value / 1000:.1f} s" if value >= 10_000 else f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
 
 
 def _size(count: int) -> str:
-    return f"{count / 2**30:.1f} GB" if count >= 2**30 else f"{count / 2**20:.0f} MB" if count else "-"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB" if count else "-"

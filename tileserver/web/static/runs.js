@@ -148,7 +148,7 @@ function moment(when) {
 export function tilePlace(getMap, deeper) {
   const set = (features) => {
     const map = getMap();
-    if (!map?.isStyleLoaded() && !map?.getSource(OUTLINE)) return;
+    if (!map?.getStyle()) return; // the map is not there yet, or never will be
     const data = { type: "FeatureCollection", features };
     if (map.getSource(OUTLINE)) map.getSource(OUTLINE).setData(data);
     else if (features.length) addOutline(map, data);
