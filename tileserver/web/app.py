@@ -22,6 +22,7 @@ from tileserver.web.hosted import hosted_routes
 from tileserver.web.maps import MapRoutes
 from tileserver.web.openapi import openapi
 from tileserver.web.owner import OwnerRoutes
+from tileserver.web.runs import RunRoutes
 from tileserver.web.tiles import TokenRoutes, parse
 
 _LOG: Final = logging.getLogger("tileserver.web")
@@ -111,7 +112,7 @@ def refusal_response(scope: Scope, refusal: HTTPException) -> Response:
 
 def routes(pipeline: Pipeline, publisher: Publisher, access: Access, addresses: Addresses) -> list[BaseRoute]:
     """Everything but tiles and files."""
-    maps = MapRoutes(pipeline, addresses)
+    maps = MapRoutes(pipeline, access, addresses)
     owner = OwnerRoutes(pipeline.registry, access, addresses)
     health = HealthRoutes(pipeline.executor, pipeline.settings.isolation)
     static = StaticFiles(directory=Path(__file__).parent / "static")
@@ -127,6 +128,7 @@ def routes(pipeline: Pipeline, publisher: Publisher, access: Access, addresses: 
         Route("/tiles/{token}/metadata.json", maps.metadata),
         Route("/server/v1/realtime-shared/{token}/run/tiles/metadata.json", maps.metadata),
         Route("/tiles/{token}/map", maps.map),
+        *RunRoutes(pipeline.registry, pipeline.runs, access).routes(),
         *hosted_routes(pipeline.registry, publisher, access, addresses),
         Mount("/static", static),
         Route("/{path:path}", _absent),
