@@ -20,6 +20,7 @@ from tileserver.web.answers import CORS, PREFLIGHT, Receive, Scope, Send, error_
 from tileserver.web.health import HealthRoutes
 from tileserver.web.hosted import hosted_routes
 from tileserver.web.maps import MapRoutes
+from tileserver.web.metrics import Metrics
 from tileserver.web.openapi import openapi
 from tileserver.web.owner import OwnerRoutes
 from tileserver.web.runs import RunRoutes
@@ -40,7 +41,8 @@ class Application:
         self.access = Access(settings, pipeline.registry)
         self.addresses = Addresses(settings, self.access)
         self.tokens = TokenRoutes(pipeline, self.access)
-        self.router = Router(routes(pipeline, publisher, self.access, self.addresses), redirect_slashes=False)
+        known = routes(pipeline, publisher, self.access, self.addresses, self.tokens.metrics)
+        self.router = Router(known, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or hand on to the router."""
@@ -110,7 +112,9 @@ def refusal_response(scope: Scope, refusal: HTTPException) -> Response:
     return response
 
 
-def routes(pipeline: Pipeline, publisher: Publisher, access: Access, addresses: Addresses) -> list[BaseRoute]:
+def routes(
+    pipeline: Pipeline, publisher: Publisher, access: Access, addresses: Addresses, metrics: Metrics
+) -> list[BaseRoute]:
     """Everything but tiles and files."""
     maps = MapRoutes(pipeline, access, addresses)
     owner = OwnerRoutes(pipeline.registry, access, addresses)
@@ -122,6 +126,7 @@ def routes(pipeline: Pipeline, publisher: Publisher, access: Access, addresses: 
         Route("/sign-out", owner.sign_out, methods=["POST"]),
         Route("/livez", health.livez),
         Route("/readyz", health.readyz),
+        Route("/metrics", metrics.show),
         Route("/favicon.ico", _favicon),
         Route("/openapi.json", _openapi),
         Route("/tiles/{token}/tilejson.json", maps.tilejson),

@@ -77,7 +77,14 @@ def _owner_paths() -> dict[str, Any]:
 
 
 def _other_paths() -> dict[str, Any]:
-    return {path: _get(text, [], {}) for path, text in (("/livez", "Is alive"), ("/readyz", "Can run functions"))}
+    return {
+        path: _get(text, [], {})
+        for path, text in (
+            ("/livez", "Is alive"),
+            ("/readyz", "Can run functions"),
+            ("/metrics", "Counts for Prometheus"),
+        )
+    }
 
 
 def _get(summary: str, parameters: list[Any], content: dict[str, Any]) -> dict[str, Any]:
