@@ -1,9 +1,11 @@
 from tileserver import udf
 
+BUNCH = 1000
+
 
 @udf
-def floods():
-    """Prints three megabytes."""
-    for number in range(30_000):
-        print(f"{number:09d}" * 11)
+def floods(run: int = 0, lines: int = 30_000):
+    """Prints three megabytes, or as many lines of a hundred bytes as are asked for."""
+    for first in range(0, lines, BUNCH):
+        print("\n".join(f"{number:09d}" * 11 for number in range(first, first + BUNCH)))
     return {"done": True}

@@ -1,0 +1,216 @@
+"""While a function misbehaves, another one is served as if nothing were: the same bytes, in time, without an error."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from load import Answer, Load, percentile
+from processes import descriptors, eventually, living, memory, named, tree, zombies
+from publish import UDFS, versions
+from server import Running, serving
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+VERSIONS, RUNS = 7, 3
+"""Three runs of each of seven versions: with its probe, four crashes of one version, and five would suspend it."""
+MARK = f"stray-{os.getpid()}"
+FLOOR = 0.02
+"""Seconds that p99 may grow whatever the baseline is: two processors are shared with client and test."""
+RATE = 50
+
+
+class Case(NamedTuple):
+    """A misbehaviour and what its caller is told."""
+
+    name: str
+    expected: set[tuple[int, str]]
+    """Status, and code where there is one."""
+    query: str = ""
+    words: str = ""
+    """In what the owner reads of every run."""
+    tile: bool = False
+
+
+OK = (200, "")
+RAISED = (422, "udf_raised")
+CRASHED = (500, "udf_crashed")
+CROWDED = {(500, "processes_exceeded"), RAISED}
+CASES = [
+    Case("raises", {RAISED}, words="shall not be"),
+    Case("exits", {CRASHED}, words="status 3"),
+    Case("aborts", {CRASHED}, words="SIGABRT"),
+    Case("segfaults", {CRASHED}, words="SIGSEGV"),
+    Case("recurses", {RAISED}, words="RecursionError"),
+    Case("devours", {(500, "memory_exceeded")}),
+    Case("breeds", CROWDED, query=f"&mark={MARK}"),
+    Case("crowds", CROWDED),
+    Case("floods", {OK}, query="&lines=10000000"),
+    Case("enormous", {(500, "result_too_large")}, query="&size=100000000", tile=True),
+    Case("garbles", {OK, CRASHED}),
+    Case("closes", {OK, CRASHED}),
+    Case("patches", {OK}),
+    Case("moves", {OK}),
+    Case("ignores", {OK}),
+    Case("meddles", {OK}),
+    Case("lingers", {OK}),
+    Case("escapes", {OK}, query=f"&mark={MARK}"),
+    Case("fills", {(500, "disk_exceeded"), RAISED}),
+    Case("opens", {RAISED}, words="Too many open files"),
+    Case("hangs", {(504, "udf_timed_out")}),
+    Case("scatters", {(504, "udf_timed_out")}, query=f"&mark={MARK}", words="all started"),
+]
+
+
+class Served:
+    """A server, a victim that is asked for all the time, and how it was at the start."""
+
+    def __init__(self, running: Running, victim: Load) -> None:
+        self.running, self.victim = running, victim
+        self.quiet: list[Answer] = []
+        self.first: dict[int, str] = {}
+        """The first digest of each of the victim's tiles."""
+        self.memory = 0
+
+    def rest(self, seconds: float) -> None:
+        """Ask for nothing but the victim; what it does then is the baseline."""
+        with self.victim.during() as answers:
+            time.sleep(seconds)
+        self.quiet += answers
+        for answer in answers:
+            self.first.setdefault(answer.kind, answer.digest)
+
+    def check_victim(self, answers: list[Answer]) -> None:
+        """No error, no changed byte, in time."""
+        assert {answer.status for answer in answers} == {200}
+        assert [answer for answer in answers if answer.digest != self.first[answer.kind]] == []
+        allowed = max(2 * percentile(self.quiet, 0.99), percentile(self.quiet, 0.99) + FLOOR)
+        assert percentile(answers, 0.99) < allowed, figures(self.quiet, answers)
+
+    @property
+    def scratch(self) -> Path:
+        return self.running.data / "scratch"
+
+
+def figures(quiet: list[Answer], answers: list[Answer]) -> str:
+    """The percentiles of both, for whoever reads the report."""
+    shares = (0.5, 0.9, 0.99, 1.0)
+    lines = [", ".join(f"{percentile(each, share) * 1000:.1f}" for share in shares) for each in (quiet, answers)]
+    return f"p50, p90, p99, max in ms: at rest {lines[0]}; then {lines[1]} of {len(answers)}"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The victim under load, from before the first misbehaviour to after the last."""
+    folder = tmp_path_factory.mktemp("matrix")
+    with serving(UDFS / "victim.py", data=folder / "data") as running:
+        token = running.token("victim")
+        tiles = [f"/tiles/{token}/9/{number * 37 % 512}/{number * 11 % 512}.png" for number in range(10)]
+        with Load(running.url, RATE, *tiles) as victim:
+            served = Served(running, victim)
+            served.rest(5)  # warms it up
+            served.quiet.clear()
+            served.rest(10)
+            served.memory = memory(running.process.pid)
+            yield served
+    assert named(MARK) == []
+    assert list(served.scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_a_misbehaviour_costs_nobody_else(served: Served, case: Case, record_property: Any) -> None:
+    """Twenty runs: each caller is told what happened, the victim notices nothing, and a second later all is gone."""
+    served.rest(3)
+    before = census(served)
+    with versions(served.running, case.name, VERSIONS) as tokens, served.victim.during() as answers:
+        told = [run(served.running, case, token, number) for number in range(RUNS) for token in paced(tokens)]
+        end_workers(told)
+    record_property("figures", figures(served.quiet, answers))
+    print(case.name, figures(served.quiet, answers), summary(told))
+    assert {(answer.status_code, code(answer)) for answer in told} <= case.expected, summary(told)
+    assert [answer.text for answer in told if case.words not in answer.text] == []
+    served.check_victim(answers)
+    eventually(lambda: not named(MARK), 1)
+    eventually(lambda: settled(served, before), 5)
+    assert memory(served.running.process.pid) - served.memory < 20e6
+
+
+def paced(tokens: list[str]) -> Iterator[str]:
+    """Four a second, so that the victim is asked often enough for a percentile."""
+    for token in tokens:
+        due = time.monotonic() + 0.25
+        yield token
+        time.sleep(max(due - time.monotonic(), 0))
+
+
+def run(running: Running, case: Case, token: str, number: int) -> httpx.Response:
+    """What the owner of a function is told of one run; each run has a key of its own, so that none is remembered."""
+    path = f"/tiles/{token}/9/1/2.png" if case.tile else f"/files/{token}"
+    with running.owner() as owner:
+        return owner.get(f"{path}?run={number + 1}{case.query}", timeout=150)
+
+
+def code(answer: httpx.Response) -> str:
+    """The code of an error."""
+    return "" if answer.status_code == 200 else answer.json()["code"]
+
+
+def summary(told: list[httpx.Response]) -> str:
+    """Who was told what, and how often."""
+    kinds = [f"{answer.status_code} {code(answer)}" for answer in told]
+    return ", ".join(f"{kinds.count(kind)} x {kind}" for kind in sorted(set(kinds)))
+
+
+def end_workers(told: list[httpx.Response]) -> None:
+    """Kill the workers that named themselves: what they left running must end with them."""
+    for answer in told:
+        if '"worker"' in answer.text and (pid := answer.json()["worker"]) in living([pid]):
+            os.kill(pid, signal.SIGKILL)
+
+
+def census(served: Served) -> dict[str, int]:
+    """What must not grow."""
+    pid = served.running.process.pid
+    return {"descriptors": descriptors(pid), "zombies": zombies(pid)}
+
+
+def settled(served: Served, before: dict[str, int]) -> bool:
+    """Whether as much is there as before, but for warm workers: two per processor, each with a folder and few files."""
+    workers = 2 * (os.cpu_count() or 1)
+    now = census(served)
+    folders = len([path for path in served.scratch.iterdir() if path.name.startswith("worker-")])
+    return (
+        now["zombies"] <= before["zombies"]
+        and now["descriptors"] <= before["descriptors"] + 4 * workers
+        and folders <= len(tree(served.running.process.pid))
+        and len(tree(served.running.process.pid)) <= workers + 3
+    )
+
+
+def test_what_a_run_changes_is_undone(served: Served) -> None:
+    """Directory, umask, environment, streams, paths, signals: the next run of a version finds them as the first did."""
+    for name in ("moves", "ignores", "meddles"):
+        with versions(served.running, name, 1) as [token], served.running.client() as client:
+            seen = [client.get(f"/files/{token}?run={number}") for number in range(1, 11)]
+            assert {answer.status_code for answer in seen} == {200}, name
+            assert all(answer.json() == seen[0].json() for answer in seen), (name, [answer.text for answer in seen])
+
+
+def test_patches_stay_with_who_made_them(served: Served) -> None:
+    """A version that patched json and numpy has them whole again, or another process, in its next run as well."""
+    with versions(served.running, "patches", 1) as [token], served.running.client() as client:
+        answers = [client.get(f"/files/{token}?run={number}") for number in range(1, 11)]
+    assert [answer.json() for answer in answers] == [{"run": number} for number in range(1, 11)]
+
+
+def test_the_end_of_what_is_printed_is_kept(served: Served) -> None:
+    """Of a gigabyte the last 64 kB, for the function's owner."""
+    with versions(served.running, "floods", 1) as [token], served.running.owner() as owner:
+        answer = owner.get(f"/server/v1/realtime-shared/{token}/run?lines=10000000", timeout=150)
+    printed = json.loads(answer.headers["x-fused-metadata"])["stdout"]
+    assert 60_000 < len(printed) <= 65536
+    assert "009999999" in printed[-120:]
