@@ -68,11 +68,15 @@ class Load:
         assert self._begun.wait(60), "nothing is answered"
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Stop sending, and wait for the answers that are due."""
+    def stop(self) -> None:
+        """Send no more."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.close()
+
+    def __exit__(self, *_: object) -> None:
+        """Stop, and wait for the answers that are due."""
+        assert self._process.stdout is not None
+        self.stop()
         self._reader.join(60)
         self._process.kill()
         self._process.wait()

@@ -24,7 +24,7 @@ def spies(run: int = 0, pattern: str = "", files: str = "", key: str = ""):
         "commands": [entry.name for entry in Path("/proc").iterdir() if _tells(entry / "cmdline", secret)],
         "descriptors": _descriptors(),
         "memory": sorted({type(each).__name__ for each in _texts() if _is_secret(each, secret, key)}),
-        "folder": str(Path.cwd()),
+        "pages": _pages(secret),
         "uid": os.getuid(),
         "files": [name for name in files.split(":") if name and _readable(name)],
     }
@@ -46,8 +46,23 @@ def _descriptors():
     return sorted(found)
 
 
+def _pages(secret):
+    """Parts of the process's memory with a secret in them, as far as it may read it."""
+    found = []
+    with suppress(OSError), Path("/proc/self/mem").open("rb", buffering=0) as memory:
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            span, rights, *_ = line.split()
+            start, end = (int(part, 16) for part in span.split("-"))
+            with suppress(OSError, ValueError, OverflowError):
+                memory.seek(start)
+                if rights.startswith("rw") and secret.search(memory.read(end - start)):
+                    found.append(line)
+    return found
+
+
 def _texts():
-    """All texts that the collector's objects hold."""
+    """All texts that the collector's objects hold, those of before the fork too."""
+    gc.unfreeze()
     for each in gc.get_objects():
         with suppress(Exception):
             yield from (held for held in gc.get_referents(each) if isinstance(held, (str, bytes, bytearray)))
