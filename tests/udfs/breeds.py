@@ -7,7 +7,7 @@ from tileserver import udf
 
 
 @udf(kind="document")
-def breeds(run: int = 0, rounds: int = 10, seconds: float = 3.0, mark: str = "stray"):
+def breeds(run: int = 0, rounds: int = 3, seconds: float = 3.0, mark: str = "stray"):
     """A fork bomb: every process forks in every round. Bounded: 2 to the power of `rounds`; all end by themselves."""
     worker = os.getpid()
     try:
