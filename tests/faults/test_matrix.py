@@ -22,7 +22,7 @@ MARK = f"stray-{os.getpid()}"
 FLOOR = 0.02
 """Seconds that p99 may grow whatever the baseline is: two processors are shared with client and test."""
 RATE, ATTEMPTS = 50, 3
-"""Requests per second of the victim; and how often it is looked at, since p99 also tells of what else the machine does."""
+"""Requests per second of the victim; and how often it is tried, since p99 also tells of what else a machine does."""
 
 
 class Case(NamedTuple):
