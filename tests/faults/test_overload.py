@@ -29,7 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def test_overload_is_refused_and_nothing_else_suffers(server: Running) -> None:
-    """Five times what can be done: four fifths of the peak is done, hits stay fast, memory flat, all soon well again."""
+    """At five times what can be done four fifths of it are done, hits stay fast, memory flat; soon all is well."""
     base = f"/tiles/{server.token('works')}"
     peak, normal = capacity(server, f"{base}/20/{{n}}/1.png?busy={BUSY}")
     cached = f"{base}/5/1/1.png"
