@@ -59,8 +59,9 @@ def sample(pid: int) -> Sample:
 
 def test_nothing_grows(tmp_path: Path) -> None:
     """Memory by less than 5 MB; descriptors, threads and processes not at all; no good request fails or changes."""
-    with serving(*(UDFS / f"{name}.py" for name in ["victim", "works", *BAD]), data=tmp_path / "data") as running:
-        bad = [f"/files/{running.token(name)}.json?run={{n}}" for name in BAD]
+    files = [UDFS / f"{name}.py" for name in ("victim", "works", *BAD)]
+    with serving(*files, data=tmp_path / "data", TILESERVER_CACHE_MEMORY="1MB") as running:  # a cache may grow
+        bad = [f"/tiles/{running.token(name)}/9/1/2.png?run={{n}}" for name in BAD]
         with (
             Load(running.url, RATE * (1 - BAD_SHARE), *good(running)) as load,
             Load(running.url, RATE * BAD_SHARE, *bad) as trouble,
