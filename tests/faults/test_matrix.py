@@ -94,6 +94,14 @@ class Served:
         baseline = percentile(self.quiet, 0.99)
         return percentile(answers, 0.99) < max(2 * baseline, baseline + FLOOR)
 
+    def figures(self, answers: list[Answer]) -> str:
+        """The percentiles, for whoever reads the report."""
+        rest, now = (
+            "/".join(f"{percentile(each, share) * 1000:.1f}" for share in (0.5, 0.9, 0.99, 1.0))
+            for each in (self.quiet, answers)
+        )
+        return f"p50/p90/p99/max at rest {rest} ms, then {now} ms of {len(answers)}"
+
     @property
     def scratch(self) -> Path:
         return self.running.data / "scratch"
