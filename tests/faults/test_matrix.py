@@ -128,6 +128,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
 def test_a_misbehaviour_costs_nobody_else(served: Served, case: Case) -> None:
     """Twenty runs: each caller is told what happened, the victim notices nothing, and a second later all is gone."""
+    if case.expected == CROWDED and os.getuid() != 0:
+        pytest.skip("processes are counted where workers have a user of their own, which needs root")
     before = census(served)
     for _ in range(ATTEMPTS):
         served.rest(3)
