@@ -139,6 +139,8 @@ class _Sender:
 
     async def exchange(self, path: str) -> tuple[int, str, bytes]:
         """Status, Retry-After and body."""
+        while self.free and self.free[-1][0].at_eof():  # the server lets go of a connection that has long been idle
+            self.free.pop()[1].close()
         reader, writer = self.free.pop() if self.free else await asyncio.open_connection(self.host, self.port)
         writer.write(f"GET {path} HTTP/1.1\r\n{self.head}\r\n\r\n".encode())
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
