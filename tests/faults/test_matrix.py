@@ -111,7 +111,8 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The victim under load, from before the first misbehaviour to after the last."""
     folder = tmp_path_factory.mktemp("matrix")
-    with serving(UDFS / "victim.py", data=folder / "data") as running:
+    limit = {"TILESERVER_WORKER_MEMORY": "600MB"}  # the less there is to take, the sooner it is taken
+    with serving(UDFS / "victim.py", data=folder / "data", **limit) as running:
         token = running.token("victim")
         tiles = [f"/tiles/{token}/9/{number * 37 % 512}/{number * 11 % 512}.png" for number in range(10)]
         with Load(running.url, RATE, *tiles) as victim:
