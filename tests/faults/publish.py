@@ -18,10 +18,8 @@ def versions(server: Running, name: str, count: int) -> Iterator[list[str]]:
     """Tokens of `count` UDFs with this file's source, each a version of its own with its own workers and breaker."""
     source = (UDFS / f"{name}.py").read_text()
     with server.owner() as owner:
-        saved = [
-            _publish(owner, f"{name}-{number}", f"{source}\n# {number}, {time.monotonic_ns()}\n")
-            for number in range(count)
-        ]
+        endings = [f"# {number}, {time.monotonic_ns()}" for number in range(count)]
+        saved = [_publish(owner, f"{name}-{number}", f"{source}\n{end}\n") for number, end in enumerate(endings)]
         yield [token for _, token in saved]
         for udf_id, _ in saved:
             owner.delete(f"/server/v1/udf/by-id/{udf_id}").raise_for_status()

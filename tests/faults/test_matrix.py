@@ -2,6 +2,7 @@
 
 import os
 import signal
+import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,7 +72,8 @@ class Served:
 
     def __init__(self, running: Running, victim: Load) -> None:
         self.running, self.victim = running, victim
-        self.quiet: list[Answer] = []
+        self.quiet: list[float] = []
+        """The p99 of each rest."""
         self.first: dict[int, str] = {}
         """The first digest of each of the victim's tiles."""
         self.memory = 0
@@ -80,7 +82,7 @@ class Served:
         """Ask for nothing but the victim; what it does then is the baseline."""
         with self.victim.during() as answers:
             time.sleep(seconds)
-        self.quiet += answers
+        self.quiet.append(percentile(answers, 0.99))
         for answer in answers:
             self.first.setdefault(answer.kind, answer.digest)
 
@@ -89,18 +91,19 @@ class Served:
         assert {answer.status for answer in answers} == {200}
         assert [answer for answer in answers if answer.digest != self.first[answer.kind]] == []
 
+    @property
+    def baseline(self) -> float:
+        """The victim's p99 when nothing else is asked for: the median, since a machine has its moments."""
+        return statistics.median(self.quiet)
+
     def in_time(self, answers: list[Answer]) -> bool:
         """Whether p99 is below twice the baseline."""
-        baseline = percentile(self.quiet, 0.99)
-        return percentile(answers, 0.99) < max(2 * baseline, baseline + FLOOR)
+        return percentile(answers, 0.99) < max(2 * self.baseline, self.baseline + FLOOR)
 
     def figures(self, answers: list[Answer]) -> str:
         """The percentiles, for whoever reads the report."""
-        rest, now = (
-            "/".join(f"{percentile(each, share) * 1000:.1f}" for share in (0.5, 0.9, 0.99, 1.0))
-            for each in (self.quiet, answers)
-        )
-        return f"p50/p90/p99/max at rest {rest} ms, then {now} ms of {len(answers)}"
+        now = "/".join(f"{percentile(answers, share) * 1000:.1f}" for share in (0.5, 0.9, 0.99, 1.0))
+        return f"p99 at rest {self.baseline * 1000:.1f} ms, p50/p90/p99/max {now} ms of {len(answers)}"
 
     @property
     def scratch(self) -> Path:
@@ -119,7 +122,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             served = Served(running, victim)
             served.rest(5)  # warms it up
             served.quiet.clear()
-            served.rest(10)
+            for _ in range(4):
+                served.rest(3)
             served.memory = memory(running.process.pid)
             yield served
     assert named(MARK) == []
