@@ -35,14 +35,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def seen(server: Running) -> dict[str, Any]:
     """What a function found, on its second run: the first may have left something."""
+    look(server, 1)
+    return look(server, 2)
+
+
+def look(server: Running, run: int) -> dict[str, Any]:
+    """What a function found out."""
     key = hashlib.sha256((server.data / "master.key").read_bytes()).hexdigest()
-    files = ":".join(str(server.data / name) for name in FILES)
+    files = quote(":".join(str(server.data / name) for name in FILES))
     with server.client() as client:
-        for run in (1, 2):
-            query = f"run={run}&key={key}&pattern={quote(PATTERN)}&files={quote(files)}"
-            answer = client.get(f"/files/{server.token('spies')}.json?{query}")
-            assert answer.status_code == 200, answer.text
+        url = f"/files/{server.token('spies')}.json?run={run}&key={key}&pattern={quote(PATTERN)}&files={files}"
+        answer = client.get(url)
+    assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+def test_the_function_finds_what_it_is_shown(tmp_path: Path) -> None:
+    """A variable that the operator passes on, so that finding nothing elsewhere says something."""
+    shown = {"DATABASE_PASSWORD": PASSWORD, "TILESERVER_WORKER_ENV": "DATABASE_PASSWORD"}
+    with serving(UDFS / "spies.py", data=tmp_path / "data", **shown) as running:
+        seen = look(running, 1)
+    assert seen["environment"]
+    assert seen["memory"]
 
 
 def test_the_environment_tells_nothing(server: Running, seen: dict[str, Any]) -> None:

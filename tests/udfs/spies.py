@@ -65,7 +65,16 @@ def _texts():
     gc.unfreeze()
     for each in gc.get_objects():
         with suppress(Exception):
-            yield from (held for held in gc.get_referents(each) if isinstance(held, (str, bytes, bytearray)))
+            yield from _held(each)
+
+
+def _held(container):
+    """Texts in a container, and in those in it of which the collector knows nothing: they hold nothing but texts."""
+    for each in gc.get_referents(container):
+        if isinstance(each, (str, bytes, bytearray)):
+            yield each
+        elif isinstance(each, (dict, tuple)) and not gc.is_tracked(each):
+            yield from _held(each)
 
 
 def _is_secret(text, secret, key):
