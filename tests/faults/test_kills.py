@@ -1,6 +1,7 @@
 """Workers that are killed at random cost nobody his tile, and nobody gets another's."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import os
@@ -13,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from processes import descriptors, eventually, inside, living, tree
 from publish import UDFS
@@ -32,8 +34,9 @@ def source(name: str) -> Source:
     return Source(digest=udf.digest, name=name, code=file.read_text(), entry=udf.entry, path=str(file))
 
 
-async def ask(executor: LocalExecutor, udf: Source, number: int) -> float:
+async def ask(executor: LocalExecutor, number: int, udf: Source | None = None) -> float:
     """One request, checked to the last byte; the seconds that it took."""
+    udf = udf or source("echo")
     address = {"z": 20, "x": number, "y": number * 7}
     job = Job(
         id=number, digest=udf.digest, tile=None, arguments=address, output=Output(tiled=False), timeout=20, limit=10**6
@@ -51,11 +54,11 @@ def text(rendered: Rendered) -> bytes:
 
 async def ask_all(executor: LocalExecutor, requests: int, each: Callable[[int], object]) -> list[float]:
     """The seconds of all requests, from clients that ask one after the other; `each` hears of every answer."""
-    udf, numbers, times = source("echo"), iter(range(requests)), list[float]()
+    numbers, times = iter(range(requests)), list[float]()
 
     async def client() -> None:
         for number in numbers:
-            times.append(await ask(executor, udf, number))
+            times.append(await ask(executor, number))
             each(len(times))
 
     async with asyncio.TaskGroup() as group:
@@ -71,7 +74,7 @@ def on_a_pool(folder: Path, check: Callable[[LocalExecutor], Awaitable[None]]) -
         executor = LocalExecutor(workers=WORKERS, memory=10**9, environment={}, scratch=folder)
         await executor.start()
         try:
-            await ask(executor, source("echo"), 0)
+            await ask(executor, 0)
             await check(executor)
         finally:
             await executor.close()
@@ -112,6 +115,25 @@ def test_a_hundred_kills_cost_nobody_a_tile(tmp_path: Path) -> None:
     on_a_pool(tmp_path, check)
 
 
+def test_who_leaves_while_a_worker_is_born_leaves_none_behind(tmp_path: Path) -> None:
+    """Fifty jobs, each of a version of its own, are given up at every moment of the birth: nothing is amiss."""
+    amiss: list[object] = []
+
+    async def check(executor: LocalExecutor) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: amiss.append(context))
+        for number in range(50):
+            version = msgspec.structs.replace(source("echo"), digest=f"version {number}")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ask(executor, number, version), number / 2000)
+        async with asyncio.timeout(10):
+            while len(workers_in(tmp_path)) > executor.stats().workers:
+                await asyncio.sleep(0.01)
+        await ask(executor, 1)
+
+    on_a_pool(tmp_path, check)
+    assert amiss == []
+
+
 class Killer:
     """Kills random workers whose scratch folder is in `folder`."""
 
@@ -124,7 +146,7 @@ class Killer:
 
     def kill(self) -> None:
         """One of those that live now."""
-        workers = living([pid for pid in inside(self._folder) if self._is_worker(pid)])
+        workers = workers_in(self._folder)
         while workers:
             try:
                 os.kill(victim := self._chance.choice(workers), signal.SIGKILL)
@@ -134,11 +156,10 @@ class Killer:
                 self.count += 1
                 return
 
-    def _is_worker(self, pid: int) -> bool:
-        try:
-            return "worker-" in str(Path(f"/proc/{pid}/cwd").readlink())
-        except OSError:
-            return False
+
+def workers_in(folder: Path) -> list[int]:
+    """Processes that have a scratch folder of a worker's in `folder`."""
+    return living([pid for path in folder.glob("worker-*") for pid in inside(path)])
 
 
 def test_kills_behind_http(tmp_path: Path) -> None:
