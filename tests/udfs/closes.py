@@ -4,7 +4,7 @@ from tileserver import udf
 
 
 @udf
-def closes():
+def closes(run: int = 0):
     """Closes every descriptor that it can name."""
     os.closerange(0, 65536)
     return {}

@@ -5,7 +5,7 @@ from tileserver import udf
 
 
 @udf
-def garbles():
+def garbles(run: int = 0):
     """Writes nonsense wherever it can."""
     for descriptor in range(3, 300):
         with contextlib.suppress(OSError):

@@ -2,6 +2,6 @@ from tileserver import udf
 
 
 @udf
-def recurses():
+def recurses(run: int = 0):
     """Has no end."""
-    return recurses()
+    return recurses(run)

@@ -4,6 +4,6 @@ from tileserver import udf
 
 
 @udf
-def segfaults():
+def segfaults(run: int = 0):
     """Reads where nothing is."""
     return ctypes.string_at(0)

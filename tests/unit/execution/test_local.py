@@ -151,9 +151,9 @@ def test_a_function_that_crashes_again_and_again_rests(tmp_path: Path) -> None:
     async def check(executor: LocalExecutor) -> None:
         for number in (1, 1, 1, 1, 1, 2, 3, 4, 5):
             with pytest.raises(UdfCrashedError):
-                await run(executor, "exits", number=number)
+                await run(executor, "exits", run=number)
         with pytest.raises(UdfSuspendedError):
-            await run(executor, "exits", number=6)
+            await run(executor, "exits", run=6)
         await run(executor, "echo")
 
     on_a_pool(tmp_path, check)
