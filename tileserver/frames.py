@@ -9,13 +9,16 @@ from typing import Final
 
 import msgspec
 
-from tileserver.jobs import Call, Called, Describe, Described, Failed, Job, Rendered, Source, Started
+from tileserver.jobs import Call, Called, Describe, Described, Failed, Job, Rendered, Source
 
-Message = Source | Job | Describe | Started | Rendered | Failed | Described | Call | Called
+Message = Source | Job | Describe | Rendered | Failed | Described | Call | Called
 
 PROTOCOL: Final = 2
 BODY_LIMIT: Final = 8 * 2**20
 """Bytes of a body in a frame; a larger result goes through a file."""
+RESULTS_OFFSET: Final = 4096
+"""Where a result begins in the results file; the page before it tells, by anything but zeros, that a job has begun."""
+BEGUN: Final = struct.Struct("<Q")
 MESSAGE_LIMIT: Final = 64 * 2**20
 _HEAD: Final = struct.Struct("<II")
 _ENCODER: Final = msgspec.msgpack.Encoder()

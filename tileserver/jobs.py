@@ -105,6 +105,8 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Of a sampled run: see `encode.facts`."""
     udf_ms: float = 0.0
     encode_ms: float = 0.0
+    wall_ms: float = 0.0
+    """Time of function, encoder and what is between them."""
     cpu_ms: float = 0.0
     """Processor time of function and encoder, all threads."""
     runnable_ms: float = 0.0
@@ -117,12 +119,6 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     stored: int = 0
     """Bytes that the worker wrote into the results file instead of `body`."""
     printed: str = ""
-
-
-class Started(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The worker has the job."""
-
-    id: int
 
 
 class Describe(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -142,7 +138,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     line: int | None = None
     exception: str = ""
     parameter: str = ""
-    udf_ms: float = 0.0
+    wall_ms: float = 0.0
     cpu_ms: float = 0.0
     runnable_ms: float = 0.0
     memory: int = 0

@@ -28,7 +28,7 @@ from tileserver.execution.sandbox import Sandbox
 from tileserver.execution.shares import Share, Shares, as_weight
 from tileserver.execution.supervisor import Nurseries
 from tileserver.execution.worker import Worker, WorkerLostError
-from tileserver.execution.workers import Workers
+from tileserver.execution.workers import IDLE_SECONDS, Workers
 from tileserver.frames import Limits
 from tileserver.jobs import Call, Describe, Described, Failed, Job, Rendered, Source
 
@@ -139,16 +139,19 @@ class LocalExecutor:
             worker.calls.attend(None)
             del self._running[slot]
             self._give_back(worker)
-        self._learn(job, reply, time.monotonic() - began)
+        self._learn(job, reply)
         if isinstance(reply, Failed):
             raise failure(reply)
         return reply
 
-    def _learn(self, job: Job, reply: Rendered | Failed, seconds: float) -> None:
-        self._shares.learn(job.digest, runnable=reply.runnable_ms / 1000, seconds=seconds, memory=reply.memory)
-        living = self._workers.living
-        held = sum(max(each.memory, _LEAST_MEMORY) for each in living) / max(len(living), 1)
-        self._queue.processes = max(int(self._budget / max(held, _LEAST_MEMORY)), 2)
+    def _learn(self, job: Job, reply: Rendered | Failed) -> None:
+        share = self._shares.of(job.digest)
+        grew = reply.memory > share.memory
+        share.learn(runnable=reply.runnable_ms / 1000, seconds=reply.wall_ms / 1000, memory=reply.memory)
+        if grew:
+            living = self._workers.living
+            held = sum(max(each.memory, _LEAST_MEMORY) for each in living) / max(len(living), 1)
+            self._queue.processes = max(int(self._budget / max(held, _LEAST_MEMORY)), 2)
 
     async def describe(self, source: Source, options: tuple[str, ...], defaults: tuple[str, ...]) -> Described:
         """What the source's text alone does not say; see `Executor.describe`."""
@@ -191,6 +194,7 @@ class LocalExecutor:
         """While jobs wait, look whether those that run need the cores that they hold."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            self._workers.end_idle(IDLE_SECONDS)
             if self._queue.queued:
                 for slot, (worker, job) in list(self._running.items()):
                     self._weigh_one(slot, worker, job)
@@ -258,5 +262,5 @@ def failure(reply: Failed) -> TileserverError:
         line=reply.line,
         printed=reply.printed,
         exception=reply.exception,
-        spent=(reply.udf_ms, reply.cpu_ms, reply.memory),
+        spent=(reply.wall_ms, reply.cpu_ms, reply.memory),
     )

@@ -24,6 +24,18 @@ class Share(msgspec.Struct):
     """Bytes at the peak of the largest run."""
     known: bool = False
 
+    def learn(self, *, runnable: float, seconds: float, memory: int = 0) -> None:
+        """Note a run.
+
+        Args:
+            runnable: seconds in which it computed or waited for a core.
+        """
+        part = _NEWEST if self.known else 1.0
+        self.weight += part * (as_weight(runnable / max(seconds, 1e-6)) - self.weight)
+        self.seconds += part * (seconds - self.seconds)
+        self.memory = max(memory, self.memory)
+        self.known = True
+
 
 class Shares:
     """By UDF version; what has not run yet is taken to compute for a tenth of a second."""
@@ -36,20 +48,6 @@ class Shares:
         share = self._shares.get(digest)
         if share is None:
             share = self._shares[digest] = Share()
-        return share
-
-    def learn(self, digest: str, *, runnable: float, seconds: float, memory: int = 0) -> Share:
-        """Note a run.
-
-        Args:
-            runnable: seconds in which it computed or waited for a core.
-        """
-        share, weight = self.of(digest), as_weight(runnable / max(seconds, 1e-6))
-        part = _NEWEST if share.known else 1.0
-        share.weight += part * (weight - share.weight)
-        share.seconds += part * (seconds - share.seconds)
-        share.memory = max(memory, share.memory)
-        share.known = True
         return share
 
 

@@ -17,8 +17,8 @@ import msgspec
 
 from tileserver.execution.calls import CallsProtocol
 from tileserver.execution.nursery import Nursery
-from tileserver.frames import Assembler, Died, FrameError, Limits, Message, pack
-from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source, Started
+from tileserver.frames import BEGUN, RESULTS_OFFSET, Assembler, Died, FrameError, Limits, Message, pack
+from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
 
 PRINTED_LIMIT: Final = 64 * 1024
 """Bytes of what a run printed that are kept, the last ones."""
@@ -26,7 +26,10 @@ PRINTED_LIMIT: Final = 64 * 1024
 
 _PIPE_BYTES: Final = 2**20
 """What a function may print before it has to wait for us; the kernel's usual 64 kB make many small reads."""
+_BUFFER: Final = bytearray(_PIPE_BYTES)
+"""What is printed passes through here, whichever worker it comes from."""
 _GOODBYE_SECONDS: Final = 2
+_NOT_BEGUN: Final = BEGUN.pack(0)
 
 
 class WorkerLostError(Exception):
@@ -58,11 +61,11 @@ class Worker(asyncio.Protocol):
         self._transport: asyncio.WriteTransport | None = None
         self._frames = Assembler()
         self._reply: asyncio.Future[tuple[Message, bytes]] | None = None
-        self._started = False
         self._looked: tuple[float, float] | None = None
         self._death: asyncio.Future[Died] | None = None
         self._output = -1
         self._results = -1
+        self._mark: mmap.mmap | None = None
         self._printed = bytearray()
         self.alive = True
 
@@ -78,6 +81,7 @@ class Worker(asyncio.Protocol):
         (ours, theirs), (our_calls, their_calls) = socket.socketpair(), socket.socketpair()
         self._output, output = _pipe()
         self._results, results = _results_file(scratch)
+        self._mark = mmap.mmap(self._results, RESULTS_OFFSET)
         given = (theirs.fileno(), output, results, their_calls.fileno())
         try:
             self.number, self.pid, self._death = await nursery.fork(given, limits)
@@ -127,21 +131,28 @@ class Worker(asyncio.Protocol):
     async def _ask(self, message: Message, seconds: float) -> tuple[Message, bytes]:
         if not self.alive:
             raise WorkerLostError("died while it was idle", started=False, status=None)
-        self._started = False
         self._looked = None
+        if self._mark is not None:
+            self._mark[: BEGUN.size] = _NOT_BEGUN
         self._printed.clear()
         self._reply = asyncio.get_running_loop().create_future()
         self._write(message)
+        deadline = asyncio.get_running_loop().call_later(seconds, self._late, self._reply)
         try:
-            async with asyncio.timeout(seconds):
-                return await self._reply
+            return await self._reply
         except (TimeoutError, asyncio.CancelledError):
             self.kill()
             raise
         except ConnectionError as error:
             raise await self._lost(str(error)) from None
         finally:
+            deadline.cancel()
             self._reply = None
+
+    @staticmethod
+    def _late(reply: "asyncio.Future[tuple[Message, bytes]]") -> None:
+        if not reply.done():
+            reply.set_exception(TimeoutError())
 
     async def _lost(self, reason: str) -> WorkerLostError:
         """Why it died, as the nursery tells it in a moment."""
@@ -152,9 +163,13 @@ class Worker(asyncio.Protocol):
                 died = await asyncio.wait_for(asyncio.shield(self._death), _GOODBYE_SECONDS)
         printed = self.take_printed()
         if died is None:
-            return WorkerLostError(reason, started=self._started, status=None, printed=printed)
+            return WorkerLostError(reason, started=self._has_begun(), status=None, printed=printed)
         reason, breach = _ending(died.status), _breach(died)
-        return WorkerLostError(reason, started=self._started, status=died.status, breach=breach, printed=printed)
+        return WorkerLostError(reason, started=self._has_begun(), status=died.status, breach=breach, printed=printed)
+
+    def _has_begun(self) -> bool:
+        """Whether the worker has noted the job before it died."""
+        return self._mark is not None and self._mark[: BEGUN.size] != _NOT_BEGUN
 
     def _broken(self, reason: str) -> WorkerLostError:
         self.kill()
@@ -178,21 +193,21 @@ class Worker(asyncio.Protocol):
         if self._output < 0:
             return
         try:
-            piece = os.read(self._output, _PIPE_BYTES)
+            count = os.readv(self._output, (_BUFFER,))
         except BlockingIOError:
             return
-        if not piece:
+        if not count:
             self._stop_reading()
             return
-        self._printed += piece[-PRINTED_LIMIT:]
+        self._printed += memoryview(_BUFFER)[max(count - PRINTED_LIMIT, 0) : count]
         del self._printed[:-PRINTED_LIMIT]
 
     def _stored(self, length: int) -> mmap.mmap:
         """The results file as the body; the worker that wrote it is not used again."""
         self.retired = True
-        if os.fstat(self._results).st_size < length:
+        if os.fstat(self._results).st_size < RESULTS_OFFSET + length:
             raise self._broken("wrote less than it said")
-        return mmap.mmap(self._results, length, access=mmap.ACCESS_READ)
+        return mmap.mmap(self._results, length, access=mmap.ACCESS_READ, offset=RESULTS_OFFSET)
 
     def _write(self, message: Message) -> None:
         if self._transport is not None:
@@ -231,7 +246,7 @@ class Worker(asyncio.Protocol):
         self._stop_reading()
         if self._results >= 0:
             os.close(self._results)
-            self._results = -1
+            self._results, self._mark = -1, None
 
     # asyncio.Protocol
 
@@ -245,13 +260,10 @@ class Worker(asyncio.Protocol):
             for message, body in self._frames.feed(data):
                 self._received(message, body)
         except FrameError:
-            self._started = True
             self.kill()
 
     def _received(self, message: Message, body: bytes) -> None:
-        if isinstance(message, Started):
-            self._started = True
-        elif self._reply is not None and not self._reply.done():
+        if self._reply is not None and not self._reply.done():
             self._reply.set_result((message, body))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -262,6 +274,7 @@ class Worker(asyncio.Protocol):
 def _results_file(scratch: Path) -> tuple[int, int]:
     """Two descriptors of one nameless file."""
     with tempfile.TemporaryFile(dir=scratch) as file:
+        file.truncate(RESULTS_OFFSET)
         return os.dup(file.fileno()), os.dup(file.fileno())
 
 

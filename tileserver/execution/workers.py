@@ -6,7 +6,6 @@ an idle worker.
 """
 
 import time
-from collections.abc import Callable
 from typing import Final
 from zlib import crc32
 
@@ -44,7 +43,7 @@ class Workers:
             self.end(worker)
         if not idle:
             return None
-        keepers = self._keepers(digest, partition) if partition else []
+        keepers = self._keepers(digest, partition) if partition and len(idle) > 1 else []
         chosen = next((each for each in keepers if each in idle), next(reversed(idle)))
         self._forget_idle(chosen)
         return chosen
@@ -65,15 +64,15 @@ class Workers:
             return
         self._idle.setdefault(worker.source.digest, {})[worker] = time.monotonic()
         worker.on_death = self.end
-        self.end_idle(lambda since: time.monotonic() - since > IDLE_SECONDS)
 
     def _is_worn(self, worker: Worker) -> bool:
         old = worker.jobs >= RECYCLE_JOBS or time.monotonic() - worker.born > RECYCLE_SECONDS
         return old or not worker.alive or worker.retired or worker.memory > _GROWTH * self._memory
 
-    def end_idle(self, condition: Callable[[float], bool]) -> None:
-        """End the idle ones whose time since when meets the condition."""
-        for worker in [each for idle in self._idle.values() for each, since in idle.items() if condition(since)]:
+    def end_idle(self, seconds: float) -> None:
+        """End those that have been idle for longer."""
+        before = time.monotonic() - seconds
+        for worker in [each for idle in self._idle.values() for each, since in idle.items() if since < before]:
             self.end(worker)
 
     def end_longest_idle(self) -> None:

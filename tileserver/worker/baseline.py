@@ -1,5 +1,6 @@
 """How a worker was when its UDF had been loaded: put back before each job, and compared with after it."""
 
+import _signal  # type: ignore[import-not-found]  # without the enums that `signal` makes of every answer
 import os
 import signal
 import sys
@@ -11,6 +12,8 @@ from tileserver.worker import system
 _THREADS: Final = 8
 """More threads than after the first job; pools that libraries keep are no leak, one thread per tile is."""
 _DESCRIPTORS: Final = 64
+_COUNT_EVERY: Final = 16
+"""Quick jobs between two counts."""
 _SIGNALS: Final = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -36,9 +39,10 @@ class Baseline:
         self._folder, self._environment = os.getcwd(), dict(_environment())  # noqa: PTH109 - text
         self._path, self._streams = list(sys.path), (sys.stdin, sys.stdout, sys.stderr)
         self._recursion = sys.getrecursionlimit()
-        self._handlers = {each: signal.getsignal(each) for each in _SIGNALS}
+        self._handlers = {int(each): _signal.getsignal(each) for each in _SIGNALS}
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._counts: tuple[int, int] | None = None
+        self._uncounted = 0
 
     def restore(self) -> None:
         """Working directory, environment, umask, signals, streams and module path as they were."""
@@ -55,16 +59,24 @@ class Baseline:
     def _restore_signals(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._handlers.items():
-            if signal.getsignal(number) is not handler:
+            if _signal.getsignal(number) is not handler:
                 signal.signal(number, handler if handler is not None else signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
-    def leak(self) -> str:
-        """What makes the worker unfit for another job; empty where it is fit."""
+    def leak(self, *, quick: bool) -> str:
+        """What makes the worker unfit for another job; empty where it is fit.
+
+        Args:
+            quick: whether the job was over so soon that threads and files need be counted only now and then.
+        """
         if any(_identity(each) != was for each, was in self._descriptors.items()):
             return "closed descriptors"
         if _has_children():
             return "child processes"
+        self._uncounted += 1
+        if quick and self._counts and self._uncounted < _COUNT_EVERY:
+            return ""
+        self._uncounted = 0
         counts = len(system.threads()), _open_files()
         first = self._counts = self._counts or counts
         if counts[0] > first[0] + _THREADS:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import mmap
 import os
 import resource
 import socket
@@ -16,8 +17,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from tileserver.errors import CallError, InvalidParameterError, TileserverError, UdfError
-from tileserver.frames import BODY_LIMIT, Assembler, Birth, Message, pack
-from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source, Started
+from tileserver.frames import BEGUN, BODY_LIMIT, RESULTS_OFFSET, Assembler, Birth, Message, pack
+from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
 from tileserver.tiles import Tile
 from tileserver.worker import sandbox, system
 from tileserver.worker.baseline import Baseline
@@ -27,6 +28,11 @@ from tileserver.worker.program import Program, describe, load
 
 _HIGH: Final = 200
 """Descriptors that functions are unlikely to close or write to by number."""
+_PIECE_BYTES: Final = 2**16
+"""Read at once; a larger buffer would be mapped and unmapped anew for each job."""
+_QUICK_SECONDS: Final = 0.002
+"""Jobs below it are not looked at in every detail."""
+_PEAK_BYTES: Final = 10**6
 _NICE: Final = 10
 """The server answers first."""
 T = TypeVar("T")
@@ -46,8 +52,9 @@ class WorkerProcess:
         if birth.read:
             sandbox.confine(birth.read, birth.scratch)
         self._channel, self._results = socket.socket(fileno=channel), results
+        self._mark = mmap.mmap(results, RESULTS_OFFSET)
         self._calls = Calls(calls)
-        self._pid, self._born = os.getpid(), system.resident("self")
+        self._pid, self._cost = os.getpid(), Cost()
         self._frames = Assembler()
         self._source: Source | None = None
         self._program: Program | Failed | None = None
@@ -55,7 +62,7 @@ class WorkerProcess:
 
     def run(self) -> None:
         """Answer until the server closes the channel."""
-        while piece := self._channel.recv(1 << 20):
+        while piece := self._channel.recv(_PIECE_BYTES):
             for message, _ in self._frames.feed(piece):
                 self._answer(message)
         os._exit(0)
@@ -64,8 +71,8 @@ class WorkerProcess:
         if isinstance(message, Source):
             self._source = message
         elif isinstance(message, Job):
-            self._send(Started(id=message.id))
-            self._reply(msgspec.structs.replace(self._perform(message), id=message.id))
+            BEGUN.pack_into(self._mark, 0, 1)
+            self._reply(self._perform(message))
         elif isinstance(message, Describe):
             self._reply(self._describe(message))
 
@@ -87,7 +94,7 @@ class WorkerProcess:
         view = memoryview(body)
         written = 0
         while written < len(body):
-            written += os.write(self._results, view[written:])
+            written += os.pwrite(self._results, view[written:], RESULTS_OFFSET + written)
         return written
 
     def _send(self, message: Message, body: bytes = b"") -> None:
@@ -110,13 +117,14 @@ class WorkerProcess:
 
     def _perform(self, job: Job) -> Rendered | Failed:
         """The answer with what it cost, the loading of the UDF before the first job left out."""
-        system.limit_cpu(time.process_time(), job.timeout)
+        self._cost.limit(job.timeout)
         with self._calls.of(job):
             self._loaded()
-            system.reset_peak()
-            cost = Cost()
+            self._cost.begin()
             reply = self._outcome(job)
-        return cost.noted(reply, above=self._born, leak=self._baseline.leak() if self._baseline else "")
+        quick = self._cost.seconds() < _QUICK_SECONDS
+        leak = self._baseline.leak(quick=quick) if self._baseline else ""
+        return msgspec.structs.replace(reply, id=job.id, leak=leak, **self._cost.noted(quick=quick))
 
     def _outcome(self, job: Job) -> Rendered | Failed:
         program = self._loaded()
@@ -154,29 +162,48 @@ class WorkerProcess:
 
 
 class Cost:
-    """What is spent from here on."""
+    """What a job spends; what a quick one cannot have spent is not asked for, since asking would cost more."""
 
     def __init__(self) -> None:
-        self._began, self.cpu, self._waited = time.perf_counter(), time.process_time(), system.waited_seconds()
-        self._children = _children_seconds()
+        self._start = system.peak_bytes()
+        self._peak = self._floor = self._start
+        self._limited = 0.0
+        self._waited = system.waited_seconds()
+        self.begin()
 
-    def noted(self, reply: Rendered | Failed, *, above: int, leak: str) -> Rendered | Failed:
-        """The reply with what was spent until now.
+    def limit(self, seconds: float) -> None:
+        """So much processor time more, and not much more than that."""
+        used = time.process_time()
+        if not seconds <= self._limited - used <= seconds + 1:
+            self._limited = used + seconds + 1
+            system.limit_cpu(used, seconds)
 
-        Args:
-            above: bytes that the process held at its start.
-        """
-        own = time.process_time() - self.cpu
-        cpu = own + _children_seconds() - self._children
-        facts: dict[str, Any] = {
+    def begin(self) -> None:
+        """Count from here on."""
+        if self._peak > self._floor + _PEAK_BYTES:  # what the job before took is no peak of this one
+            system.reset_peak()
+            self._peak = self._floor = system.peak_bytes()
+        self._began, self._cpu, self._children = time.perf_counter(), time.process_time(), _children_seconds()
+
+    def seconds(self) -> float:
+        """Since the job began."""
+        return time.perf_counter() - self._began
+
+    def noted(self, *, quick: bool) -> dict[str, Any]:
+        """The fields of a reply that say what was spent until now."""
+        seconds = self.seconds()
+        cpu = time.process_time() - self._cpu + _children_seconds() - self._children
+        self._peak = system.peak_bytes()
+        waited = 0.0
+        if not quick:
+            before, self._waited = self._waited, system.waited_seconds()
+            waited = self._waited - before
+        return {
+            "wall_ms": seconds * 1000,
             "cpu_ms": cpu * 1000,
-            "runnable_ms": (cpu + system.waited_seconds() - self._waited) * 1000,
-            "memory": max(system.peak_bytes() - above, 0),
-            "leak": leak,
+            "runnable_ms": min(cpu + waited, max(cpu, seconds)) * 1000,
+            "memory": max(self._peak - self._start, 0),
         }
-        if isinstance(reply, Failed):
-            facts["udf_ms"] = (time.perf_counter() - self._began) * 1000
-        return msgspec.structs.replace(reply, **facts)
 
 
 def _children_seconds() -> float:

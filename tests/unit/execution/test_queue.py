@@ -263,8 +263,10 @@ def test_whatever_comes_and_goes(steps: list[tuple[str, float, int]]) -> None:
 
 def test_shares_follow_the_runs() -> None:
     """The first run counts whole, later ones move the mean; a little over one core is one core."""
-    shares = Shares()
-    assert (shares.of("d").weight, shares.of("d").known) == (1.0, False)
-    assert shares.learn("d", runnable=0.0, seconds=2.0).weight == pytest.approx(LEAST)
-    assert shares.learn("d", runnable=2.0, seconds=2.0).weight == pytest.approx(LEAST + 0.3 * (1 - LEAST))
+    share = Shares().of("d")
+    assert (share.weight, share.known) == (1.0, False)
+    share.learn(runnable=0.0, seconds=2.0)
+    assert share.weight == pytest.approx(LEAST)
+    share.learn(runnable=2.0, seconds=2.0)
+    assert share.weight == pytest.approx(LEAST + 0.3 * (1 - LEAST))
     assert [as_weight(share) for share in (0.0, 0.5, 1.1, 1.2, 3.0)] == [LEAST, 0.5, 1.0, 1.0, 3.0]

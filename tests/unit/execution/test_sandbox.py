@@ -18,7 +18,7 @@ import pytest
 
 from tileserver.errors import SetupError
 from tileserver.execution import sandbox
-from tileserver.frames import Assembler, Birth, Limits, pack
+from tileserver.frames import RESULTS_OFFSET, Assembler, Birth, Limits, pack
 from tileserver.jobs import Job, Output, Rendered, Source
 from tileserver.signature import parse
 
@@ -219,7 +219,8 @@ def heard(control: socket.socket) -> dict[str, int]:
 def born(control: socket.socket, scratch: Path) -> tuple[int, socket.socket]:
     """A new worker: its process id as the nursery sees it, and our end of its channel."""
     ours, theirs = socket.socketpair()
-    output, results = os.open(os.devnull, os.O_WRONLY), os.open(os.devnull, os.O_WRONLY)
+    output, results = os.open(os.devnull, os.O_WRONLY), os.open(scratch, os.O_TMPFILE | os.O_RDWR)
+    os.truncate(results, RESULTS_OFFSET)
     read = tuple(sandbox.readable([]))
     birth = Birth(id=1, scratch=str(scratch / "worker"), limits=Limits(memory=10**9, scratch=10**8), read=read)
     calls, their_calls = socket.socketpair()
