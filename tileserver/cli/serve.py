@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import logging.handlers
 import math
 import os
 import signal
@@ -20,10 +19,12 @@ from tileserver import settings as configuration
 from tileserver.cli import credentials
 from tileserver.cli.flags import with_setting_flags
 from tileserver.cli.follow import follow
+from tileserver.cli.log import SharedLog
 from tileserver.cli.report import report, say, warn
 from tileserver.cli.shelf import Shelf
+from tileserver.cli.supervisor import ALONE, Part, supervise
 from tileserver.errors import SetupError
-from tileserver.execution import LocalExecutor
+from tileserver.execution import LocalExecutor, SharedExecutor
 from tileserver.pipeline import Pipeline
 from tileserver.publication import Publisher
 from tileserver.registry import Registry
@@ -67,9 +68,10 @@ def serve(paths: list[Path], *, reload: bool, flags: dict[str, Any]) -> None:
     os.umask(0o077)  # what is made from here on is for this user only
     _prepare(settings.data_dir)
     listener = _listen(settings.host, settings.port)
+    part = supervise(settings.processes) if settings.processes > 1 else ALONE
     with contextlib.closing(listener), asyncio.Runner(loop_factory=_loop) as runner:
         try:
-            runner.run(_serve(settings, paths, listener, reload=reload))
+            runner.run(_serve(settings, paths, listener, part, reload=reload))
         except SQLAlchemyError as error:
             raise SetupError(f"the registry in {settings.data_dir} cannot be used: {_reason(error)}") from None
 
@@ -99,7 +101,7 @@ def _prepare(folder: Path) -> None:
 
 def _log_to(file: Path) -> None:
     """What goes wrong in functions goes to a file of its own, for the owner; what uvicorn says is said by us."""
-    handler = logging.handlers.RotatingFileHandler(file, maxBytes=10_000_000, backupCount=3)
+    handler = SharedLog(file, maxBytes=10_000_000, backupCount=3)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log = logging.getLogger("tileserver.udf")
     log.addHandler(handler)
@@ -156,27 +158,30 @@ class _Stop:
         self.asked.set()
 
 
-async def _serve(settings: Settings, paths: list[Path], listener: socket.socket, *, reload: bool) -> None:
+async def _serve(settings: Settings, paths: list[Path], listener: socket.socket, part: Part, *, reload: bool) -> None:
     stop = _Stop()
-    async with _backend(settings) as pipeline:
+    async with _backend(settings) as (pipeline, executor):
         registry, publisher = pipeline.registry, Publisher(pipeline.registry, pipeline)
         server = _Server(_uvicorn_config(Application(settings, pipeline, publisher), settings))
         owner = await registry.accounts.owner()
         local = _address(settings, listener)
         address = settings.public_url.rstrip("/") or local
-        await _remember(settings.data_dir, registry, owner.id, local)
+        if part.first:
+            await _remember(settings.data_dir, registry, owner.id, local)
         shelf = Shelf(paths, owner.id, registry, publisher)
         stop.server = server
         if stop.asked.is_set():
             return
         running = asyncio.create_task(server.serve(sockets=[listener]))
-        async with _beside(
-            _poll(registry), _end_functions(stop, pipeline), *([follow(shelf, address)] if reload else [])
-        ):
+        follows = [_follow(shelf, address, part)] if reload and part.follows else []
+        async with _beside(_poll(registry), _end_functions(stop, pipeline, executor), *follows):
             try:
-                report(*await shelf.refresh(), address)
-                say(f"  sign in  {address}/sign-in?code={await registry.accounts.issue_link(owner.id)}")
-                say("ready")
+                if part.first:
+                    found = await shelf.refresh()
+                    part.started()
+                    report(*found, address)
+                    say(f"  sign in  {address}/sign-in?code={await registry.accounts.issue_link(owner.id)}")
+                    say("ready")
             except BaseException:
                 server.should_exit = True
                 raise
@@ -197,32 +202,45 @@ async def _beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _end_functions(stop: _Stop, pipeline: Pipeline) -> None:
+async def _follow(shelf: Shelf, address: str, part: Part) -> None:
+    """Publish edits until cancelled; whoever does so in another's place looks first, and says nothing."""
+    if not part.first:
+        with contextlib.suppress(SQLAlchemyError):  # the next edit is another occasion
+            await shelf.refresh()
+    await follow(shelf, address)
+
+
+async def _end_functions(stop: _Stop, pipeline: Pipeline, executor: SharedExecutor) -> None:
     """Some time after the server was asked to stop, end the functions that still run: who waits for them is told."""
     await stop.asked.wait()
+    executor.retire()
     await asyncio.sleep(_GRACE)
     await pipeline.close()
 
 
 @contextlib.asynccontextmanager
-async def _backend(settings: Settings) -> AsyncIterator[Pipeline]:
+async def _backend(settings: Settings) -> AsyncIterator[tuple[Pipeline, SharedExecutor]]:
     keyring = read_keyring(settings.secret_key_file or settings.data_dir / "master.key")
-    executor = LocalExecutor(
-        workers=max(math.ceil(settings.workers), 1),
-        memory=settings.worker_memory,
-        environment=_worker_environment(settings),
-        scratch=settings.data_dir / "scratch",
-    )
+    executor = SharedExecutor(settings.data_dir, lambda: _pool(settings))
     registry = await Registry.open(settings.data_dir, keyring)
     cache = TileCache(settings.data_dir / "cache", memory=settings.cache_memory, disk=settings.cache_disk)
     pipeline = Pipeline(settings, registry, cache, executor)
     try:
         await executor.start()
         await registry.shared_tokens.check_key()
-        yield pipeline
+        yield pipeline, executor
     finally:
         await pipeline.close()
         await registry.close()
+
+
+def _pool(settings: Settings) -> LocalExecutor:
+    return LocalExecutor(
+        workers=max(math.ceil(settings.workers), 1),
+        memory=settings.worker_memory,
+        environment=_worker_environment(settings),
+        scratch=settings.data_dir / "scratch",
+    )
 
 
 def _worker_environment(settings: Settings) -> dict[str, str]:
@@ -245,7 +263,7 @@ def _uvicorn_config(application: Application, settings: Settings) -> uvicorn.Con
         date_header=False,
         proxy_headers=False,
         log_config=None,
-        timeout_graceful_shutdown=math.ceil(_GRACE) + 3,
+        timeout_graceful_shutdown=2 * math.ceil(_GRACE) + 3,  # the others of a shared pool have the grace after us
         timeout_keep_alive=75,
         host=settings.host,
     )

@@ -22,5 +22,11 @@ class HealthRoutes:
     async def readyz(self, request: Request) -> Response:
         """200 when functions can run, else 503."""
         stats = self.executor.stats()
-        body = {"status": "ok" if stats.ready else "starting", "running": stats.running, "queued": stats.queued}
+        body = {
+            "status": "ok" if stats.ready else "starting",
+            "running": stats.running,
+            "queued": stats.queued,
+            "processes": stats.processes,
+            "pool": "here" if stats.here else "elsewhere",
+        }
         return JSONResponse(body, 200 if stats.ready else 503, headers=_FRESH)
