@@ -1,6 +1,7 @@
 """What server processes say to each other over a Unix socket: two lengths, a message in msgpack, a body in pieces."""
 
 import asyncio
+import mmap
 import struct
 from typing import Any, Final
 
@@ -122,10 +123,11 @@ class Channel:
             raise FrameError(str(error)) from None
         return message
 
-    async def _body(self, length: int) -> bytes | bytearray:
+    async def _body(self, length: int) -> bytes | mmap.mmap:
         if length <= PIECE:
             return await self._reader.readexactly(length)
-        body, filled = bytearray(length), 0
+        # Not a bytearray, which is filled with zeros first: for half a gigabyte the loop would stand for a second.
+        body, filled = mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), 0
         while filled < length:
             piece = await self._reader.read(min(PIECE, length - filled))
             if not piece:
