@@ -120,12 +120,13 @@ class _Supervisor:
                 os.kill(place.pid, number)  # not gone: nobody else waits for it
 
     def _bury(self) -> None:
-        for place in self._places:
-            if place.pid:
-                pid, status = os.waitpid(place.pid, os.WNOHANG)
-                if pid:
+        """Wait for all that have ended; as the first process of a container, for strangers' children too."""
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                place = next((each for each in self._places if each.pid == ended[0]), None)
+                if place is not None:
                     place.pid = 0
-                    self._ended(place, pid, os.waitstatus_to_exitcode(status))
+                    self._ended(place, ended[0], os.waitstatus_to_exitcode(ended[1]))
 
     def _ended(self, place: _Place, pid: int, code: int) -> None:
         if self._stops:
@@ -140,7 +141,7 @@ class _Supervisor:
         place.quick = place.quick + 1 if time.monotonic() - place.born < _QUICK_SECONDS else 0
         delay = min(2.0 ** (place.quick - 2), _LONGEST_SECONDS) if place.quick > 1 else 0.0
         place.due = time.monotonic() + delay
-        when = f"in {delay:g} seconds" if delay else "now"
+        when = f"in {delay:g} s" if delay else "now"
         what = ", which publishes the files," if place.first else ""
         warn(f"warning: server process {pid}{what} {_ending(code)}; another takes its place {when}")
 

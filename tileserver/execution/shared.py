@@ -24,8 +24,8 @@ _HOLD_SECONDS: Final = 10.0
 """How long a job waits for a pool."""
 _START_SECONDS: Final = 5.0
 """How long the start waits to hear whether there is one."""
-_PAUSE_SECONDS: Final = 0.02
-"""Between two looks for a holder that is going or coming: it lasts some milliseconds."""
+_PAUSES: Final = (0.02, 0.02, 0.02, 0.05, 0.1, 0.25)
+"""Seconds between looks for a holder that is going or coming, which takes milliseconds; the last is repeated."""
 _NOBODY: Final = ExecutorStats(ready=False, capacity=0, running=0, queued=0, workers=0, deaths=0, here=False)
 _Answer = TypeVar("_Answer")
 
@@ -47,6 +47,8 @@ class SharedExecutor:
         self._seeking: asyncio.Task[None] | None = None
         self._begun = False
         """Whether the start is over: what fails later is tried again."""
+        self._misses = 0
+        """Looks in a row that found no holder."""
         self._retired = False
         self._reason: str | None = None
         """Why there is no pool, where that is known."""
@@ -79,7 +81,8 @@ class SharedExecutor:
     async def _missed(self, error: OSError | SetupError) -> None:
         """Wait: a moment where the holder is going or coming, longer where this process could not hold or join."""
         if isinstance(error, OSError) and not self._election.won:
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(_PAUSES[min(self._misses, len(_PAUSES) - 1)])
+            self._misses += 1
             return
         if not self._begun:
             raise error
@@ -99,7 +102,8 @@ class SharedExecutor:
         await local.start()
         self._local, self._server = local, PoolServer(local)
         try:
-            await self._server.start(self._election.listen())
+            if self._election.won:
+                await self._server.start(self._election.listen())
         except OSError as error:
             _LOG.warning("the pool cannot be shared: %s", error)
         self._found.set()
@@ -117,7 +121,7 @@ class SharedExecutor:
         client = PoolClient(self._election.address)
         try:
             await client.start()
-            self._client = client
+            self._client, self._misses = client, 0
             self._found.set()
             await client.lost()
         finally:
