@@ -12,9 +12,11 @@ from pathlib import Path
 import uvloop
 
 from tileserver.execution import LocalExecutor
+from tileserver.frames import Limits
 from tileserver.jobs import Job, Output, Source
 from tileserver.udfs import digest
 
+LIMITS = Limits(memory=10**9, scratch=10**9)
 CODE = "from tileserver import udf\n@udf\ndef nothing(tile):\n    return None\n"
 
 
@@ -25,7 +27,7 @@ async def measure(runs: int) -> list[float]:
         id=1, digest=source.digest, tile=(0, 0, 0), arguments={}, output=Output(format="mvt"), timeout=10, limit=1000
     )
     with tempfile.TemporaryDirectory() as scratch:
-        executor = LocalExecutor(workers=2, memory=10**9, environment={}, scratch=Path(scratch))
+        executor = LocalExecutor(workers=2, limits=LIMITS, environment={}, scratch=Path(scratch))
         await executor.start()
         try:
             await executor.run(job, source, group="")

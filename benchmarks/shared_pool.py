@@ -19,6 +19,7 @@ from pathlib import Path
 import uvloop
 
 from tileserver.execution import Executor, LocalExecutor, SharedExecutor
+from tileserver.frames import Limits
 from tileserver.jobs import Job, Output, Source
 from tileserver.udfs import digest
 
@@ -26,11 +27,14 @@ SMALL = "from tileserver import udf\n@udf\ndef small():\n    return b'x' * 20_00
 LARGE = "from tileserver import udf\n@udf\ndef large():\n    return b'x' * 200_000_000\n"
 
 
+LIMITS = Limits(memory=10**9, scratch=10**9, tasks=64)
+
+
 def shared(folder: Path) -> SharedExecutor:
     """A part in the pool of a folder."""
     scratch = folder / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
-    return SharedExecutor(folder, lambda: LocalExecutor(workers=2, memory=10**9, environment={}, scratch=scratch))
+    return SharedExecutor(folder, lambda: LocalExecutor(workers=2, limits=LIMITS, environment={}, scratch=scratch))
 
 
 @contextlib.asynccontextmanager

@@ -4,14 +4,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tileserver.authoring import run as run
+    from tileserver.authoring import run_async as run_async
     from tileserver.authoring import udf as udf
+    from tileserver.errors import CallError as CallError
     from tileserver.formats import Response as Response
     from tileserver.tiles import Tile as Tile
 
 __version__ = "0.1.0"
-__all__ = ["Response", "Tile", "udf"]
+__all__ = ["CallError", "Response", "Tile", "run", "run_async", "udf"]
 
-_HOMES = {"udf": "tileserver.authoring", "Response": "tileserver.formats", "Tile": "tileserver.tiles"}
+_HOMES = {
+    "udf": "tileserver.authoring",
+    "run": "tileserver.authoring",
+    "run_async": "tileserver.authoring",
+    "CallError": "tileserver.errors",
+    "Response": "tileserver.formats",
+    "Tile": "tileserver.tiles",
+}
 
 
 def __getattr__(name: str) -> object:

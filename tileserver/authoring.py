@@ -1,7 +1,16 @@
 """What a UDF's author imports. The decorator leaves the function as it is, so it can be called and tested."""
 
+import asyncio
+import datetime as dt
+import json
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar, overload
+
+from tileserver.errors import CallError
+from tileserver.jobs import Call
+from tileserver.tiles import Tile
+from tileserver.udfs import seconds
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,3 +34,84 @@ def udf(function: Callable[P, R] | None = None, /, **options: Any) -> Any:
 def _marked(function: Callable[P, R], options: dict[str, Any]) -> Callable[P, R]:
     function.udf_options = options  # type: ignore[attr-defined]
     return function
+
+
+Ask = Callable[[Call], "Future[Any]"]
+_connection: list[Ask] = []
+"""Where questions go: in a worker, its socket; elsewhere nothing yet."""
+
+
+def connect(ask: Ask) -> None:
+    """Let `run` ask so."""
+    _connection[:] = [ask]
+
+
+def run(
+    name: str,
+    /,
+    *,
+    tile: "Tile | tuple[int, int, int] | None" = None,
+    cache_max_age: int | str | None = None,
+    **parameters: Any,
+) -> Any:
+    """What another UDF of the same account returns: an array, a table, text, bytes, or plain data, as it returned it.
+
+    The answer may come from the cache; a run has the time that the calling function has left, and the calling function
+    takes no core while it waits. Dates, geometries and tables as parameters travel as text (ISO 8601, GeoJSON).
+
+    Args:
+        name: the UDF's name, or a shared token.
+        tile: the tile for which it is asked, z, x, y where it is a tuple; None asks without a tile.
+        cache_max_age: seconds, or as `"1h"`: how old the answer may be; 0 runs it anew. None leaves it to the UDF.
+        parameters: the UDF's own.
+
+    Raises:
+        CallError: there is no such UDF, it failed, or calls go deeper than five or in a circle; `cause` is a code.
+    """
+    return _ask(name, tile, cache_max_age, parameters).result()
+
+
+async def run_async(
+    name: str,
+    /,
+    *,
+    tile: "Tile | tuple[int, int, int] | None" = None,
+    cache_max_age: int | str | None = None,
+    **parameters: Any,
+) -> Any:
+    """The same as `run`, for coroutines: `await asyncio.gather(run_async(...), run_async(...))` asks both at once."""
+    return await asyncio.wrap_future(_ask(name, tile, cache_max_age, parameters))
+
+
+def _ask(name: str, tile: Any, max_age: int | str | None, parameters: dict[str, Any]) -> "Future[Any]":
+    if not _connection:
+        raise CallError("run() works in a function that the server runs.")
+    call = Call(
+        id=0,
+        job=0,
+        name=name,
+        arguments={key: [_text(value)] for key, value in parameters.items() if value is not None},
+        tile=(tile.z, tile.x, tile.y) if isinstance(tile, Tile) else tile,
+        size=tile.size if isinstance(tile, Tile) else 256,
+        max_age=None if max_age is None else seconds(max_age),
+    )
+    return _connection[0](call)
+
+
+def _text(value: Any) -> str:
+    """A parameter as a query has it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (dt.date, dt.time)):
+        return value.isoformat()
+    if hasattr(value, "to_json"):
+        return str(value.to_json())
+    return json.dumps(value, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    for name in ("__geo_interface__", "tolist"):
+        if hasattr(value, name):
+            plain = getattr(value, name)
+            return plain() if callable(plain) else plain
+    return str(value)

@@ -19,6 +19,7 @@ TileserverError
 │   ├── ProcessesExceededError   processes_exceeded
 │   ├── DiskExceededError        disk_exceeded
 │   └── UdfSuspendedError        udf_suspended
+├── CallError                call_failed          a function called another one, and that went wrong; for the caller
 ├── BusyError                busy                 ask again later
 ├── TooManyRequestsError     too_many_requests
 ├── PublicationError         not_publishable      a file that cannot become a UDF; names file and line
@@ -184,6 +185,18 @@ class UdfSuspendedError(UdfError):
 
     code = "udf_suspended"
     sentence = "The function behind this layer crashed repeatedly and is suspended; try again in half a minute."
+
+
+class CallError(TileserverError):
+    """A function called another UDF, and no result came."""
+
+    code = "call_failed"
+    sentence = "The function that was called gave no result."
+
+    def __init__(self, message: str | None = None, *, cause: str = "call_failed") -> None:
+        super().__init__(message)
+        self.cause = cause
+        """The code of what went wrong, as `udf_raised` or `not_found`."""
 
 
 class BusyError(TileserverError):

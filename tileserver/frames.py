@@ -1,4 +1,7 @@
-"""Frames between server and worker: two lengths, a message in msgpack, a body as it is. Lengths are checked first."""
+"""Frames between server and worker: two lengths, a message in msgpack, a body as it is. Lengths are checked first.
+
+Server and nursery speak in packets instead, each a message of `ToNursery` or `FromNursery`.
+"""
 
 import struct
 from collections.abc import Iterator
@@ -6,17 +9,74 @@ from typing import Final
 
 import msgspec
 
-from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source, Started
+from tileserver.jobs import Call, Called, Describe, Described, Failed, Job, Rendered, Source, Started
 
-Message = Source | Job | Describe | Started | Rendered | Failed | Described
+Message = Source | Job | Describe | Started | Rendered | Failed | Described | Call | Called
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 BODY_LIMIT: Final = 8 * 2**20
 """Bytes of a body in a frame; a larger result goes through a file."""
 MESSAGE_LIMIT: Final = 64 * 2**20
 _HEAD: Final = struct.Struct("<II")
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Message)
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker and all that it starts may take."""
+
+    memory: int
+    """Bytes above what the worker holds when it is born."""
+    scratch: int
+    """Bytes in the scratch folder; also of any single file."""
+    tasks: int = 256
+    """Processes and threads."""
+    open_files: int = 4096
+    """Of one process."""
+
+
+class Birth(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """To the nursery: a worker is wanted. With it come its channel, output pipe, results file and calls."""
+
+    id: int
+    scratch: str
+    limits: Limits
+    read: tuple[str, ...] = ()
+    """All that it may read; nothing where it is not confined."""
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """To the nursery: end this worker and everything it started."""
+
+    id: int
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """From the nursery: it has imported everything and can fork."""
+
+    protocol: int
+    pid: int
+
+
+class Born(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """From the nursery: the worker is there."""
+
+    id: int
+    pid: int
+
+
+class Died(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """From the nursery: the worker has ended, and so has what it left behind."""
+
+    id: int
+    status: int
+    """Its exit status; the negative number of the signal that ended it."""
+    breach: str = ""
+    """The code of the limit for which it was ended; empty where it was not."""
+
+
+ToNursery = Birth | End
+FromNursery = Hello | Born | Died
 
 
 class FrameError(ValueError):
@@ -32,8 +92,9 @@ def pack(message: Message, body: bytes = b"") -> bytes:
 class Assembler:
     """Frames out of the pieces that a stream comes in."""
 
-    def __init__(self) -> None:
+    def __init__(self, body_limit: int = BODY_LIMIT) -> None:
         self._pieces = bytearray()
+        self._body_limit = body_limit
 
     def feed(self, piece: bytes) -> Iterator[tuple[Message, bytes]]:
         """The frames that `piece` completes.
@@ -49,7 +110,7 @@ class Assembler:
         if len(self._pieces) < _HEAD.size:
             return None
         message, body = _HEAD.unpack_from(self._pieces)
-        if message > MESSAGE_LIMIT or body > BODY_LIMIT:
+        if message > MESSAGE_LIMIT or body > self._body_limit:
             raise FrameError("a frame is larger than it may be")
         middle, end = _HEAD.size + message, _HEAD.size + message + body
         if len(self._pieces) < end:

@@ -12,6 +12,8 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     """Canonical name, as `png`; None leaves it to the kind of the result."""
     tiled: bool = True
     """Whether the answer is a tile; else it is a file."""
+    exchange: bool = False
+    """Whether another function wants the result as it was returned."""
     size: int = 256
     """Pixels of the tile's side, with the scale of `@2x` in it."""
     rescale: tuple[tuple[float, float], ...] | None = None
@@ -50,6 +52,17 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The file's name as tracebacks show it."""
     fused: bool = False
     """Whether it was written with `@fused.udf`."""
+    memory: int = 0
+    """Bytes that its workers may take, where that is less than the server allows; 0 leaves it to the server."""
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """On whose behalf a job runs: what the calls of its function may reach, and what they must not close."""
+
+    account_id: str = ""
+    token_id: str = ""
+    chain: tuple[str, ...] = ()
+    """Flights that wait for this job, the outermost first, its own last."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -70,11 +83,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Bytes that the encoded body may have."""
     sample: bool = False
     """Whether `Rendered.facts` is wanted."""
+    caller: Caller = Caller()
 
 
 class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The answer to a job."""
 
+    id: int = 0
+    """The job's."""
     media_type: str
     kind: str
     format: str = ""
@@ -91,8 +107,12 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     encode_ms: float = 0.0
     cpu_ms: float = 0.0
     """Processor time of function and encoder, all threads."""
+    runnable_ms: float = 0.0
+    """For how long it computed, or would have, had a core been free."""
     memory: int = 0
     """Bytes that the process held at its peak, above what it held when it was born."""
+    leak: str = ""
+    """What the function left behind, for which the worker is not used again."""
     body: bytes = b""
     stored: int = 0
     """Bytes that the worker wrote into the results file instead of `body`."""
@@ -115,6 +135,7 @@ class Describe(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A job that failed, as text."""
 
+    id: int = 0
     code: str
     message: str = ""
     traceback: str = ""
@@ -123,7 +144,9 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     parameter: str = ""
     udf_ms: float = 0.0
     cpu_ms: float = 0.0
+    runnable_ms: float = 0.0
     memory: int = 0
+    leak: str = ""
     printed: str = ""
 
 
@@ -134,3 +157,29 @@ class Described(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Computed options of `@udf`, by name."""
     defaults: dict[str, Any] = {}
     """Computed defaults that are plain data, by parameter."""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A function calls another UDF of its account."""
+
+    id: int
+    job: int
+    """The job whose function calls."""
+    name: str
+    """The UDF's name, or a shared token."""
+    arguments: dict[str, list[str]]
+    """As a query has them: the text of each parameter."""
+    tile: tuple[int, int, int] | None = None
+    size: int = 256
+    max_age: int | None = None
+    """Seconds that the answer may be old; None leaves it to the UDF called."""
+
+
+class Called(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The answer to a call; its body is the frame's."""
+
+    id: int
+    media_type: str = ""
+    code: str = ""
+    """Of the error; empty where there is a result."""
+    message: str = ""

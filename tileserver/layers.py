@@ -7,11 +7,11 @@ import msgspec
 from tileserver import query as queries
 from tileserver.errors import InvalidParameterError
 from tileserver.formats import is_media_type
-from tileserver.jobs import Output, Rendered, Source
+from tileserver.jobs import Call, Output, Rendered, Source
 from tileserver.registry import Grant
 from tileserver.tilecache import Entry, Facts, etag, layer_key
 from tileserver.tiles import Bounds, Tile
-from tileserver.udfs import Udf, bind, seconds
+from tileserver.udfs import Udf, bind, is_reserved, seconds
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -80,6 +80,33 @@ def bound(grant: Grant, udf: Udf, ask: Ask, query: queries.Query) -> Layer:
     )
 
 
+def called(grant: Grant, udf: Udf, call: Call) -> Layer:
+    """The layer that a function means which calls a UDF.
+
+    Raises:
+        InvalidParameterError: a parameter does not convert, is missing, or is none of the UDF's.
+    """
+    known = [each.name for each in udf.parameters if not is_reserved(each.name)]
+    strange = [name for name in call.arguments if name not in known and not udf.takes_all]
+    if strange:
+        raise InvalidParameterError(f"it takes no parameter '{strange[0]}'", parameter=strange[0])
+    tiled = call.tile is not None
+    arguments = bind(udf, call.arguments, tiled=tiled)
+    output = Output(exchange=True, tiled=tiled, size=call.size)
+    return Layer(
+        grant=grant,
+        udf=udf,
+        arguments=arguments,
+        output=output,
+        key=layer_key(grant.digest, grant.udf_id, arguments, output),
+        tiled=tiled,
+        max_age=udf.options.cache_max_age if call.max_age is None else call.max_age,
+        versioned=False,
+        strict_empty=False,
+        tms=False,
+    )
+
+
 def probe_tiles(udf: Udf) -> list[Tile | None]:
     """Where a probe looks for something: tiles in the middle of the UDF's bounds, or None where it takes no tile."""
     if not any(each.injected for each in udf.parameters):
@@ -102,6 +129,7 @@ def source_of(grant: Grant, udf: Udf) -> Source:
         headers=grant.headers,
         path=grant.file or f"{udf.name}.py",
         fused=udf.fused,
+        memory=udf.options.memory or 0,
     )
 
 

@@ -7,17 +7,19 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import math
 import time
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from cachetools import LRUCache, TTLCache
 
 from tileserver import query as queries
-from tileserver.errors import NotFoundError, TileserverError, UdfError
+from tileserver.callgraph import CallGraph
+from tileserver.errors import CallError, InvalidParameterError, NotFoundError, TileserverError, UdfError
 from tileserver.execution import Executor
-from tileserver.jobs import Job, Rendered
-from tileserver.layers import Answer, Ask, Layer, bound, entry_of, probe_tiles, source_of
+from tileserver.jobs import Call, Caller, Job, Rendered
+from tileserver.layers import Answer, Ask, Layer, bound, called, entry_of, probe_tiles, source_of
 from tileserver.registry import UNKNOWN_YET, Grant, Registry
 from tileserver.settings import Settings
 from tileserver.tilecache import Entry, Flights, Key, TileCache
@@ -32,10 +34,39 @@ _LARGE: Final = 2**20
 """Bytes that are digested in a thread."""
 FAILURE_SECONDS: Final = 3
 """How long a failure is answered again without a run."""
+CALL_DEPTH: Final = 5
+"""Calls that may wait for each other."""
 LOOK_SECONDS: Final = 2
 """How long metadata wait for a first run."""
 Version = tuple[str, str]
 """A UDF's id and a digest."""
+
+
+class Within(NamedTuple):
+    """Who asks for a run."""
+
+    caller: Caller
+    seconds: float
+    """That the run may take at most."""
+
+
+def _below(within: Within | None, layer: Layer, flight: str) -> Within:
+    """The same one flight deeper; a client's request begins a chain."""
+    if within is None:
+        return Within(
+            Caller(account_id=layer.grant.account_id, token_id=layer.grant.token_id, chain=(flight,)), math.inf
+        )
+    chain = (*within.caller.chain, flight)
+    return within._replace(
+        caller=msgspec.structs.replace(within.caller, chain=chain, account_id=layer.grant.account_id)
+    )
+
+
+def _tile(call: Call) -> Tile | None:
+    try:
+        return Tile(*call.tile, size=call.size) if call.tile else None
+    except ValueError as error:
+        raise InvalidParameterError(str(error), parameter="tile") from None
 
 
 class Pipeline:
@@ -51,6 +82,8 @@ class Pipeline:
         self._settling: dict[Version, asyncio.Task[None]] = {}
         self._unsettled: TTLCache[Version, bool] = TTLCache(1000, 10)
         self._ids = itertools.count(1)
+        self._calls = CallGraph()
+        executor.answer = self.call
 
     # Token to layer
 
@@ -115,8 +148,11 @@ class Pipeline:
         """The tile if memory has it fresh. Does not wait."""
         return self.cache.hit(Key(layer.key, z, x, y), layer.grant.epoch, layer.max_age)
 
-    async def render(self, layer: Layer, tile: Tile | None) -> Answer:
+    async def render(self, layer: Layer, tile: Tile | None, within: Within | None = None) -> Answer:
         """The answer from disk, from a run that is under way, or from a run of its own.
+
+        Args:
+            within: the function that asks; None where it is a client.
 
         Raises:
             TileserverError: the run failed, or the queue is full.
@@ -130,15 +166,19 @@ class Pipeline:
             raise failure.with_traceback(None)  # it would grow with each who is told
         # Who allows an answer less age, or knows of a later clearing, does not take what others wait for.
         flight = key._replace(layer=f"{key.layer}/{layer.max_age}/{layer.grant.epoch}")
-        answer, own = await self._flights.join(flight, lambda: self._fly(layer, tile, key))
+        name = "/".join(map(str, flight))
+        with self._calls.waiting(within.caller.chain if within else (), name):
+            answer, own = await self._flights.join(
+                flight, lambda: self._fly(layer, tile, key, _below(within, layer, name))
+            )
         return answer if own else msgspec.structs.replace(answer, source="shared")
 
-    async def _fly(self, layer: Layer, tile: Tile | None, key: Key) -> Answer:
+    async def _fly(self, layer: Layer, tile: Tile | None, key: Key, within: Within) -> Answer:
         entry = await self.cache.find(key, layer.grant.epoch, layer.max_age)
         if entry is not None:
             return Answer(entry=entry, source="disk")
         try:
-            answer = await self._run(layer, tile)
+            answer = await self._run(layer, tile, within)
         except TileserverError as failure:
             if failure.code not in {"busy", "too_many_requests"}:
                 self._failures[key] = failure
@@ -149,10 +189,10 @@ class Pipeline:
             await self.cache.store(key, answer.entry)
         return answer
 
-    async def _run(self, layer: Layer, tile: Tile | None, *, sample: bool = False) -> Answer:
+    async def _run(self, layer: Layer, tile: Tile | None, within: Within) -> Answer:
         started = time.perf_counter()
         created = time.time()
-        rendered = await self._execute(layer, tile, sample=sample)
+        rendered = await self._execute(layer, tile, within)
         took = (time.perf_counter() - started) * 1000
         waited = max(took - rendered.udf_ms - rendered.encode_ms, 0.0)
         large = len(rendered.body) > _LARGE
@@ -161,20 +201,60 @@ class Pipeline:
         )
         return Answer(entry=entry, source="run", queue_ms=waited)
 
-    async def _execute(self, layer: Layer, tile: Tile | None, *, sample: bool = False) -> Rendered:
+    async def _execute(self, layer: Layer, tile: Tile | None, within: Within, *, sample: bool = False) -> Rendered:
         settings = self.settings
         longest = settings.timeout if tile else settings.file_timeout
+        longest = min(layer.udf.options.timeout or longest, longest)
         job = Job(
             id=next(self._ids),
             digest=layer.grant.digest,
             tile=(tile.z, tile.x, tile.y) if tile else None,
+            partition=tile.partition.name if tile else "",
             arguments=layer.arguments,
             output=layer.output,
-            timeout=min(layer.udf.options.timeout or longest, longest),
-            limit=TILE_LIMIT if tile else FILE_LIMIT,
+            timeout=min(longest, within.seconds),
+            limit=TILE_LIMIT if tile and not layer.output.exchange else FILE_LIMIT,
             sample=sample,
+            caller=within.caller,
         )
-        return await self.executor.run(job, source_of(layer.grant, layer.udf), group=layer.grant.token_id)
+        source = source_of(layer.grant, layer.udf)
+        return await self.executor.run(job, source, group=within.caller.token_id, nested=len(within.caller.chain) > 1)
+
+    # Functions that call others
+
+    async def call(self, call: Call, job: Job, seconds: float) -> Rendered:
+        """What a UDF returns to the function of `job`, which has so many seconds left; through cache and queue.
+
+        Raises:
+            CallError: calls go too deep, or in a circle.
+            InvalidParameterError: a parameter does not convert, or the tile is none.
+            NotFoundError: the account has no UDF of that name.
+            TileserverError: the run failed.
+        """
+        if len(job.caller.chain) > CALL_DEPTH:
+            raise CallError(f"calls go deeper than {CALL_DEPTH}")
+        grant = await self._callee(call.name, job.caller.account_id)
+        layer = called(grant, self.udf(grant), call)
+        tile = _tile(call)
+        answer = await self.render(layer, tile, Within(job.caller, seconds))
+        facts = answer.entry.facts
+        return Rendered(media_type=facts.media_type, kind=facts.kind, body=answer.entry.body)
+
+    async def _callee(self, name: str, account_id: str) -> Grant:
+        grant = await self._named(name, account_id)
+        if self.udf(grant).computed:
+            await self._settled(grant)
+            grant = await self._named(name, account_id)
+        return grant
+
+    async def _named(self, name: str, account_id: str) -> Grant:
+        grant = await self.registry.lookup.named(account_id, name)
+        if grant is not None:
+            return grant
+        try:
+            return await self.grant(name)
+        except NotFoundError:
+            raise NotFoundError("there is no UDF of this name") from None
 
     async def close(self) -> None:
         """End every run; who waits for one is told that the server is busy."""
@@ -235,7 +315,7 @@ class Pipeline:
         for tile in probe_tiles(udf):
             ask = Ask("", "", 1, "", tile is not None)
             layer = bound(msgspec.structs.replace(grant, kind=None), udf, ask, {})
-            rendered = await self._execute(layer, tile, sample=True)
+            rendered = await self._execute(layer, tile, _below(None, layer, "probe"), sample=True)
             if not rendered.empty:
                 break
         return rendered

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -20,20 +20,10 @@ from pydantic_settings import (
 )
 
 from tileserver.errors import SetupError
+from tileserver.sizes import size
 
 PREFIX: Final = "TILESERVER_"
 _OTHER_VARIABLES: Final = frozenset({"TILESERVER_URL", "TILESERVER_TEST_DATA"})
-_UNITS: Final = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-
-
-def _size(value: object) -> object:
-    """Bytes of `512MB` and the like."""
-    pattern = r"\s*([0-9]{1,15}(?:\.[0-9]{1,15})?)\s*([KMGT]?B?)\s*"
-    match = re.fullmatch(pattern, value.upper()) if isinstance(value, str) else None
-    if not match:
-        return value
-    unit = match[2] if match[2].endswith("B") or not match[2] else match[2] + "B"
-    return int(float(match[1]) * _UNITS[unit])
 
 
 def _names(value: object) -> object:
@@ -52,14 +42,20 @@ def _address(value: str) -> str:
     return value
 
 
-Size = Annotated[int, BeforeValidator(_size), Field(gt=0, lt=2**60)]
+Size = Annotated[int, BeforeValidator(size), Field(gt=0, lt=2**60)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_names)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_names)]
 Address = Annotated[str, AfterValidator(_address)]
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _three_quarters() -> int:
+    """Of the machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
 
 
 class Settings(BaseSettings):
@@ -88,6 +84,17 @@ class Settings(BaseSettings):
     timeout: float = Field(30, gt=0, le=3600, description="seconds that a tile's function may run")
     file_timeout: float = Field(120, gt=0, le=36000, description="seconds that a file's function may run")
     worker_memory: Size = Field(2 * 10**9, description="memory of a worker above its own start, as 2GB")
+    worker_disk: Size = Field(2 * 10**9, description="what a worker may write into its scratch folder")
+    worker_processes: int = Field(256, ge=1, description="processes and threads of a worker")
+    memory_budget: Size = Field(
+        default_factory=_three_quarters, description="memory that all workers together may take"
+    )
+    token_queue: int = Field(256, ge=1, description="tiles of one token that may wait for a worker")
+    drain: float = Field(30, ge=0, le=3600, description="seconds that running functions have after SIGTERM")
+    isolation: Literal["default", "strict"] = Field(
+        "default", description="default guards against accidents; strict puts each function into a sandbox"
+    )
+    worker_read: Paths = Field((), description="folders with data that functions may read in strict isolation")
     worker_env: Names = Field((), description="more environment variables that workers may see")
     cache_memory: Size = Field(256 * 10**6, description="memory that cached tiles may take")
     cache_disk: Size = Field(10 * 10**9, description="disk that cached tiles may take")

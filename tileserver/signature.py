@@ -18,7 +18,6 @@ from tileserver.udfs import Options, Parameter, Udf, digest, is_reserved, option
 _WITHOUT_EFFECT: Final = (
     "stale_while_revalidate",
     "stale_if_error",
-    "memory",
     "block_zoom",
     "block_size",
     "empty_below",

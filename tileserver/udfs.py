@@ -11,6 +11,7 @@ from PIL import ImageColor
 from tileserver.annotations import ANY, Annotation, canonical, is_plain
 from tileserver.errors import InvalidParameterError, PublicationError
 from tileserver.formats import Kind
+from tileserver.sizes import size
 
 RESERVED: Final = frozenset(
     [
@@ -35,6 +36,7 @@ INJECTED: Final = frozenset({"tile", "bounds", "bbox", "x", "y", "z"})
 _INJECTED_TYPES: Final = {"Tile": "tile", "TileXYZ": "tile", "Bounds": "bounds", "Bbox": "bbox", "TileGDF": "bbox"}
 _AGE: Final = re.compile(r"(\d{1,15})([smhd]?)\Z", re.ASCII)
 _LONGEST_AGE: Final = 10**9
+_LEAST_MEMORY: Final = 16 * 10**6
 """Seconds, some thirty years: longer means the same."""
 _RESAMPLING: Final = ("nearest", "bilinear", "cubic", "average", "mode")
 _AGE_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -70,6 +72,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds."""
     timeout: float | None = None
     """Seconds; None takes the server's."""
+    memory: int | None = None
+    """Bytes that a worker may take; None takes the server's."""
     rescale: tuple[tuple[float, float], ...] | None = None
     colormap: str | None = None
     resampling: str = "nearest"
@@ -158,6 +162,8 @@ def _normalised(given: dict[str, Any]) -> dict[str, Any]:
     result = dict(given)
     if "cache_max_age" in result:
         result["cache_max_age"] = seconds(result["cache_max_age"])
+    if "memory" in result:
+        result["memory"] = size(result["memory"])
     rescale = result.get("rescale")
     if isinstance(rescale, (list, tuple)) and rescale and isinstance(rescale[0], (int, float)):
         result["rescale"] = [rescale]
@@ -175,6 +181,8 @@ def _checked(options: Options) -> Options:
         raise ValueError("bounds are west, south, east, north in degrees")
     if options.timeout is not None and not 0 < options.timeout < math.inf:
         raise ValueError("timeout is a number of seconds above 0")
+    if options.memory is not None and options.memory < _LEAST_MEMORY:
+        raise ValueError("memory is a size such as '512MB', of at least 16MB")
     if not (0 <= options.buffer <= 4096 and options.max_tile_bytes > 0):
         raise ValueError("buffer is from 0 to 4096, max_tile_bytes above 0")
     if options.resampling not in _RESAMPLING:

@@ -144,9 +144,9 @@ def test_ages(age: int | str, value: int) -> None:
 
 def test_options_without_effect_are_taken_and_told() -> None:
     """A source written for a later version is served, and its author knows what does nothing yet."""
-    found = udf(options="block_zoom=8, memory='4GB', minzoom=2")
+    found = udf(options="block_zoom=8, stale_if_error=9, minzoom=2")
     assert found.options.minzoom == 2
-    assert [warning.split("'")[1] for warning in found.warnings] == ["memory", "block_zoom"]
+    assert [warning.split("'")[1] for warning in found.warnings] == ["stale_if_error", "block_zoom"]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,9 @@ from tileserver.cli.report import report, say, warn
 from tileserver.cli.shelf import Shelf
 from tileserver.cli.supervisor import ALONE, Part, supervise
 from tileserver.errors import SetupError
-from tileserver.execution import LocalExecutor, SharedExecutor
+from tileserver.execution import LocalExecutor, SharedExecutor, sandbox
+from tileserver.execution.sandbox import Sandbox
+from tileserver.frames import Limits
 from tileserver.pipeline import Pipeline
 from tileserver.publication import Publisher
 from tileserver.registry import Registry
@@ -221,7 +223,8 @@ async def _end_functions(stop: _Stop, pipeline: Pipeline, executor: SharedExecut
 @contextlib.asynccontextmanager
 async def _backend(settings: Settings) -> AsyncIterator[tuple[Pipeline, SharedExecutor]]:
     keyring = read_keyring(settings.secret_key_file or settings.data_dir / "master.key")
-    executor = SharedExecutor(settings.data_dir, lambda: _pool(settings))
+    within = _sandbox(settings)
+    executor = SharedExecutor(settings.data_dir, lambda: _pool(settings, within))
     registry = await Registry.open(settings.data_dir, keyring)
     cache = TileCache(settings.data_dir / "cache", memory=settings.cache_memory, disk=settings.cache_disk)
     pipeline = Pipeline(settings, registry, cache, executor)
@@ -234,13 +237,31 @@ async def _backend(settings: Settings) -> AsyncIterator[tuple[Pipeline, SharedEx
         await registry.close()
 
 
-def _pool(settings: Settings) -> LocalExecutor:
+def _pool(settings: Settings, within: Sandbox | None) -> LocalExecutor:
     return LocalExecutor(
-        workers=max(math.ceil(settings.workers), 1),
-        memory=settings.worker_memory,
+        workers=settings.workers,
+        limits=Limits(memory=settings.worker_memory, scratch=settings.worker_disk, tasks=settings.worker_processes),
+        memory_budget=settings.memory_budget,
+        token_limit=settings.token_queue,
         environment=_worker_environment(settings),
         scratch=settings.data_dir / "scratch",
+        sandbox=within,
     )
+
+
+def _sandbox(settings: Settings) -> Sandbox | None:
+    """What strict isolation lets functions reach.
+
+    Raises:
+        SetupError: a layer of it is missing here.
+    """
+    if settings.isolation != "strict":
+        return None
+    lacking = sandbox.missing()
+    if lacking:
+        raise SetupError(f"strict isolation is not possible here. {' '.join(lacking)}")
+    hidden = (settings.data_dir.absolute(),)
+    return Sandbox(read=settings.worker_read, hidden=hidden)
 
 
 def _worker_environment(settings: Settings) -> dict[str, str]:

@@ -33,7 +33,11 @@ def encode(result: object, output: Output, tile: "Tile | None", *, limit: int, s
         InvalidParameterError: a part of `output` does not fit the result.
         ResultTooLargeError: the body is above `limit`, or a vector tile above `output.max_tile_bytes`.
     """
-    if result is None:
+    if output.exchange:
+        from tileserver.encode import exchange
+
+        drawn, kind = exchange.draw(result), ""
+    elif result is None:
         drawn, kind = _nothing(output), ""
     else:
         kind = kind_of(result)

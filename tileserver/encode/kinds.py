@@ -50,7 +50,7 @@ def kind_of(result: object) -> Kind:
         return Kind.VECTOR if has_geometry(result) else Kind.TABLE
     if isinstance(result, _DATA):
         return Kind.DOCUMENT
-    raise BadResultError(f"the function returned {_article(type(result).__name__)}; {_RETURNABLE}")
+    raise BadResultError(f"the function returned {article(type(result).__name__)}; {_RETURNABLE}")
 
 
 def is_a(result: object, module: str, *names: str) -> bool:
@@ -98,5 +98,5 @@ def _is_geoarrow(field: Any) -> bool:
     return str(getattr(field.type, "extension_name", named)).startswith("geoarrow.")
 
 
-def _article(name: str) -> str:
+def article(name: str) -> str:
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"

@@ -32,6 +32,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     job: Job
     source: Source
     group: str
+    nested: bool = False
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, tag=True):

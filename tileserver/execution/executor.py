@@ -4,6 +4,7 @@ from typing import Protocol
 
 import msgspec
 
+from tileserver.execution.calls import Answer
 from tileserver.jobs import Described, Job, Rendered, Source
 
 
@@ -12,8 +13,8 @@ class ExecutorStats(msgspec.Struct, frozen=True, kw_only=True):
 
     ready: bool
     """Whether functions can run."""
-    capacity: int
-    """Jobs that run at once."""
+    capacity: float
+    """Cores that jobs may keep busy."""
     running: int
     queued: int
     workers: int
@@ -32,16 +33,21 @@ class Executor(Protocol):
     async def start(self) -> None:
         """Begin to get ready; does not wait for it."""
 
-    async def run(self, job: Job, source: Source, *, group: str) -> Rendered:
+    answer: Answer
+    """Who answers the calls of functions."""
+
+    async def run(self, job: Job, source: Source, *, group: str, nested: bool = False) -> Rendered:
         """The answer to a job.
 
         Args:
             group: whose job it is; groups take turns.
+            nested: whether a running function waits for it; no limit of the queue turns it away.
 
         Raises:
             UdfError: the function failed.
             InvalidError: an argument or the format cannot be.
             BusyError: too many jobs wait.
+            TooManyRequestsError: too many of the group wait.
         """
         ...
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from collections import defaultdict, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from tileserver.errors import (
     BY_CODE,
@@ -15,23 +17,29 @@ from tileserver.errors import (
     TileserverError,
     UdfCrashedError,
     UdfError,
-    UdfSuspendedError,
     UdfTimedOutError,
 )
+from tileserver.execution.breaker import Breaker
+from tileserver.execution.calls import Answer, Calling, nobody
 from tileserver.execution.executor import ExecutorStats
-from tileserver.execution.nursery import Nursery
-from tileserver.execution.queue import Queue
+from tileserver.execution.queue import Queue, Slot
+from tileserver.execution.sandbox import Sandbox
+from tileserver.execution.shares import Share, Shares, as_weight
+from tileserver.execution.supervisor import Nurseries
 from tileserver.execution.worker import Worker, WorkerLostError
+from tileserver.execution.workers import Workers
+from tileserver.frames import Limits
 from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
 
-RECYCLE_JOBS: Final = 500
-"""Jobs after which a worker is replaced."""
-IDLE_SECONDS: Final = 600
-"""How long a worker waits for its next job before it is ended."""
-BREAKER_CRASHES: Final = 5
-BREAKER_SECONDS: Final = 60
-REST_SECONDS: Final = 30
-_BREACHES: Final = frozenset({"udf_crashed", "memory_exceeded", "result_too_large"})
+_BREACHES: Final = frozenset(
+    {"udf_crashed", "memory_exceeded", "result_too_large", "cpu_exceeded", "processes_exceeded", "disk_exceeded"}
+)
+_LEAST_MEMORY: Final = 64 * 10**6
+"""Bytes that a worker counts for at least."""
+_ATTEMPTS: Final = 5
+"""Workers that a job may meet; only one of them may die with the job begun."""
+_LOOK_SECONDS: Final = 0.1
+"""How often running jobs are weighed while others wait."""
 
 
 class LocalExecutor:
@@ -40,166 +48,193 @@ class LocalExecutor:
     def __init__(
         self,
         *,
-        workers: int,
-        memory: int,
+        workers: float,
+        limits: Limits,
         environment: Mapping[str, str],
         scratch: Path,
+        memory_budget: int = 8 * 10**9,
         queue_limit: int | None = None,
+        token_limit: int | None = None,
         hold: float = 10.0,
+        sandbox: Sandbox | None = None,
     ) -> None:
-        self._memory, self._environment, self._scratch = memory, environment, scratch
-        self._queue = Queue(workers, limit=queue_limit or 64 * workers, hold=hold)
-        self._idle: dict[str, list[Worker]] = {}
-        self._since: dict[Worker, float] = {}
-        self._workers: set[Worker] = set()
-        self._breaker = Breaker()
-        self._nursery: Nursery | None = None
-        self._restart = asyncio.Lock()
+        """Args:
+        workers: cores.
+        memory_budget: bytes that all workers together may take.
+        queue_limit: jobs that may wait.
+        token_limit: jobs of one group that may wait.
+        hold: seconds that a job may wait.
+        sandbox: what functions reach of the machine's files, where isolation is strict.
+        """
+        limit = queue_limit or max(int(64 * workers), 64)
+        self._budget = memory_budget
+        self._queue = Queue(
+            workers,
+            limit=limit,
+            hold=hold,
+            processes=max(memory_budget // _LEAST_MEMORY, 2),
+            group_limit=token_limit or limit,
+        )
+        self._workers = Workers(limits.memory)
+        self._shares, self._breaker = Shares(), Breaker()
+        self._nurseries = Nurseries(environment, scratch, limits, sandbox)
+        self._running: dict[Slot, tuple[Worker, Job]] = {}
+        self._sampler: asyncio.Task[None] | None = None
         self._deaths = 0
         self._closed = False
+        self.answer: Answer = nobody
 
     async def start(self) -> None:
         """Start the nursery; it imports while we go on."""
-        self._nursery = Nursery(self._environment, self._scratch, self._memory)
-        await self._nursery.start()
+        self._sampler = asyncio.create_task(self._weigh())
+        await self._nurseries.start()
 
-    async def run(self, job: Job, source: Source, *, group: str) -> Rendered:
+    async def run(self, job: Job, source: Source, *, group: str, nested: bool = False) -> Rendered:
         """The answer to a job; see `Executor.run`."""
         self._breaker.check(job.digest)
+        share = self._shares.of(job.digest)
+        hold = job.timeout if nested else None
+        asked = time.monotonic()
+        slot = await self._queue.enter(group, share, hold=hold)
+        if nested:  # of the caller's time
+            job = msgspec.structs.replace(job, timeout=max(job.timeout - (time.monotonic() - asked), 0.001))
         try:
-            async with self._queue.slot(group):
-                return await self._attempt(job, source)
+            return await self._tried(job, source, slot)
         except UdfError as error:
             if error.code in _BREACHES:
-                self._breaker.count(job.digest)
+                self._breaker.count(job.digest, f"{job.tile}{sorted(job.arguments.items())}")
             raise
+        finally:
+            slot.leave()
 
-    async def _attempt(self, job: Job, source: Source, *, again: bool = False) -> Rendered:
-        worker = await self._take(source)
+    async def _tried(self, job: Job, source: Source, slot: Slot) -> Rendered:
+        """The answer, with another attempt where a worker died of something else than its function."""
+        until = time.monotonic() + job.timeout
+        started = 0
+        for _ in range(_ATTEMPTS):
+            left = msgspec.structs.replace(job, timeout=max(until - time.monotonic(), 0.001))
+            try:
+                return await self._attempt(left if started else job, source, slot)
+            except WorkerLostError as lost:
+                self._deaths += 1
+                started += lost.started
+                if self._closed:
+                    raise BusyError("The server is being stopped.") from None
+                if lost.explained or started > 1:
+                    raise _lost(lost, until - job.timeout) from None
+        raise BusyError("Functions cannot run at the moment.")
+
+    async def _attempt(self, job: Job, source: Source, slot: Slot) -> Rendered:
+        worker = await self._take(source, job.partition)
+        began = time.monotonic()
+        self._running[slot] = worker, job
+        worker.calls.attend(Calling(job, slot, self.answer))
         try:
             reply = await worker.perform(job)
-        except WorkerLostError as lost:
-            self._deaths += 1
-            if self._closed:
-                raise BusyError("The server is being stopped.") from None
-            if lost.explained or again:
-                raise UdfCrashedError(lost.reason, printed=worker.take_printed()) from None
-            return await self._attempt(job, source, again=True)
         except TimeoutError:
             message = f"took longer than {job.timeout:g} seconds"
-            raise UdfTimedOutError(message, printed=worker.take_printed()) from None
+            raise UdfTimedOutError(message, printed=worker.take_printed(), spent=_spent(began)) from None
         finally:
+            worker.calls.attend(None)
+            del self._running[slot]
             self._give_back(worker)
+        self._learn(job, reply, time.monotonic() - began)
         if isinstance(reply, Failed):
             raise failure(reply)
         return reply
 
+    def _learn(self, job: Job, reply: Rendered | Failed, seconds: float) -> None:
+        self._shares.learn(job.digest, runnable=reply.runnable_ms / 1000, seconds=seconds, memory=reply.memory)
+        living = self._workers.living
+        held = sum(max(each.memory, _LEAST_MEMORY) for each in living) / max(len(living), 1)
+        self._queue.processes = max(int(self._budget / max(held, _LEAST_MEMORY)), 2)
+
     async def describe(self, source: Source, options: tuple[str, ...], defaults: tuple[str, ...]) -> Described:
         """What the source's text alone does not say; see `Executor.describe`."""
-        async with self._queue.slot(""):
-            worker = await self._take(source)
+        slot = await self._queue.enter("", Share())
+        try:
+            worker = await self._take(source, "")
             try:
                 reply = await worker.describe(Describe(options=options, defaults=defaults), 30)
             except (WorkerLostError, TimeoutError) as error:
                 raise UdfCrashedError(str(error)) from None
             finally:
                 self._give_back(worker)
+        finally:
+            slot.leave()
         if isinstance(reply, Failed):
             raise failure(reply)
         return reply
 
-    async def _take(self, source: Source) -> Worker:
-        """A warm worker of this version, the one used last; else a new one."""
-        waiting = self._idle.get(source.digest, [])
-        while waiting:
-            worker = waiting.pop()
-            self._since.pop(worker, None)
-            if worker.alive:
-                return worker
-            self._end(worker)
+    async def _take(self, source: Source, partition: str) -> Worker:
+        """A warm worker of this version; else a new one, for which an idle one may have to go."""
+        worker = self._workers.take(source.digest, partition)
+        if worker is not None:
+            return worker
         if self._closed:
             raise BusyError("The server is being stopped.")
-        self._make_room()
-        worker = await Worker.bear(await self._living_nursery(), source, self._scratch)
+        while len(self._workers.living) >= self._queue.processes and self._workers.idle:
+            self._workers.end_longest_idle()
+        self._nurseries.keep({each.source.digest for each in self._workers.living} | {source.digest})
+        worker = await self._nurseries.bear(source)
         self._workers.add(worker)
         return worker
 
-    async def _living_nursery(self) -> Nursery:
-        async with self._restart:
-            assert self._nursery is not None
-            if self._nursery.lost:
-                await self._nursery.close()
-                await self.start()
-            return self._nursery
-
-    def _make_room(self) -> None:
-        """End the worker that has been idle longest, where there are as many processes as there may be."""
-        while len(self._workers) >= 2 * self._queue.capacity and self._since:
-            self._discard(next(iter(self._since)))
-
     def _give_back(self, worker: Worker) -> None:
-        if self._closed or not worker.alive or worker.retired or worker.jobs >= RECYCLE_JOBS:
-            self._end(worker)
+        if self._closed:
+            self._workers.end(worker)
+        else:
+            self._workers.give_back(worker)
+
+    async def _weigh(self) -> None:
+        """While jobs wait, look whether those that run need the cores that they hold."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self._queue.queued:
+                for slot, (worker, job) in list(self._running.items()):
+                    self._weigh_one(slot, worker, job)
+
+    def _weigh_one(self, slot: Slot, worker: Worker, job: Job) -> None:
+        share = worker.share()
+        if share is None or slot.paused:
             return
-        self._idle.setdefault(worker.source.digest, []).append(worker)
-        self._since[worker] = time.monotonic()
-        for old, since in list(self._since.items()):
-            if time.monotonic() - since < IDLE_SECONDS:
-                break
-            self._discard(old)
-
-    def _discard(self, worker: Worker) -> None:
-        self._since.pop(worker, None)
-        waiting = self._idle.get(worker.source.digest, [])
-        if worker in waiting:
-            waiting.remove(worker)
-        if not waiting:
-            self._idle.pop(worker.source.digest, None)
-        self._end(worker)
-
-    def _end(self, worker: Worker) -> None:
-        self._workers.discard(worker)
-        worker.close()
+        known = self._shares.of(job.digest)
+        slot.weigh(as_weight(share))
+        if not known.known:
+            known.weight = slot.weight
 
     async def close(self) -> None:
         """End every worker and the nursery."""
         self._closed = True
-        for worker in list(self._workers):
-            self._end(worker)
-        if self._nursery is not None:
-            await self._nursery.close()
+        if self._sampler is not None:
+            self._sampler.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._sampler
+        self._workers.close()
+        await self._nurseries.close()
 
     def stats(self) -> ExecutorStats:
         """How it stands."""
         return ExecutorStats(
-            ready=self._nursery is not None and self._nursery.ready,
+            ready=self._nurseries.ready,
             capacity=self._queue.capacity,
             running=self._queue.running,
             queued=self._queue.queued,
-            workers=len(self._workers),
+            workers=len(self._workers.living),
             deaths=self._deaths,
         )
 
 
-class Breaker:
-    """Rests a UDF version that crashes again and again."""
+def _spent(began: float) -> tuple[float, float, int]:
+    return (time.monotonic() - began) * 1000, 0.0, 0
 
-    def __init__(self) -> None:
-        self._crashes: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=BREAKER_CRASHES))
-        self._resting: dict[str, float] = {}
 
-    def check(self, digest: str) -> None:
-        """Raises UdfSuspendedError while the version rests."""
-        if self._resting.get(digest, 0.0) > time.monotonic():
-            raise UdfSuspendedError(f"{BREAKER_CRASHES} runs crashed or broke a limit within a minute")
-
-    def count(self, digest: str) -> None:
-        """Note a crash."""
-        crashes, now = self._crashes[digest], time.monotonic()
-        crashes.append(now)
-        if len(crashes) == BREAKER_CRASHES and now - crashes[0] < BREAKER_SECONDS:
-            self._resting[digest] = now + REST_SECONDS
-            crashes.clear()
+def _lost(lost: WorkerLostError, began: float) -> UdfError:
+    """The error for a worker that died of its function."""
+    kind = BY_CODE.get(lost.breach, UdfCrashedError)
+    assert issubclass(kind, UdfError)
+    message = "" if lost.breach else lost.reason
+    return kind(message or kind.sentence, printed=lost.printed, spent=_spent(began))
 
 
 def failure(reply: Failed) -> TileserverError:

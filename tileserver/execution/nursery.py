@@ -6,14 +6,14 @@ import itertools
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from tileserver.errors import BusyError
-from tileserver.frames import PROTOCOL
+from tileserver.execution.sandbox import Sandbox, command, outer_pid, readable
+from tileserver.frames import PROTOCOL, Birth, Born, Died, End, FromNursery, Limits, ToNursery
 
 _FIXED: Final = {
     # One thread before the fork: these libraries start more on import unless told not to.
@@ -27,37 +27,32 @@ _FIXED: Final = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONSAFEPATH": "1",
 }
-_HELLO_SECONDS: Final = 60
-
-
-class Birth(msgspec.Struct):
-    """What the nursery is told of a worker to come."""
-
-    id: int
-    memory: int
-    scratch: str
-
-
-class Born(msgspec.Struct, kw_only=True):
-    """What the nursery tells."""
-
-    protocol: int | None = None
-    id: int = 0
-    pid: int | None = None
-    status: int | None = None
+_DECODER: Final = msgspec.msgpack.Decoder(FromNursery)
 
 
 class Nursery:
     """One process, and the processes that it forks."""
 
-    def __init__(self, environment: Mapping[str, str], scratch: Path, memory: int) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        scratch: Path,
+        sandbox: Sandbox | None = None,
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Args:
+        scratch: the folder below which each worker gets its own.
+        sandbox: where it and its workers are confined.
+        lost: called once when the process has gone, and with it all its workers.
+        """
         self._environment = {"PATH": os.defpath, **environment, **_FIXED}
-        self._scratch, self._memory = scratch, memory
+        self._scratch, self._sandbox, self._tell_lost = scratch, sandbox, lost
+        self._read = tuple(readable(sandbox.read)) if sandbox else ()
         self._control: socket.socket | None = None
         self._process: asyncio.Future[asyncio.subprocess.Process] | None = None
         self._hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._births: dict[int, asyncio.Future[int]] = {}
-        self._deaths: dict[int, asyncio.Future[int]] = {}
+        self._deaths: dict[int, asyncio.Future[Died]] = {}
         self._ids = itertools.count(1)
 
     @property
@@ -77,10 +72,7 @@ class Nursery:
     async def _exec(self, theirs: socket.socket) -> asyncio.subprocess.Process:
         with theirs:
             return await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "tileserver.worker",
-                str(theirs.fileno()),
+                *self._command("-m", "tileserver.worker", str(theirs.fileno())),
                 pass_fds=[theirs.fileno()],
                 env=self._environment,
                 stdin=asyncio.subprocess.DEVNULL,
@@ -88,30 +80,53 @@ class Nursery:
                 cwd=self._scratch,
             )
 
-    async def fork(self, channel: socket.socket, output: int, results: int) -> tuple[int, "asyncio.Future[int]"]:
-        """A new worker with these descriptors: its process id, and a future for how it will end.
+    def _command(self, *arguments: str) -> list[str]:
+        if self._sandbox is None:
+            return [sys.executable, *arguments]
+        read, hidden = self._sandbox
+        return command(sys.executable, ["-P", *arguments], scratch=self._scratch, read=read, hidden=hidden)
+
+    async def fork(self, descriptors: Sequence[int], limits: Limits) -> tuple[int, int, "asyncio.Future[Died]"]:
+        """A new worker with its channel, output pipe, results file and calls: its number, process id, and how it ends.
 
         Raises:
-            BusyError: the nursery does not get ready.
+            ConnectionError: the nursery has gone, or goes before it answers.
         """
-        try:
-            async with asyncio.timeout(_HELLO_SECONDS):
-                await asyncio.shield(self._hello)
-        except (TimeoutError, OSError):
-            raise BusyError("Functions cannot run at the moment.") from None
-        birth = Birth(
-            next(self._ids), self._memory, str(self._scratch / f"worker-{os.getpid()}-{id(self)}-{next(self._ids)}")
-        )
+        await asyncio.shield(self._hello)
+        number = next(self._ids)
+        scratch = self._scratch / f"worker-{os.getpid()}-{id(self)}-{number}"
         loop = asyncio.get_running_loop()
-        born = self._births[birth.id] = loop.create_future()
-        death = self._deaths[birth.id] = loop.create_future()
+        born = self._births[number] = loop.create_future()
+        death = self._deaths[number] = loop.create_future()
+        self._send(Birth(id=number, scratch=str(scratch), limits=limits, read=self._read), descriptors)
+        return number, await self._seen_from_here(await asyncio.shield(born)), death
+
+    async def _seen_from_here(self, pid: int) -> int:
+        """What a process is called outside of the sandbox; 0 when it has ended."""
+        if self._sandbox is None or self._process is None:
+            return pid
+        return outer_pid((await self._process).pid, pid) or 0
+
+    def end(self, number: int) -> None:
+        """Kill a worker with everything it started."""
+        if number in self._deaths and not self.lost:
+            self._send(End(id=number))
+
+    def _send(self, message: ToNursery, descriptors: Sequence[int] = ()) -> None:
+        if self._control is None:
+            raise ConnectionResetError("the nursery ended")
         try:
-            if self._control is None:
-                raise ConnectionError
-            socket.send_fds(self._control, [msgspec.msgpack.encode(birth)], [channel.fileno(), output, results])
-            return await born, death
-        except OSError:
-            raise BusyError("Functions cannot run at the moment.") from None
+            socket.send_fds(self._control, [msgspec.msgpack.encode(message)], list(descriptors))
+        except BlockingIOError:  # it is stuck; the workers end with it
+            self._kill()
+        except OSError as error:
+            raise ConnectionResetError(str(error)) from None
+
+    def _kill(self) -> None:
+        process = self._process
+        if process is not None and process.done() and not process.cancelled():
+            with contextlib.suppress(ProcessLookupError):
+                process.result().kill()
 
     def _hear(self) -> None:
         assert self._control is not None
@@ -122,27 +137,27 @@ class Nursery:
         except OSError:
             packet = b""
         if packet:
-            self._note(msgspec.msgpack.decode(packet, type=Born))
+            self._note(_DECODER.decode(packet))
         else:
             self._lost()
 
-    def _note(self, news: Born) -> None:
-        if news.protocol is not None:
-            if news.protocol != PROTOCOL:
-                self._hello.set_exception(ConnectionError("another version of the worker"))
-            elif not self._hello.done():
-                self._hello.set_result(None)
-        elif news.pid is not None:
-            self._births.pop(news.id).set_result(news.pid)
-        elif news.status is not None:
-            self._deaths.pop(news.id).set_result(news.status)
+    def _note(self, news: FromNursery) -> None:
+        if isinstance(news, Born):
+            _set(self._births.pop(news.id), news.pid)
+        elif isinstance(news, Died):
+            _set(self._deaths.pop(news.id), news)
+        elif news.protocol != PROTOCOL:
+            self._kill()
+        else:
+            _set(self._hello, None)
 
     def _lost(self) -> None:
         """The process is gone, and with it all its workers."""
-        if self._control is not None:
-            asyncio.get_running_loop().remove_reader(self._control.fileno())
-            self._control.close()
-            self._control = None
+        if self._control is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._control.fileno())
+        self._control.close()
+        self._control = None
         waiting: list[asyncio.Future[Any]] = [*self._births.values(), *self._deaths.values(), self._hello]
         for future in waiting:
             if not future.done():
@@ -150,6 +165,7 @@ class Nursery:
                 future.exception()  # seen, should nobody wait for it
         self._births.clear()
         self._deaths.clear()
+        self._tell_lost()
 
     @property
     def lost(self) -> bool:
@@ -168,3 +184,8 @@ class Nursery:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+
+def _set(future: "asyncio.Future[Any]", value: Any) -> None:
+    if not future.done():
+        future.set_result(value)

@@ -63,13 +63,13 @@ class PoolClient:
         if isinstance(message, Stats):
             self._stats = msgspec.structs.replace(message.stats, here=False)
 
-    async def run(self, job: Job, source: Source, *, group: str) -> Rendered:
+    async def run(self, job: Job, source: Source, *, group: str, nested: bool = False) -> Rendered:
         """The answer to a job; see `Executor.run`.
 
         Raises:
             PoolLostError: the holder went before it answered.
         """
-        return await self._ask(Run(job=job, source=source, group=group), Rendered)
+        return await self._ask(Run(job=job, source=source, group=group, nested=nested), Rendered)
 
     async def describe(self, source: Source, options: tuple[str, ...], defaults: tuple[str, ...]) -> Described:
         """What the source's text alone does not say; raises like `run`."""

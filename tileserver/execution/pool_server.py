@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import socket
 from typing import Final
@@ -29,6 +30,8 @@ class PoolServer:
         self._channels: set[Channel] = set()
         self._jobs: dict[Channel, asyncio.Task[None]] = {}
         self._watchers: set[Channel] = set()
+        self._ids = itertools.count(-1, -1)
+        """Of the others' jobs; the holder's own count up from 1, and calls name the job that makes them."""
         self._closing = False
 
     async def start(self, listener: socket.socket) -> None:
@@ -87,7 +90,8 @@ class PoolServer:
     async def _perform(self, request: Message) -> Message:
         try:
             if isinstance(request, Run):
-                return await self._executor.run(request.job, request.source, group=request.group)
+                job = msgspec.structs.replace(request.job, id=next(self._ids))
+                return await self._executor.run(job, request.source, group=request.group, nested=request.nested)
             if isinstance(request, Ask):
                 return await self._executor.describe(request.source, request.options, request.defaults)
         except TileserverError as error:

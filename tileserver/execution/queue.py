@@ -1,11 +1,82 @@
-"""The queue in front of the workers: bounded, fair between groups, newest first within one, handed over explicitly."""
+"""The queue in front of the workers: slots are weights; bounded, fair between groups, handed over explicitly.
+
+A job weighs what its UDF takes of a core, so functions that wait for others' answers run many at once, and those that
+compute run one per core. Between groups it is deficit round robin (Shreedhar and Varghese, 1995) over expected core
+seconds. Within a group the newest goes first, since who pans a map looks at what was asked last; every fourth slot goes
+to the oldest, so that nobody starves.
+"""
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import math
+from collections import OrderedDict, deque
+from typing import Final
 
-from tileserver.errors import BusyError
+from tileserver.errors import BusyError, TooManyRequestsError
+from tileserver.execution.shares import Share
+
+_QUANTUM: Final = 0.05
+"""Core seconds that a group gets per round."""
+_OLDEST_EVERY: Final = 4
+_ROUNDING: Final = 1e-6
+
+
+class Slot:
+    """A place to run in, as heavy as the job."""
+
+    def __init__(self, queue: "Queue", group: str, share: Share) -> None:
+        self._queue, self.group, self._share = queue, group, share
+        self.weight = share.weight
+        self.cost = share.weight * share.seconds
+        """Core seconds that the job is expected to take."""
+        self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        self.paused = False
+        """Whether the job waits for a job of its own, and weighs nothing meanwhile; it remains a running process."""
+
+    @property
+    def demand(self) -> float:
+        """What it would weigh by what is known now; runs of the same UDF may have told since it came."""
+        return self._share.weight
+
+    def leave(self) -> None:
+        """Give it back; waiters get it at once."""
+        self._queue.release(0.0 if self.paused else self.weight)
+
+    def weigh(self, weight: float) -> None:
+        """The job turns out to take more or less."""
+        if not self.paused:
+            before, self.weight = self.weight, weight
+            self._queue.adjust(weight - before)
+
+    def pause(self) -> None:
+        """Let others run meanwhile."""
+        self.paused = True
+        self._queue.adjust(-self.weight)
+
+    async def resume(self) -> None:
+        """Go on as soon as there is room, before all who have not begun."""
+        await self._queue.readmit(self)
+
+
+class Group:
+    """Those of one token that wait."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Slot] = deque()
+        self.deficit = 0.0
+        self._turns = 0
+
+    def peek(self) -> Slot:
+        """Whose turn it is: the newest, every fourth time the oldest."""
+        return self.waiting[0 if self._turns % _OLDEST_EVERY == _OLDEST_EVERY - 1 else -1]
+
+    def pop(self) -> Slot:
+        """Take who `peek` says."""
+        slot = self.peek()
+        self._turns += 1
+        self.waiting.remove(slot)
+        self.deficit -= slot.cost
+        return slot
 
 
 class Queue:
@@ -15,62 +86,154 @@ class Queue:
     again before the waiter wakes, and a waiter could starve.
     """
 
-    def __init__(self, capacity: int, *, limit: int, hold: float) -> None:
-        self.capacity, self._limit, self._hold = capacity, limit, hold
+    def __init__(self, capacity: float, *, limit: int, hold: float, processes: int, group_limit: int) -> None:
+        """Args:
+        capacity: cores.
+        limit: jobs that may wait.
+        hold: seconds that a job may wait.
+        processes: jobs that may run at once whatever they weigh.
+        group_limit: jobs of one group that may wait.
+        """
+        self.capacity, self.processes = capacity, processes
+        self._limit, self._hold, self._group_limit = limit, hold, group_limit
+        self.weight = self._backlog = 0.0
         self.running = self.queued = 0
-        self._groups: OrderedDict[str, list[asyncio.Future[None]]] = OrderedDict()
+        self._groups: OrderedDict[str, Group] = OrderedDict()
+        self._resuming: deque[Slot] = deque()
 
-    @asynccontextmanager
-    async def slot(self, group: str) -> AsyncIterator[None]:
-        """A slot for the time of the block.
+    async def enter(self, group: str, share: Share, *, hold: float | None = None) -> Slot:
+        """A slot; leave it when the job is done.
+
+        Args:
+            share: what the job is expected to take.
+            hold: seconds that it may wait; given for calls of running functions, which no limit turns away.
 
         Raises:
-            BusyError: the queue is full, or no slot became free in time.
+            TooManyRequestsError: too many of the group wait.
+            BusyError: too many wait, the wait would be too long, or was.
         """
-        await self._enter(group)
+        slot = Slot(self, group, share)
+        if not self._groups and not self._resuming and self._fits(slot):
+            self._admit(slot)
+            return slot
+        if hold is None:
+            self._refuse_hopeless(group)
+        elif self.running >= self.processes:  # all of them may wait for calls of their own
+            raise BusyError("too many functions run at once")
+        self._wait(slot)
+        self._hand_on()
         try:
-            yield
-        finally:
-            self._hand_on()
-
-    async def _enter(self, group: str) -> None:
-        if self.running < self.capacity:
-            self.running += 1
-            return
-        if self.queued >= self._limit:
-            raise BusyError
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._groups.setdefault(group, []).append(turn)
-        self.queued += 1
-        try:
-            async with asyncio.timeout(self._hold):
-                await turn
+            async with asyncio.timeout(self._hold if hold is None else hold):
+                await slot.turn
         except TimeoutError:
-            self._leave(group, turn)
-            raise BusyError from None
+            self._abandon(slot)
+            raise BusyError(retry_after=self.retry_after) from None
         except asyncio.CancelledError:
-            self._leave(group, turn)
+            self._abandon(slot)
             raise
+        return slot
 
-    def _leave(self, group: str, turn: "asyncio.Future[None]") -> None:
-        waiting = self._groups.get(group, [])
-        if turn in waiting:
-            waiting.remove(turn)
-            self.queued -= 1
-            if not waiting:
-                del self._groups[group]
-        elif turn.done() and not turn.cancelled():  # the slot came in the moment of leaving
+    @property
+    def retry_after(self) -> int:
+        """Seconds until the present backlog is done."""
+        return min(max(math.ceil(self._backlog / self.capacity), 1), 30)
+
+    def _refuse_hopeless(self, group: str) -> None:
+        waiting = self._groups.get(group)
+        if waiting and len(waiting.waiting) >= self._group_limit:
+            raise TooManyRequestsError(retry_after=self.retry_after)
+        if self.queued >= self._limit or self._backlog > self._hold * self.capacity:
+            raise BusyError(retry_after=self.retry_after)
+
+    def _wait(self, slot: Slot) -> None:
+        self._groups.setdefault(slot.group, Group()).waiting.append(slot)
+        self.queued += 1
+        self._backlog += slot.cost
+
+    def _abandon(self, slot: Slot) -> None:
+        group = self._groups.get(slot.group)
+        if group and slot in group.waiting:
+            group.waiting.remove(slot)
+            self._waited(slot, group)
             self._hand_on()
+        elif slot.turn.done() and not slot.turn.cancelled():  # the slot came in the moment of leaving
+            slot.leave()
+
+    def _waited(self, slot: Slot, group: Group) -> None:
+        self.queued -= 1
+        self._backlog = max(self._backlog - slot.cost, 0.0) if self.queued else 0.0
+        if not group.waiting:
+            del self._groups[slot.group]
+
+    def _fits(self, slot: Slot) -> bool:
+        if self.running >= self.processes:
+            return False
+        return self._has_room(slot)
+
+    def _has_room(self, slot: Slot) -> bool:
+        """Whether at least half of what it takes is free; were it all, a core would idle beside one that waits."""
+        return self.weight + slot.demand / 2 <= self.capacity + _ROUNDING or self.weight <= _ROUNDING
+
+    def _admit(self, slot: Slot) -> None:
+        slot.weight = slot.demand
+        self.running += 1
+        self.weight += slot.weight
+
+    def release(self, weight: float) -> None:
+        """A job is done."""
+        self.running -= 1
+        self.adjust(-weight)
+
+    def adjust(self, difference: float) -> None:
+        """What runs weighs more or less by so much."""
+        self.weight = max(self.weight + difference, 0.0)
+        self._hand_on()
+
+    async def readmit(self, slot: Slot) -> None:
+        """Let a paused job go on, before all who have not begun."""
+        slot.turn = asyncio.get_running_loop().create_future()
+        self._resuming.append(slot)
+        self._hand_on()
+        try:
+            await slot.turn
+        finally:
+            if slot in self._resuming:
+                self._resuming.remove(slot)
 
     def _hand_on(self) -> None:
-        """Give the slot to the newest waiter of the group whose turn it is; that group goes to the end."""
-        while self._groups:
-            group, waiting = self._groups.popitem(last=False)
-            turn = waiting.pop()
-            self.queued -= 1
-            if waiting:
-                self._groups[group] = waiting
-            if not turn.done():
-                turn.set_result(None)
+        """Give what room there is to those who wait, in their order."""
+        while self._resuming and self._has_room(self._resuming[0]):
+            slot = self._resuming.popleft()
+            slot.paused = False
+            self.weight += slot.weight
+            _wake(slot)
+        while self._groups and not self._resuming:
+            name, group = self._next_group()
+            slot = group.peek()
+            if not self._fits(slot):
                 return
-        self.running -= 1
+            group.pop()
+            self._groups.move_to_end(name)
+            self._waited(slot, group)
+            self._admit(slot)
+            if not _wake(slot):
+                self.running -= 1
+                self.weight -= slot.weight
+
+    def _next_group(self) -> tuple[str, Group]:
+        """The group whose turn it is; rounds in which nobody could afford its job are skipped in one step."""
+        rounds = min(math.ceil((group.peek().cost - group.deficit) / _QUANTUM) for group in self._groups.values())
+        if rounds > 0:
+            for group in self._groups.values():
+                group.deficit += rounds * _QUANTUM
+        return next(
+            (name, group) for name, group in self._groups.items() if group.peek().cost <= group.deficit + _ROUNDING
+        )
+
+
+def _wake(slot: Slot) -> bool:
+    """Hand the slot over; False where nobody waits for it any more."""
+    if slot.turn.done():
+        return False
+    slot.turn.set_result(None)
+    return True

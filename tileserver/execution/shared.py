@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from tileserver.errors import BusyError, SetupError
+from tileserver.execution.calls import Answer, nobody
 from tileserver.execution.election import Election
 from tileserver.execution.executor import Executor, ExecutorStats
 from tileserver.execution.pool_client import PoolClient, PoolLostError
@@ -27,7 +28,7 @@ _START_SECONDS: Final = 5.0
 _PAUSES: Final = (0.02, 0.02, 0.02, 0.05, 0.1, 0.25)
 """Seconds between looks for a holder that is going or coming, which takes milliseconds; the last is repeated."""
 _NOBODY: Final = ExecutorStats(ready=False, capacity=0, running=0, queued=0, workers=0, deaths=0, here=False)
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 
 
 class SharedExecutor:
@@ -35,6 +36,8 @@ class SharedExecutor:
 
     def __init__(self, data_dir: Path, make_local: Callable[[], Executor]) -> None:
         self._make_local = make_local
+        self.answer: Answer = nobody
+        """Who answers the calls of functions while the pool is here, also those of the others' jobs."""
         self._election = Election(data_dir)
         self._made: Executor | None = None
         """This process's own, from before its start; what is to be closed."""
@@ -99,6 +102,7 @@ class SharedExecutor:
 
     async def _hold(self) -> None:
         local = self._made = self._make_local()
+        local.answer = self.answer
         await local.start()
         self._local, self._server = local, PoolServer(local)
         try:
@@ -134,17 +138,17 @@ class SharedExecutor:
             if not self._retired:
                 self._found.clear()
 
-    async def run(self, job: Job, source: Source, *, group: str) -> Rendered:
+    async def run(self, job: Job, source: Source, *, group: str, nested: bool = False) -> Rendered:
         """The answer to a job; see `Executor.run`."""
         if self._local is not None:
-            return await self._local.run(job, source, group=group)
-        return await self._ask(lambda pool: pool.run(job, source, group=group))
+            return await self._local.run(job, source, group=group, nested=nested)
+        return await self._ask(lambda pool: pool.run(job, source, group=group, nested=nested))
 
     async def describe(self, source: Source, options: tuple[str, ...], defaults: tuple[str, ...]) -> Described:
         """What the source's text alone does not say; see `Executor.describe`."""
         return await self._ask(lambda pool: pool.describe(source, options, defaults))
 
-    async def _ask(self, ask: Callable[[Executor], Awaitable[_Answer]]) -> _Answer:
+    async def _ask(self, ask: Callable[[Executor | PoolClient], Awaitable[_Result]]) -> _Result:
         for _ in range(_ATTEMPTS):
             pool = await self._pool()
             try:
@@ -154,7 +158,7 @@ class SharedExecutor:
                     self._lose(pool)
         raise BusyError("The process that ran the function ended; try again in a moment.")
 
-    async def _pool(self) -> Executor:
+    async def _pool(self) -> Executor | PoolClient:
         if not self._found.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._found.wait(), _HOLD_SECONDS)

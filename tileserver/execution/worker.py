@@ -2,78 +2,100 @@
 
 import asyncio
 import contextlib
+import fcntl
 import mmap
 import os
 import signal
 import socket
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self, cast
 
 import msgspec
 
+from tileserver.execution.calls import CallsProtocol
 from tileserver.execution.nursery import Nursery
-from tileserver.frames import Assembler, FrameError, Message, pack
+from tileserver.frames import Assembler, Died, FrameError, Limits, Message, pack
 from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source, Started
 
 PRINTED_LIMIT: Final = 64 * 1024
 """Bytes of what a run printed that are kept, the last ones."""
 
 
+_PIPE_BYTES: Final = 2**20
+"""What a function may print before it has to wait for us; the kernel's usual 64 kB make many small reads."""
+_GOODBYE_SECONDS: Final = 2
+
+
 class WorkerLostError(Exception):
     """The worker died before it answered."""
 
-    def __init__(self, reason: str, *, started: bool, status: int | None) -> None:
+    def __init__(self, reason: str, *, started: bool, status: int | None, breach: str = "", printed: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.started, self.status = reason, started, status
+        self.reason, self.started, self.status, self.breach, self.printed = reason, started, status, breach, printed
 
     @property
     def explained(self) -> bool:
         """Whether the function did it; a SIGKILL comes from elsewhere, and so does a death before the start."""
-        return self.started and self.status not in (None, -signal.SIGKILL)
+        return bool(self.breach) or (self.started and self.status not in (None, -signal.SIGKILL))
 
 
 class Worker(asyncio.Protocol):
     """One worker process."""
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.jobs = 0
+    def __init__(self, source: Source, nursery: Nursery) -> None:
+        self.source, self._nursery = source, nursery
+        self.born = time.monotonic()
+        self.jobs = self.memory = 0
         self.retired = False
         """Whether it must not be used again."""
-        self.pid = 0
+        self.number = self.pid = 0
+        self.on_death: Callable[[Worker], None] | None = None
+        """Called when it dies; set while it is idle."""
+        self.calls = CallsProtocol()
         self._transport: asyncio.WriteTransport | None = None
         self._frames = Assembler()
         self._reply: asyncio.Future[tuple[Message, bytes]] | None = None
         self._started = False
-        self._death: asyncio.Future[int] | None = None
+        self._looked: tuple[float, float] | None = None
+        self._death: asyncio.Future[Died] | None = None
         self._output = -1
         self._results = -1
         self._printed = bytearray()
         self.alive = True
 
     @classmethod
-    async def bear(cls, nursery: Nursery, source: Source, scratch: Path) -> Self:
-        """A new worker that has been sent its source."""
-        self = cls(source)
+    async def bear(cls, nursery: Nursery, source: Source, scratch: Path, limits: Limits) -> Self:
+        """A new worker that has been sent its source.
+
+        Raises:
+            ConnectionError: the nursery has gone.
+        """
+        self = cls(source, nursery)
         loop = asyncio.get_running_loop()
-        ours, theirs = socket.socketpair()
-        self._output, output = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        os.set_blocking(output, True)
+        (ours, theirs), (our_calls, their_calls) = socket.socketpair(), socket.socketpair()
+        self._output, output = _pipe()
         self._results, results = _results_file(scratch)
+        given = (theirs.fileno(), output, results, their_calls.fileno())
         try:
-            self.pid, self._death = await nursery.fork(theirs, output, results)
+            self.number, self.pid, self._death = await nursery.fork(given, limits)
         except BaseException:
-            ours.close()
+            for each in (ours, our_calls):
+                each.close()
             self._close_files()
             raise
         finally:
             theirs.close()
+            their_calls.close()
             os.close(output)
             os.close(results)
-        ours.setblocking(False)
         loop.add_reader(self._output, self._read_output)
+        ours.setblocking(False)
+        our_calls.setblocking(False)
         await loop.create_unix_connection(lambda: self, sock=ours)
+        await loop.create_unix_connection(lambda: self.calls, sock=our_calls)
         self._write(source)
         return self
 
@@ -85,13 +107,15 @@ class Worker(asyncio.Protocol):
         """
         self.jobs += 1
         reply, body = await self._ask(job, job.timeout)
-        printed = self._take_printed()
+        printed = self.take_printed()
+        if not isinstance(reply, (Rendered, Failed)) or reply.id != job.id:
+            raise self._broken("answered something else")
+        self.memory = max(reply.memory, self.memory)
+        self.retired |= bool(reply.leak)
         if isinstance(reply, Rendered):
             content: Any = self._stored(reply.stored) if reply.stored else body
             return msgspec.structs.replace(reply, body=content, printed=printed)
-        if isinstance(reply, Failed):
-            return msgspec.structs.replace(reply, printed=printed)
-        raise self._broken("answered something else")
+        return msgspec.structs.replace(reply, printed=printed)
 
     async def describe(self, question: Describe, seconds: float) -> Described | Failed:
         """The reply to a question about the source; raises like `perform`."""
@@ -104,6 +128,7 @@ class Worker(asyncio.Protocol):
         if not self.alive:
             raise WorkerLostError("died while it was idle", started=False, status=None)
         self._started = False
+        self._looked = None
         self._printed.clear()
         self._reply = asyncio.get_running_loop().create_future()
         self._write(message)
@@ -119,22 +144,30 @@ class Worker(asyncio.Protocol):
             self._reply = None
 
     async def _lost(self, reason: str) -> WorkerLostError:
-        status = None
+        """Why it died, as the nursery tells it in a moment."""
+        died = None
         if self._death is not None:
+            self._nursery.end(self.number)  # it may live on with its channel closed
             with contextlib.suppress(TimeoutError, ConnectionError):
-                status = await asyncio.wait_for(asyncio.shield(self._death), 2)
-        self._read_output()
-        return WorkerLostError(_ending(status) if status is not None else reason, started=self._started, status=status)
+                died = await asyncio.wait_for(asyncio.shield(self._death), _GOODBYE_SECONDS)
+        printed = self.take_printed()
+        if died is None:
+            return WorkerLostError(reason, started=self._started, status=None, printed=printed)
+        reason, breach = _ending(died.status), _breach(died)
+        return WorkerLostError(reason, started=self._started, status=died.status, breach=breach, printed=printed)
 
     def _broken(self, reason: str) -> WorkerLostError:
         self.kill()
         return WorkerLostError(f"the process {reason}", started=True, status=1)
 
+    def share(self) -> float | None:
+        """The part of a core that it takes, or would, since this was asked last; None at first in a job."""
+        now, runnable = time.monotonic(), _runnable_seconds(self.pid)
+        before, self._looked = self._looked, (now, runnable)
+        return (runnable - before[1]) / max(now - before[0], 1e-3) if before else None
+
     def take_printed(self) -> str:
         """What the last run printed; call it once."""
-        return self._take_printed()
-
-    def _take_printed(self) -> str:
         self._read_output()
         text = self._printed.decode("utf-8", "replace")
         self._printed.clear()
@@ -144,16 +177,15 @@ class Worker(asyncio.Protocol):
         """Drain the pipe, keeping the end of what came."""
         if self._output < 0:
             return
-        for _ in range(16):
-            try:
-                piece = os.read(self._output, 65536)
-            except BlockingIOError:
-                return
-            if not piece:
-                self._stop_reading()
-                return
-            self._printed += piece
-            del self._printed[:-PRINTED_LIMIT]
+        try:
+            piece = os.read(self._output, _PIPE_BYTES)
+        except BlockingIOError:
+            return
+        if not piece:
+            self._stop_reading()
+            return
+        self._printed += piece[-PRINTED_LIMIT:]
+        del self._printed[:-PRINTED_LIMIT]
 
     def _stored(self, length: int) -> mmap.mmap:
         """The results file as the body; the worker that wrote it is not used again."""
@@ -167,10 +199,10 @@ class Worker(asyncio.Protocol):
             self._transport.write(pack(message))
 
     def kill(self) -> None:
-        """End it at once; the nursery ends what it started."""
+        """End it at once with everything it started."""
         if self.alive:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ConnectionError):  # with the nursery all have gone
+                self._nursery.end(self.number)
         self._end("was ended")
 
     def _end(self, reason: str) -> None:
@@ -180,9 +212,12 @@ class Worker(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
             self._transport = None
+        self.calls.close()
+        if self.on_death is not None:
+            self.on_death(self)
 
     def close(self) -> None:
-        """Let go of it; it ends by itself when its channel closes, and at once if it does not."""
+        """End it and let go of it."""
         self.kill()
         self._close_files()
 
@@ -228,6 +263,29 @@ def _results_file(scratch: Path) -> tuple[int, int]:
     """Two descriptors of one nameless file."""
     with tempfile.TemporaryFile(dir=scratch) as file:
         return os.dup(file.fileno()), os.dup(file.fileno())
+
+
+def _pipe() -> tuple[int, int]:
+    """Both ends of a pipe for what is printed, the reading one not blocking."""
+    read, write = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(read, False)
+    with contextlib.suppress(OSError, AttributeError):  # beyond a user's allowance it stays small
+        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    return read, write
+
+
+def _runnable_seconds(pid: int) -> float:
+    """For how long a process has computed, and its main thread waited for a core (proc(5), schedstat)."""
+    try:
+        used = time.clock_gettime((~pid << 3) | 2)  # the clock of another process: clock_getcpuclockid(3)
+        return used + int(Path(f"/proc/{pid}/schedstat").read_bytes().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def _breach(died: Died) -> str:
+    """The code of the limit that the function broke, SIGXCPU being the one that the kernel sees to."""
+    return "cpu_exceeded" if died.status == -signal.SIGXCPU else died.breach
 
 
 def _ending(status: int) -> str:

@@ -22,29 +22,35 @@ class NotInMemory(Enum):
 
 
 UNKNOWN_YET: Final = NotInMemory.UNKNOWN_YET
-_QUERY: Final = (
+_FIELDS: Final = (
+    udf.c.id.label("udf_id"),
+    udf.c.account_id,
+    udf.c.name,
+    udf.c.digest,
+    udf.c.file,
+    udf.c.epoch,
+    udf_version.c.code,
+    udf_version.c.headers,
+    udf_version.c.record,
+    udf_version.c.facts,
+    udf_version.c.kind,
+)
+_CURRENT: Final = (udf_version.c.udf_id == udf.c.id) & (udf_version.c.digest == udf.c.digest)
+_BY_TOKEN: Final = (
     select(
         shared_token.c.id.label("token_id"),
         shared_token.c.cache,
         shared_token.c.shared_cache,
         shared_token.c.expose_errors,
-        udf.c.id.label("udf_id"),
-        udf.c.account_id,
-        udf.c.name,
-        udf.c.digest,
-        udf.c.file,
-        udf.c.epoch,
-        udf_version.c.code,
-        udf_version.c.headers,
-        udf_version.c.record,
-        udf_version.c.facts,
-        udf_version.c.kind,
+        *_FIELDS,
     )
     .select_from(shared_token)
     .join(udf, udf.c.id == shared_token.c.udf_id)
-    .join(udf_version, (udf_version.c.udf_id == udf.c.id) & (udf_version.c.digest == udf.c.digest))
+    .join(udf_version, _CURRENT)
     .where(shared_token.c.enabled & udf.c.present)
 )
+_BY_NAME: Final = select(*_FIELDS).select_from(udf).join(udf_version, _CURRENT).where(udf.c.present)
+_NO_TOKEN: Final = {"token_id": "", "cache": True, "shared_cache": False, "expose_errors": False}
 
 
 class Lookup:
@@ -70,15 +76,27 @@ class Lookup:
 
     async def load(self, token: str) -> Grant | None:
         """What the token opens, from the database; kept only if nothing changed while it was read."""
+        return await self._load(token, _BY_TOKEN.where(shared_token.c.mac == self._keyring.mac(token)))
+
+    async def named(self, account_id: str, name: str) -> Grant | None:
+        """An account's UDF by its name, as if a token had opened it."""
+        key = f"{account_id}/{name}"
+        if self._generation.value != self._seen:
+            self._forget(self._generation.value)
+        if key in self._grants:
+            return self._grants[key]
+        return await self._load(key, _BY_NAME.where((udf.c.account_id == account_id) & (udf.c.name == name)), _NO_TOKEN)
+
+    async def _load(self, key: str, query: Any, extra: dict[str, Any] | None = None) -> Grant | None:
         before = self._generation.value
         async with self._database.read() as connection:
-            row = (await connection.execute(_QUERY.where(shared_token.c.mac == self._keyring.mac(token)))).first()
-        grant = _grant(row) if row else None
+            row = (await connection.execute(query)).first()
+        grant = _grant(row, extra or {}) if row else None
         if before == self._generation.value == self._seen:
             if grant is None:
-                self._unknown[token] = True
+                self._unknown[key] = True
             else:
-                self._grants[token] = grant
+                self._grants[key] = grant
         return grant
 
     async def poll(self) -> None:
@@ -107,5 +125,5 @@ class Lookup:
         self._seen = generation
 
 
-def _grant(row: Any) -> Grant:
-    return Grant(**{**row._mapping, "headers": json.loads(row.headers)})
+def _grant(row: Any, extra: dict[str, Any]) -> Grant:
+    return Grant(**{**row._mapping, **extra, "headers": json.loads(row.headers)})

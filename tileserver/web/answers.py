@@ -38,6 +38,7 @@ STATUS: Final = {
     "processes_exceeded": 500,
     "disk_exceeded": 500,
     "udf_suspended": 503,
+    "call_failed": 422,
     "busy": 503,
     "too_many_requests": 429,
     "setup": 500,

@@ -113,7 +113,7 @@ def routes(pipeline: Pipeline, publisher: Publisher, access: Access, addresses: 
     """Everything but tiles and files."""
     maps = MapRoutes(pipeline, addresses)
     owner = OwnerRoutes(pipeline.registry, access, addresses)
-    health = HealthRoutes(pipeline.executor)
+    health = HealthRoutes(pipeline.executor, pipeline.settings.isolation)
     static = StaticFiles(directory=Path(__file__).parent / "static")
     return [
         Route("/", owner.index),

@@ -1,7 +1,7 @@
 """The nursery: imports the heavy libraries once, runs no user code, and forks workers on demand.
 
-It stays the parent of all workers and reports how each ended. What a dead worker leaves running becomes the nursery's
-child too, and is killed: no daemon outlives its worker.
+It stays the parent of all workers, watches what they and their children take, ends them, and reports how each ended.
+What a dead worker leaves running becomes the nursery's child too, and is killed: no daemon outlives its worker.
 """
 
 import gc
@@ -11,14 +11,16 @@ import select
 import shutil
 import signal
 import socket
+import time
 from contextlib import suppress
 from typing import Final
 
 import msgspec
 
-from tileserver.frames import PROTOCOL
+from tileserver.frames import PROTOCOL, Birth, Born, Died, FromNursery, Hello, ToNursery
 from tileserver.worker import system
 from tileserver.worker.process import WorkerProcess
+from tileserver.worker.watch import Watch
 
 _IMPORTS: Final = (
     "numpy",
@@ -37,14 +39,9 @@ _IMPORTS: Final = (
     "tileserver.encode",
     "tileserver.authoring",
 )
-
-
-class Birth(msgspec.Struct):
-    """A request for a worker; with it come its socket, its output pipe and its results file."""
-
-    id: int
-    memory: int
-    scratch: str
+_DECODER: Final = msgspec.msgpack.Decoder(ToNursery)
+_LOOK_SECONDS: Final = 0.2
+"""How often it looks at what workers take."""
 
 
 class Nursery:
@@ -52,12 +49,15 @@ class Nursery:
 
     def __init__(self, descriptor: int) -> None:
         self.control = socket.socket(fileno=descriptor)
-        self.workers: dict[int, Birth] = {}
+        self.births: dict[int, Birth] = {}
+        """Living workers by process id."""
+        self.breaches: dict[int, str] = {}
+        self.watch = Watch()
+        self._looked = 0.0
 
     def run(self) -> None:
-        """Serve births and report deaths."""
+        """Serve births and ends, report deaths."""
         system.keep_in_hand()
-        os.nice(10)  # and so its workers: the server answers first, also while this imports
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         for module in _IMPORTS:
             with suppress(ImportError):
@@ -67,33 +67,39 @@ class Nursery:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        self._send({"protocol": PROTOCOL, "pid": os.getpid()})
+        self._send(Hello(protocol=PROTOCOL, pid=os.getpid()))
         try:
             while self._turn(wake_read):
                 pass
         finally:
-            self._end()
+            self._end_all()
 
     def _turn(self, wake: int) -> bool:
-        ready, _, _ = select.select([self.control.fileno(), wake], [], [])
+        ready, _, _ = select.select([self.control.fileno(), wake], [], [], _LOOK_SECONDS if self.births else None)
         if wake in ready:
             with suppress(BlockingIOError):
                 os.read(wake, 4096)
             self._reap()
-        if self.control.fileno() in ready:
-            payload, descriptors = self._receive()
-            if not payload:
-                return False
-            self._bear(msgspec.msgpack.decode(payload, type=Birth), descriptors)
+        if self.control.fileno() in ready and not self._obey():
+            return False
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._look()
         return True
 
-    def _receive(self) -> tuple[bytes, list[int]]:
-        """Nothing when the server has gone: a reset is what is seen when it had not read all that we told it."""
+    def _obey(self) -> bool:
+        """Do what the server asks; False when it has gone."""
         try:
-            payload, descriptors, _, _ = socket.recv_fds(self.control, 65536, 3)
-        except ConnectionResetError:
-            return b"", []
-        return payload, descriptors
+            payload, descriptors, _, _ = socket.recv_fds(self.control, 65536, 4)
+        except ConnectionResetError:  # what is seen when it had not read all that we told it
+            return False
+        if not payload:
+            return False
+        wish = _DECODER.decode(payload)
+        if isinstance(wish, Birth):
+            self._bear(wish, descriptors)
+        else:
+            system.end_trees(pid for pid, birth in self.births.items() if birth.id == wish.id)
+        return True
 
     def _bear(self, birth: Birth, descriptors: list[int]) -> None:
         pid = os.fork()
@@ -101,44 +107,53 @@ class Nursery:
             self._become_worker(birth, descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
-        self.workers[pid] = birth
-        self._send({"id": birth.id, "pid": pid})
+        self.births[pid] = birth
+        self._send(Born(id=birth.id, pid=pid))
 
     def _become_worker(self, birth: Birth, descriptors: list[int]) -> None:
         """Never returns: whatever happens, the child must not go on as a nursery."""
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            WorkerProcess(descriptors, memory=birth.memory, scratch=birth.scratch).run()
+            WorkerProcess(descriptors, birth).run()
         finally:
             os._exit(70)
 
+    def _look(self) -> None:
+        """End who takes more than it may."""
+        self._looked = time.monotonic()
+        for pid, birth in self.births.items():
+            breach = pid not in self.breaches and self.watch.breach(pid, birth)
+            if breach:
+                self.breaches[pid] = breach
+                system.end_trees([pid])
+
     def _reap(self) -> None:
-        """Report workers that died; end what they left behind."""
+        """Report workers that died, after the end of what they left behind."""
+        dead: list[Died] = []
         with suppress(ChildProcessError):
             while (found := os.waitpid(-1, os.WNOHANG))[0]:
                 pid, status = found
-                birth = self.workers.pop(pid, None)
+                birth = self.births.pop(pid, None)
                 if birth is not None:
+                    breach = self.breaches.pop(pid, "")
+                    dead.append(Died(id=birth.id, status=os.waitstatus_to_exitcode(status), breach=breach))
+                    self.watch.forget(pid)
                     shutil.rmtree(birth.scratch, ignore_errors=True)
-                    self._send({"id": birth.id, "status": os.waitstatus_to_exitcode(status)})
-        for pid in system.children():
-            if pid not in self.workers:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        system.end_trees(pid for pid in system.children() if pid not in self.births)
+        for each in dead:
+            self._send(each)
 
-    def _send(self, message: dict[str, int]) -> None:
+    def _send(self, message: FromNursery) -> None:
         with suppress(OSError):
             self.control.send(msgspec.msgpack.encode(message))
 
-    def _end(self) -> None:
+    def _end_all(self) -> None:
         """Kill everything, in rounds: what dies may leave children of its own to us."""
-        left = [birth.scratch for birth in self.workers.values()]
-        self.workers.clear()
+        left = [birth.scratch for birth in self.births.values()]
+        self.births.clear()
         while pids := system.children():
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            system.end_trees(pids)
             with suppress(ChildProcessError):
                 os.waitpid(-1, 0)
         for scratch in left:

@@ -1,5 +1,6 @@
 """A worker: one UDF version for its whole life, one job at a time, over a socket on a high descriptor."""
 
+import contextlib
 import fcntl
 import os
 import resource
@@ -8,38 +9,49 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from tileserver.errors import InvalidParameterError, TileserverError, UdfError
-from tileserver.frames import BODY_LIMIT, Assembler, Message, pack
+from tileserver.errors import CallError, InvalidParameterError, TileserverError, UdfError
+from tileserver.frames import BODY_LIMIT, Assembler, Birth, Message, pack
 from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source, Started
 from tileserver.tiles import Tile
-from tileserver.worker import system
+from tileserver.worker import sandbox, system
+from tileserver.worker.baseline import Baseline
 from tileserver.worker.binding import bind
+from tileserver.worker.calls import Calls
 from tileserver.worker.program import Program, describe, load
 
 _HIGH: Final = 200
 """Descriptors that functions are unlikely to close or write to by number."""
+_NICE: Final = 10
+"""The server answers first."""
+T = TypeVar("T")
 
 
 class WorkerProcess:
     """Lives in a forked child."""
 
-    def __init__(self, descriptors: list[int], *, memory: int, scratch: str) -> None:
-        channel, output, results = descriptors
+    def __init__(self, descriptors: list[int], birth: Birth) -> None:
+        channel, output, results, calls = map(_raised, descriptors)
         system.keep_in_hand()
         os.setsid()
-        self._channel = socket.socket(fileno=_raised(channel))
-        self._results = _raised(results)
+        os.nice(_NICE)
         _redirect(output)
-        _enter(scratch)
-        system.lock_down(memory)
+        _enter(birth.scratch)
+        system.lock_down(birth.limits.memory, birth.limits.scratch, birth.limits.open_files)
+        if birth.read:
+            sandbox.confine(birth.read, birth.scratch)
+        self._channel, self._results = socket.socket(fileno=channel), results
+        self._calls = Calls(calls)
+        self._pid, self._born = os.getpid(), system.resident("self")
         self._frames = Assembler()
-        self._program: Program | Failed | None = None
         self._source: Source | None = None
+        self._program: Program | Failed | None = None
+        self._baseline: Baseline | None = None
 
     def run(self) -> None:
         """Answer until the server closes the channel."""
@@ -53,13 +65,16 @@ class WorkerProcess:
             self._source = message
         elif isinstance(message, Job):
             self._send(Started(id=message.id))
-            self._reply(self._perform(message))
+            self._reply(msgspec.structs.replace(self._perform(message), id=message.id))
         elif isinstance(message, Describe):
             self._reply(self._describe(message))
 
     def _reply(self, reply: Rendered | Failed | Described) -> None:
+        if os.getpid() != self._pid:  # a child that the function forked, and that came back from it
+            os._exit(0)
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
         body = b""
         if isinstance(reply, Rendered):
             body, reply = reply.body, msgspec.structs.replace(reply, body=b"")
@@ -79,7 +94,8 @@ class WorkerProcess:
         try:
             frame = pack(message, body)
         except (ValueError, TypeError, OverflowError, RecursionError) as error:  # as numbers above 64 bits in `facts`
-            frame = pack(Failed(code="bad_result", message=f"the result cannot be described: {_plain(str(error))}"))
+            text = f"the result cannot be described: {_plain(str(error))}"
+            frame = pack(Failed(id=getattr(message, "id", 0), code="bad_result", message=text))
         self._channel.sendall(frame)
 
     def _loaded(self) -> Program | Failed:
@@ -89,16 +105,25 @@ class WorkerProcess:
                 self._program = load(self._source)
             except BaseException as error:
                 self._program = failure(error, self._source)
+            self._baseline = Baseline((0, 1, 2, self._results))
         return self._program
 
     def _perform(self, job: Job) -> Rendered | Failed:
+        """The answer with what it cost; the first job's includes the loading of the UDF."""
+        system.reset_peak()
+        cost = Cost()
+        system.limit_cpu(cost.cpu, job.timeout)
+        with self._calls.of(job):
+            reply = self._outcome(job)
+        return cost.noted(reply, above=self._born, leak=self._baseline.leak() if self._baseline else "")
+
+    def _outcome(self, job: Job) -> Rendered | Failed:
         program = self._loaded()
         if isinstance(program, Failed):
             return program
-        try:
-            return self._render(program, job)
-        except BaseException as error:
-            return failure(error, program.source)
+        assert self._baseline is not None
+        self._baseline.restore()
+        return self._caught(program, lambda: self._render(program, job))
 
     def _render(self, program: Program, job: Job) -> Rendered:
         from tileserver.encode import encode
@@ -116,10 +141,46 @@ class WorkerProcess:
         program = self._loaded()
         if isinstance(program, Failed):
             return program
+        return self._caught(program, lambda: describe(program, question))
+
+    @staticmethod
+    def _caught(program: Program, work: Callable[[], T]) -> T | Failed:
+        """What `work` returns; whatever it raises, KeyboardInterrupt and SystemExit too, as text."""
         try:
-            return describe(program, question)
+            return work()
         except BaseException as error:
             return failure(error, program.source)
+
+
+class Cost:
+    """What is spent from here on."""
+
+    def __init__(self) -> None:
+        self._began, self.cpu, self._waited = time.perf_counter(), time.process_time(), system.waited_seconds()
+        self._children = _children_seconds()
+
+    def noted(self, reply: Rendered | Failed, *, above: int, leak: str) -> Rendered | Failed:
+        """The reply with what was spent until now.
+
+        Args:
+            above: bytes that the process held at its start.
+        """
+        own = time.process_time() - self.cpu
+        cpu = own + _children_seconds() - self._children
+        facts: dict[str, Any] = {
+            "cpu_ms": cpu * 1000,
+            "runnable_ms": (cpu + system.waited_seconds() - self._waited) * 1000,
+            "memory": max(system.peak_bytes() - above, 0),
+            "leak": leak,
+        }
+        if isinstance(reply, Failed):
+            facts["udf_ms"] = (time.perf_counter() - self._began) * 1000
+        return msgspec.structs.replace(reply, **facts)
+
+
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _raised(descriptor: int) -> int:
@@ -145,8 +206,6 @@ def _enter(scratch: str) -> None:
     os.chdir(scratch)
     os.environ["TMPDIR"] = scratch
     tempfile.tempdir = None
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 4096), hard))
 
 
 def failure(error: BaseException, source: Source) -> Failed:
@@ -155,7 +214,7 @@ def failure(error: BaseException, source: Source) -> Failed:
         return Failed(code=error.code, message=_plain(str(error)), parameter=error.parameter)
     if isinstance(error, UdfError):
         return Failed(code=error.code, message=_plain(error.message))
-    if isinstance(error, TileserverError):
+    if isinstance(error, TileserverError) and not isinstance(error, CallError):  # that one is the function's own
         return Failed(code=error.code, message=_plain(str(error)))
     code = "memory_exceeded" if isinstance(error, MemoryError) else "udf_raised"
     own = {source.path, *(f"{name}.py" for name in source.headers)}

@@ -5,12 +5,16 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 _PDEATHSIG: Final = 1
+_DUMPABLE: Final = 4
 _SUBREAPER: Final = 36
 _NO_NEW_PRIVS: Final = 38
+PAGE: Final = resource.getpagesize()
 
 
 def prctl(option: int, value: int) -> None:
@@ -25,33 +29,115 @@ def keep_in_hand() -> None:
     prctl(_SUBREAPER, 1)
 
 
-def lock_down(memory: int) -> None:
-    """Limits of a worker.
+def lock_down(memory: int, file_size: int, open_files: int) -> None:
+    """Limits of a worker; no core dumps, no look into it by others, no more rights.
 
     Args:
-        memory: bytes of data that may be allocated on top of what the process has now.
+        memory: bytes above what the process has now.
     """
     prctl(_NO_NEW_PRIVS, 1)
+    prctl(_DUMPABLE, 0)
     os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, file_size)
+    _limit(resource.RLIMIT_NOFILE, open_files)
     used = _data_bytes()
     if used:
-        resource.setrlimit(resource.RLIMIT_DATA, (used + memory, used + memory))
+        _limit(resource.RLIMIT_DATA, used + memory)
+
+
+def _limit(which: int, value: int) -> None:
+    hard = resource.getrlimit(which)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+def limit_cpu(used: float, seconds: float) -> None:
+    """SIGXCPU once the process has used so many seconds more; only the soft limit, since it is cumulative."""
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used + seconds) + 1, hard))
 
 
 def _data_bytes() -> int:
     """Bytes of data as RLIMIT_DATA counts them; 0 where nobody says."""
+    return _status_bytes("VmData:", "VmStk:")
+
+
+def _status_bytes(*names: str) -> int:
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
         return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("VmData:", "VmStk:")))
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(names))
 
 
-def children() -> list[int]:
-    """Process ids of this process's children."""
+def peak_bytes() -> int:
+    """Bytes that this process has held at its peak since `reset_peak`."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform == "linux" else 1)
+
+
+def reset_peak() -> None:
+    """Let `peak_bytes` begin anew (proc(5), clear_refs); where that is not allowed it stays the whole life's."""
+    with suppress(OSError):
+        file = os.open("/proc/self/clear_refs", os.O_WRONLY)
+        os.write(file, b"5")
+        os.close(file)
+
+
+def waited_seconds() -> float:
+    """For how long the main thread has waited for a core (proc(5), schedstat); 0 where nobody says."""
     try:
-        lists = [task / "children" for task in Path("/proc/self/task").iterdir()]
-        return [int(pid) for each in lists for pid in each.read_text().split()]
+        file = os.open("/proc/self/schedstat", os.O_RDONLY)
+    except OSError:
+        return 0.0
+    fields = os.read(file, 100).split()
+    os.close(file)
+    return int(fields[1]) / 1e9 if len(fields) > 1 else 0.0
+
+
+def resident(pid: int | str) -> int:
+    """Bytes that a process holds in memory; 0 when it has gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * PAGE
+    except (OSError, IndexError):
+        return 0
+
+
+def threads(pid: int | str = "self") -> list[str]:
+    """The threads of a process; none when it has gone."""
+    try:
+        return os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - names only
     except OSError:
         return []
+
+
+def children(pid: int | str = "self") -> list[int]:
+    """Process ids of a process's children."""
+    found: list[int] = []
+    for thread in threads(pid):
+        with suppress(OSError):
+            found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split())
+    return found
+
+
+def tree(pids: Iterable[int]) -> list[int]:
+    """These processes and all below them."""
+    found = list(pids)
+    for pid in found:  # grows while it is read
+        found += children(pid)
+    return found
+
+
+def end_trees(pids: Iterable[int]) -> None:
+    """Kill processes with everything below them: stopped first, so that none forks while the others are found."""
+    roots, stopped = list(pids), set[int]()
+    while found := set(tree(roots)) - stopped:
+        _signal(found, signal.SIGSTOP)
+        stopped |= found
+    _signal(stopped, signal.SIGKILL)
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)

@@ -17,9 +17,11 @@ if "--another-version" in sys.argv:
 
 from tileserver.errors import TileserverError
 from tileserver.execution import LocalExecutor, SharedExecutor
+from tileserver.frames import Limits
 from tileserver.jobs import Job, Output, Rendered, Source
 from tileserver.signature import parse
 
+LIMITS = Limits(memory=10**9, scratch=10**8, tasks=64)
 UDFS = Path(__file__).parents[2] / "udfs"
 
 
@@ -68,7 +70,7 @@ async def main(folder: Path) -> None:
     """Serve standard input until it ends."""
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
-    executor = SharedExecutor(folder, lambda: LocalExecutor(workers=2, memory=10**9, environment={}, scratch=scratch))
+    executor = SharedExecutor(folder, lambda: LocalExecutor(workers=2, limits=LIMITS, environment={}, scratch=scratch))
     try:
         await executor.start()
     except TileserverError as error:

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,13 @@ from tileserver.errors import (
 )
 from tileserver.execution import LocalExecutor
 from tileserver.execution.queue import Queue
+from tileserver.execution.shares import Share
+from tileserver.frames import Limits
 from tileserver.jobs import Job, Output, Rendered, Source
 from tileserver.signature import parse
 
 UDFS = Path(__file__).parents[2] / "udfs"
+LIMITS = Limits(memory=10**9, scratch=10**8)
 
 
 def source(name: str) -> Source:
@@ -57,7 +61,7 @@ def on_a_pool(tmp_path: Path, check: Callable[[LocalExecutor], Awaitable[None]])
     """Run `check` on a pool of two; afterwards nothing of it may be left."""
 
     async def main() -> None:
-        executor = LocalExecutor(workers=2, memory=10**9, environment={"SEEN": "yes"}, scratch=tmp_path)
+        executor = LocalExecutor(workers=2, limits=LIMITS, environment={"SEEN": "yes"}, scratch=tmp_path)
         await executor.start()
         try:
             await check(executor)
@@ -142,12 +146,15 @@ def test_a_large_result_goes_through_a_file(tmp_path: Path) -> None:
     on_a_pool(tmp_path, check)
 
 
-def test_no_daemon_outlives_the_pool(tmp_path: Path) -> None:
-    """What a function leaves behind, in a session of its own, ends with its worker."""
+def test_no_daemon_outlives_its_run(tmp_path: Path) -> None:
+    """What a function leaves running, in a session of its own, is ended, and its worker with it."""
 
     async def check(executor: LocalExecutor) -> None:
         await run(executor, "escapes")
-        assert len(processes_in(tmp_path)) >= 3
+        until = time.monotonic() + 10
+        while processes_in(tmp_path, "worker-") and time.monotonic() < until:
+            await asyncio.sleep(0.01)
+        assert processes_in(tmp_path, "worker-") == []
 
     on_a_pool(tmp_path, check)
 
@@ -180,14 +187,14 @@ def test_kills_from_outside_fail_nobody(tmp_path: Path) -> None:
 
 
 def test_a_function_that_crashes_again_and_again_rests(tmp_path: Path) -> None:
-    """Five crashes within a minute suspend that version, and no other."""
+    """Five crashes within a minute, each of another job, suspend that version, and no other."""
 
     async def check(executor: LocalExecutor) -> None:
-        for _ in range(5):
+        for number in (1, 1, 1, 1, 1, 2, 3, 4, 5):
             with pytest.raises(UdfCrashedError):
-                await run(executor, "exits")
+                await run(executor, "exits", number=number)
         with pytest.raises(UdfSuspendedError):
-            await run(executor, "exits")
+            await run(executor, "exits", number=6)
         await run(executor, "echo")
 
     on_a_pool(tmp_path, check)
@@ -234,20 +241,22 @@ def test_groups_take_turns_and_the_newest_goes_first() -> None:
     """One slot, two groups: a, b, a, b; within a group the newest first; a full queue refuses at once."""
 
     async def check() -> None:
-        queue = Queue(1, limit=5, hold=5)
+        queue = Queue(1, limit=5, hold=5, processes=9, group_limit=9)
         order: list[str] = []
 
         async def job(group: str, name: str) -> None:
-            async with queue.slot(group):
-                order.append(name)
+            slot = await queue.enter(group, Share(seconds=0.05))
+            order.append(name)
+            slot.leave()
 
-        async with queue.slot("first"):
-            jobs = []
-            for group, name in [("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("b", "b2")]:
-                jobs.append(asyncio.ensure_future(job(group, name)))
-                await asyncio.sleep(0)
-            with pytest.raises(BusyError):
-                await job("c", "c1")
+        first = await queue.enter("first", Share(seconds=0.05))
+        jobs = []
+        for group, name in [("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("b", "b2")]:
+            jobs.append(asyncio.ensure_future(job(group, name)))
+            await asyncio.sleep(0)
+        with pytest.raises(BusyError):
+            await job("c", "c1")
+        first.leave()
         await asyncio.gather(*jobs)
         assert order == ["a3", "b2", "a2", "b1", "a1"]
         assert (queue.running, queue.queued) == (0, 0)
@@ -259,11 +268,11 @@ def test_nobody_is_held_for_ever() -> None:
     """Who waits too long is told to come again, and leaves nothing behind."""
 
     async def check() -> None:
-        queue = Queue(1, limit=5, hold=0.05)
-        async with queue.slot("a"):
-            with pytest.raises(BusyError):
-                async with queue.slot("b"):
-                    raise AssertionError
+        queue = Queue(1, limit=5, hold=0.05, processes=9, group_limit=9)
+        slot = await queue.enter("a", Share(seconds=0.05))
+        with pytest.raises(BusyError):
+            await queue.enter("b", Share(seconds=0.05))
+        slot.leave()
         assert (queue.running, queue.queued) == (0, 0)
 
     asyncio.run(check())

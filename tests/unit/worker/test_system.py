@@ -27,7 +27,7 @@ def test_limits_of_a_worker() -> None:
     """Memory above what it has at the start, no core files, nothing readable by others."""
 
     def check() -> bool:
-        system.lock_down(10**8)
+        system.lock_down(10**8, 10**6, 100)
         try:
             bytearray(2 * 10**8)
         except MemoryError:

@@ -1,0 +1,114 @@
+"""The server's end of a worker's socket for calls: what a function asks of other UDFs while it runs."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, cast
+
+from tileserver.errors import NotFoundError, TileserverError, UdfError
+from tileserver.execution.queue import Slot
+from tileserver.frames import Assembler, FrameError, pack
+from tileserver.jobs import Call, Called, Job, Rendered
+
+_LOG: Final = logging.getLogger("tileserver.execution")
+
+Answer = Callable[[Call, Job, float], Awaitable[Rendered]]
+"""Gives the result of a call that a job makes within so many seconds; raises TileserverError."""
+
+
+async def nobody(call: Call, *_: object) -> Rendered:
+    """The answer where there is no registry; never one."""
+    raise NotFoundError(f"There is nobody who knows '{call.name}'.")
+
+
+class CallsProtocol(asyncio.Protocol):
+    """Hears the calls of one worker; answers for one job at a time."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.WriteTransport | None = None
+        self._frames = Assembler()
+        self._calling: Calling | None = None
+
+    def attend(self, calling: "Calling | None") -> None:
+        """Calls are made on behalf of this job from now on; those of the one before are ended."""
+        if self._calling is not None:
+            self._calling.end()
+        self._calling = calling
+
+    def close(self) -> None:
+        """Hear no more."""
+        self.attend(None)
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is open."""
+        self._transport = cast("asyncio.WriteTransport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """A piece of a call; what is none ends the conversation, and the function waits until its deadline."""
+        try:
+            for message, _ in self._frames.feed(data):
+                if isinstance(message, Call):
+                    self._received(message)
+        except FrameError:
+            self.close()
+
+    def _received(self, call: Call) -> None:
+        if self._calling is None or call.job != self._calling.job.id:
+            refusal = Called(id=call.id, code="call_failed", message="run() only works while the function runs.")
+            self._send(refusal, b"")
+        else:
+            self._calling.begin(call, self._send)
+
+    def _send(self, answer: Called, body: Any) -> None:
+        if self._transport is not None:
+            self._transport.write(pack(answer, bytes(body)))
+
+
+class Calling:
+    """The calls of one job. While any of them is under way the job weighs nothing."""
+
+    def __init__(self, job: Job, slot: Slot, answer: Answer) -> None:
+        self.job, self._slot, self._answer = job, slot, answer
+        self._until = asyncio.get_running_loop().time() + job.timeout
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, call: Call, send: Callable[[Called, Any], None]) -> None:
+        """Answer a call in the background."""
+        if not self._slot.paused:
+            self._slot.pause()
+        task = asyncio.create_task(self._perform(call, send))
+        self._tasks.add(task)
+
+    async def _perform(self, call: Call, send: Callable[[Called, Any], None]) -> None:
+        answer, body = await self._outcome(call)
+        self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        if not self._tasks and self._slot.paused:
+            await self._slot.resume()
+        send(answer, body)
+
+    async def _outcome(self, call: Call) -> tuple[Called, Any]:
+        left = self._until - asyncio.get_running_loop().time()
+        try:
+            rendered = await self._answer(call, self.job, left)
+        except TileserverError as error:
+            return Called(id=call.id, code=error.code, message=_sentence(call, error)), b""
+        except Exception:  # an accident of ours must not leave the function waiting
+            _LOG.exception("a call failed")
+            return Called(id=call.id, code=TileserverError.code, message=f"'{call.name}': something went wrong"), b""
+        return Called(id=call.id, media_type=rendered.media_type), rendered.body
+
+    def end(self) -> None:
+        """The job is over: end what is still under way."""
+        for task in self._tasks:
+            task.cancel()
+
+
+def _sentence(call: Call, error: TileserverError) -> str:
+    """What the caller reads; both UDFs are of one account, so it may be the function's own words."""
+    if isinstance(error, UdfError) and error.message:
+        where = f" (line {error.line})" if error.line else ""
+        return f"'{call.name}' failed: {error.message}{where}"
+    return f"'{call.name}': {error}"

@@ -1,0 +1,58 @@
+"""What the runs of each UDF version took lately: of a core, of time and of memory."""
+
+from typing import Final
+
+import msgspec
+from cachetools import LRUCache
+
+LEAST: Final = 0.05
+"""The weight of a job that only waits: twenty run per core."""
+_WHOLE: Final = 1.25
+"""Below it a job counts as one core: threads of libraries beside the main one are no second core."""
+_NEWEST: Final = 0.3
+"""What the newest run counts against those before."""
+
+
+class Share(msgspec.Struct):
+    """Means, the newest runs counting most."""
+
+    weight: float = 1.0
+    """Cores that a run keeps busy, or would, were they free."""
+    seconds: float = 0.1
+    """How long a run takes."""
+    memory: int = 0
+    """Bytes at the peak of the largest run."""
+    known: bool = False
+
+
+class Shares:
+    """By UDF version; what has not run yet is taken to compute for a tenth of a second."""
+
+    def __init__(self) -> None:
+        self._shares: LRUCache[str, Share] = LRUCache(10_000)
+
+    def of(self, digest: str) -> Share:
+        """What is known."""
+        share = self._shares.get(digest)
+        if share is None:
+            share = self._shares[digest] = Share()
+        return share
+
+    def learn(self, digest: str, *, runnable: float, seconds: float, memory: int = 0) -> Share:
+        """Note a run.
+
+        Args:
+            runnable: seconds in which it computed or waited for a core.
+        """
+        share, weight = self.of(digest), as_weight(runnable / max(seconds, 1e-6))
+        part = _NEWEST if share.known else 1.0
+        share.weight += part * (weight - share.weight)
+        share.seconds += part * (seconds - share.seconds)
+        share.memory = max(memory, share.memory)
+        share.known = True
+        return share
+
+
+def as_weight(share: float) -> float:
+    """The weight of a job that keeps so many cores busy."""
+    return max(share if share > _WHOLE else min(share, 1.0), LEAST)

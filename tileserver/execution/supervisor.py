@@ -1,0 +1,157 @@
+"""Nurseries, kept alive: watched, started again when they have gone; whoever needs one meanwhile waits.
+
+By default one serves all. In strict isolation each UDF version has its own, in a sandbox of its own.
+"""
+
+import asyncio
+import itertools
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tileserver.errors import BusyError
+from tileserver.execution.nursery import Nursery
+from tileserver.execution.sandbox import Sandbox
+from tileserver.execution.worker import Worker
+from tileserver.frames import Limits
+from tileserver.jobs import Source
+
+_READY_SECONDS: Final = 60
+"""How long a job waits for a nursery."""
+_PAUSES: Final = (0.0, 0.2, 1.0, 5.0)
+"""Before the first, second ... start in a row that came to nothing; then the last again."""
+
+
+class Supervisor:
+    """One nursery after the other."""
+
+    def __init__(
+        self, environment: Mapping[str, str], scratch: Path, limits: Limits, sandbox: Sandbox | None = None
+    ) -> None:
+        self._environment, self.scratch, self._limits, self._sandbox = environment, scratch, limits, sandbox
+        self._nursery: Nursery | None = None
+        self._lost = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+        self._renewed = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a worker can be born at once."""
+        return self._nursery is not None and self._nursery.ready and not self._nursery.lost
+
+    async def start(self) -> None:
+        """Start the first; it imports while we go on."""
+        await self._renew()
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def bear(self, source: Source) -> Worker:
+        """A new worker.
+
+        Raises:
+            BusyError: no nursery gets ready.
+        """
+        limits = self._limits
+        if source.memory:
+            limits = msgspec.structs.replace(limits, memory=min(source.memory, limits.memory))
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                while True:
+                    nursery, renewed = self._nursery, self._renewed
+                    assert nursery is not None
+                    try:
+                        return await Worker.bear(nursery, source, self.scratch, limits)
+                    except ConnectionError:
+                        await renewed.wait()
+        except TimeoutError:
+            raise BusyError("Functions cannot run at the moment.") from None
+
+    async def _renew(self) -> None:
+        before, self._renewed = self._renewed, asyncio.Event()
+        self._lost.clear()
+        self._nursery = Nursery(self._environment, self.scratch, self._sandbox, lost=self._lost.set)
+        await self._nursery.start()
+        before.set()
+
+    async def _keep(self) -> None:
+        """Start another whenever one has gone."""
+        failures = 0
+        while True:
+            await self._lost.wait()
+            assert self._nursery is not None
+            failures = 0 if self._nursery.ready else failures + 1
+            await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
+            await self._nursery.close()
+            await self._renew()
+
+    async def close(self) -> None:
+        """End it with all its workers."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._nursery is not None:
+            await self._nursery.close()
+
+
+class Nurseries:
+    """Who bears the workers of a version."""
+
+    def __init__(
+        self, environment: Mapping[str, str], scratch: Path, limits: Limits, sandbox: Sandbox | None = None
+    ) -> None:
+        self._environment, self._scratch, self._limits, self._sandbox = environment, scratch, limits, sandbox
+        self._supervisors: dict[str, asyncio.Task[Supervisor]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count(1)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a worker can be born: at once by default, after the start of its nursery in strict isolation."""
+        task = self._supervisors.get("")
+        return self._sandbox is not None or (task is not None and task.done() and task.result().ready)
+
+    async def start(self) -> None:
+        """Start the one that serves all; it imports while we go on."""
+        if self._sandbox is None:
+            await self._supervisor("")
+
+    async def bear(self, source: Source) -> Worker:
+        """A new worker; raises like `Supervisor.bear`."""
+        supervisor = await self._supervisor(source.digest if self._sandbox else "")
+        return await supervisor.bear(source)
+
+    async def _supervisor(self, key: str) -> Supervisor:
+        if key not in self._supervisors:
+            self._supervisors[key] = asyncio.create_task(self._started())
+        return await asyncio.shield(self._supervisors[key])
+
+    async def _started(self) -> Supervisor:
+        scratch = self._scratch
+        if self._sandbox is not None:
+            scratch = self._scratch / f"nursery-{os.getpid()}-{next(self._numbers)}"
+            scratch.mkdir(mode=0o700)
+        supervisor = Supervisor(self._environment, scratch, self._limits, self._sandbox)
+        await supervisor.start()
+        return supervisor
+
+    def keep(self, digests: Collection[str]) -> None:
+        """End the nurseries of versions that have no worker any more."""
+        if self._sandbox is None:
+            return
+        for key in [key for key, task in self._supervisors.items() if task.done() and key not in digests]:
+            ending = asyncio.create_task(self._end(self._supervisors.pop(key)))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+
+    async def _end(self, started: asyncio.Task[Supervisor]) -> None:
+        supervisor = await started
+        await supervisor.close()
+        if self._sandbox is not None:
+            await asyncio.to_thread(shutil.rmtree, supervisor.scratch, ignore_errors=True)
+
+    async def close(self) -> None:
+        """End all with all their workers."""
+        await asyncio.gather(*self._ending, *map(self._end, self._supervisors.values()), return_exceptions=True)

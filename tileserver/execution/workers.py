@@ -1,0 +1,102 @@
+"""The living workers: each runs one UDF version; a job goes to one that knows its part of the world.
+
+Among the workers of a version rendezvous hashing (Thaler and Ravishankar, 1998) ranks who keeps a partition; the first
+two are tried, then anyone who is idle. So open files and caches of functions are found again, and nobody waits beside
+an idle worker.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+from zlib import crc32
+
+from tileserver.execution.worker import Worker
+
+RECYCLE_JOBS: Final = 500
+"""Jobs after which a worker is replaced."""
+RECYCLE_SECONDS: Final = 3600
+"""Age at which it is."""
+IDLE_SECONDS: Final = 600
+"""How long a worker waits for its next job before it is ended."""
+_GROWTH: Final = 0.8
+"""Part of the memory limit at whose peak a worker is replaced before it breaks the limit."""
+
+
+class Workers:
+    """Who is idle and who is busy."""
+
+    def __init__(self, memory: int) -> None:
+        """Args: memory: bytes that each may take."""
+        self._memory = memory
+        self.living: set[Worker] = set()
+        self._idle: dict[str, dict[Worker, float]] = {}
+        """By version, with the time since when, longest first."""
+
+    @property
+    def idle(self) -> int:
+        """How many could be ended to make room."""
+        return sum(map(len, self._idle.values()))
+
+    def take(self, digest: str, partition: str) -> Worker | None:
+        """An idle worker of the version, the one that keeps the partition where it can be; None where there is none."""
+        idle = self._idle.get(digest, {})
+        for worker in [each for each in idle if not each.alive]:
+            self.end(worker)
+        if not idle:
+            return None
+        keepers = self._keepers(digest, partition) if partition else []
+        chosen = next((each for each in keepers if each in idle), next(reversed(idle)))
+        self._forget_idle(chosen)
+        return chosen
+
+    def _keepers(self, digest: str, partition: str) -> list[Worker]:
+        """The two that keep a partition, busy or not, the first one first."""
+        own = [each for each in self.living if each.source.digest == digest]
+        return sorted(own, key=lambda each: crc32(b"%d/%b" % (each.pid, partition.encode())))[:2]
+
+    def add(self, worker: Worker) -> None:
+        """A new one, busy."""
+        self.living.add(worker)
+
+    def give_back(self, worker: Worker) -> None:
+        """It has done its job: keep it for the next, or end it where it is worn out."""
+        if self._is_worn(worker):
+            self.end(worker)
+            return
+        self._idle.setdefault(worker.source.digest, {})[worker] = time.monotonic()
+        worker.on_death = self.end
+        self.end_idle(lambda since: time.monotonic() - since > IDLE_SECONDS)
+
+    def _is_worn(self, worker: Worker) -> bool:
+        old = worker.jobs >= RECYCLE_JOBS or time.monotonic() - worker.born > RECYCLE_SECONDS
+        return old or not worker.alive or worker.retired or worker.memory > _GROWTH * self._memory
+
+    def end_idle(self, condition: Callable[[float], bool]) -> None:
+        """End the idle ones whose time since when meets the condition."""
+        for worker in [each for idle in self._idle.values() for each, since in idle.items() if condition(since)]:
+            self.end(worker)
+
+    def end_longest_idle(self) -> None:
+        """Make room for another."""
+        longest = min(
+            ((since, each) for idle in self._idle.values() for each, since in idle.items()), key=lambda pair: pair[0]
+        )
+        self.end(longest[1])
+
+    def end(self, worker: Worker) -> None:
+        """End it and all that it started."""
+        self._forget_idle(worker)
+        self.living.discard(worker)
+        worker.close()
+
+    def _forget_idle(self, worker: Worker) -> None:
+        worker.on_death = None
+        idle = self._idle.get(worker.source.digest, {})
+        idle.pop(worker, None)
+        if not idle:
+            self._idle.pop(worker.source.digest, None)
+
+    def close(self) -> None:
+        """End all."""
+        for worker in list(self.living):
+            self.end(worker)

@@ -1,0 +1,100 @@
+"""How a worker was when its UDF had been loaded: put back before each job, and compared with after it."""
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Final
+
+from tileserver.worker import system
+
+_THREADS: Final = 8
+"""More threads than after the first job; pools that libraries keep are no leak, one thread per tile is."""
+_DESCRIPTORS: Final = 64
+_SIGNALS: Final = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGALRM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGCHLD,
+    signal.SIGPIPE,
+    signal.SIGQUIT,
+    signal.SIGPROF,
+    signal.SIGXCPU,
+)
+"""Those that programs handle; to ask for all sixty-four would cost more than a small job."""
+
+
+class Baseline:
+    """Taken after the module level of the UDF has run: what that does is meant."""
+
+    def __init__(self, descriptors: tuple[int, ...]) -> None:
+        """Args: descriptors: those that must stay the files that they are."""
+        self._descriptors = {each: _identity(each) for each in descriptors}
+        self._folder, self._environment = os.getcwd(), dict(_environment())  # noqa: PTH109 - text
+        self._path, self._streams = list(sys.path), (sys.stdin, sys.stdout, sys.stderr)
+        self._recursion = sys.getrecursionlimit()
+        self._handlers = {each: signal.getsignal(each) for each in _SIGNALS}
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self._counts: tuple[int, int] | None = None
+
+    def restore(self) -> None:
+        """Working directory, environment, umask, signals, streams and module path as they were."""
+        os.chdir(self._folder)
+        os.umask(0o077)
+        if _environment() != self._environment:
+            os.environb.clear()
+            os.environb.update(self._environment)
+        sys.path[:] = self._path
+        sys.stdin, sys.stdout, sys.stderr = self._streams
+        sys.setrecursionlimit(self._recursion)
+        self._restore_signals()
+
+    def _restore_signals(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in self._handlers.items():
+            if signal.getsignal(number) is not handler:
+                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+    def leak(self) -> str:
+        """What makes the worker unfit for another job; empty where it is fit."""
+        if any(_identity(each) != was for each, was in self._descriptors.items()):
+            return "closed descriptors"
+        if _has_children():
+            return "child processes"
+        counts = len(system.threads()), _open_files()
+        first = self._counts = self._counts or counts
+        if counts[0] > first[0] + _THREADS:
+            return "threads"
+        return "open files" if counts[1] > first[1] + _DESCRIPTORS else ""
+
+
+def _environment() -> dict[bytes, bytes]:
+    """The environment as `os` keeps it; through the public mapping the comparison takes ten times as long."""
+    return os.environ._data  # type: ignore[attr-defined,no-any-return]
+
+
+def _has_children() -> bool:
+    """Asked of the kernel without reaping: a handle of the function's own may still want the status."""
+    with suppress(ChildProcessError):
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return True
+    return False
+
+
+def _open_files() -> int:
+    try:
+        return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names only
+    except OSError:
+        return 0
+
+
+def _identity(descriptor: int) -> tuple[int, int] | None:
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

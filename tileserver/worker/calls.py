@@ -1,0 +1,84 @@
+"""A function calls another UDF: the question goes to the server, over a socket of its own, and the answer comes back.
+
+Threads and coroutines of one function may ask at once; a thread that starts with the first question hands out the
+answers. A function waits inside `run`, so the server sees that it needs no core meanwhile.
+"""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any, Final
+
+import msgspec
+
+from tileserver import authoring
+from tileserver.errors import CallError
+from tileserver.frames import Assembler, pack
+from tileserver.jobs import Call, Called, Job
+
+_ANSWER_LIMIT: Final = 2**30
+"""Bytes of an answer; the server, which sends it, has limits of its own."""
+
+
+class Calls:
+    """The worker's end of the socket for calls."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._socket = socket.socket(fileno=descriptor)
+        self._pending: dict[int, Future[Any]] = {}
+        self._lock = threading.Lock()
+        self._number = 0
+        self._reader: threading.Thread | None = None
+        self._job: Job | None = None
+        self._pid = os.getpid()
+
+    @contextmanager
+    def of(self, job: Job) -> Iterator[None]:
+        """For the time of the block, `run` asks on behalf of the job; later calls of threads left over are refused."""
+        self._job = job
+        authoring.connect(self.ask)
+        try:
+            yield
+        finally:
+            self._job = None
+
+    def ask(self, call: Call) -> "Future[Any]":
+        """What the UDF returns, once it has.
+
+        Raises:
+            CallError: this is no running function's own process.
+        """
+        job = self._job
+        if job is None or os.getpid() != self._pid:
+            raise CallError("run() only works while the function runs, in its own process.")
+        future: Future[Any] = Future()
+        with self._lock:
+            self._number += 1
+            self._pending[self._number] = future
+            self._socket.sendall(pack(msgspec.structs.replace(call, id=self._number, job=job.id)))
+            if self._reader is None:
+                self._reader = threading.Thread(target=self._read, name="calls", daemon=True)
+                self._reader.start()
+        return future
+
+    def _read(self) -> None:
+        frames = Assembler(_ANSWER_LIMIT)
+        while piece := self._socket.recv(1 << 20):
+            for message, body in frames.feed(piece):
+                if isinstance(message, Called):
+                    _resolve(self._pending.pop(message.id), message, body)
+
+
+def _resolve(future: "Future[Any]", answer: Called, body: bytes) -> None:
+    from tileserver.encode.exchange import read
+
+    if answer.code:
+        future.set_exception(CallError(answer.message, cause=answer.code))
+        return
+    try:
+        future.set_result(read(body, answer.media_type))
+    except Exception as error:  # the caller's to handle
+        future.set_exception(error)
