@@ -210,6 +210,7 @@ class LocalExecutor:
             self._sampler.cancel()
             with suppress(asyncio.CancelledError):
                 await self._sampler
+        self._queue.close()
         self._workers.close()
         await self._nurseries.close()
 

@@ -100,6 +100,7 @@ class Queue:
         self.running = self.queued = 0
         self._groups: OrderedDict[str, Group] = OrderedDict()
         self._resuming: deque[Slot] = deque()
+        self._closed = False
 
     async def enter(self, group: str, share: Share, *, hold: float | None = None) -> Slot:
         """A slot; leave it when the job is done.
@@ -112,6 +113,8 @@ class Queue:
             TooManyRequestsError: too many of the group wait.
             BusyError: too many wait, the wait would be too long, or was.
         """
+        if self._closed:
+            raise _stopped()
         slot = Slot(self, group, share)
         if not self._groups and not self._resuming and self._fits(slot):
             self._admit(slot)
@@ -156,7 +159,9 @@ class Queue:
             group.waiting.remove(slot)
             self._waited(slot, group)
             self._hand_on()
-        elif slot.turn.done() and not slot.turn.cancelled():  # the slot came in the moment of leaving
+        elif (
+            slot.turn.done() and not slot.turn.cancelled() and slot.turn.exception() is None
+        ):  # the slot came in the moment of leaving
             slot.leave()
 
     def _waited(self, slot: Slot, group: Group) -> None:
@@ -200,6 +205,15 @@ class Queue:
             if slot in self._resuming:
                 self._resuming.remove(slot)
 
+    def close(self) -> None:
+        """Turn away who waits and who comes."""
+        self._closed = True
+        for slot in [slot for group in self._groups.values() for slot in group.waiting]:
+            if not slot.turn.done():
+                slot.turn.set_exception(_stopped())
+        self._groups.clear()
+        self.queued = 0
+
     def _hand_on(self) -> None:
         """Give what room there is to those who wait, in their order."""
         while self._resuming and self._has_room(self._resuming[0]):
@@ -229,6 +243,10 @@ class Queue:
         return next(
             (name, group) for name, group in self._groups.items() if group.peek().cost <= group.deficit + _ROUNDING
         )
+
+
+def _stopped() -> BusyError:
+    return BusyError("The server is being stopped.")
 
 
 def _wake(slot: Slot) -> bool:

@@ -37,6 +37,7 @@ class Supervisor:
         self._lost = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._renewed = asyncio.Event()
+        self._closed = False
 
     @property
     def ready(self) -> bool:
@@ -59,7 +60,7 @@ class Supervisor:
             limits = msgspec.structs.replace(limits, memory=min(source.memory, limits.memory))
         try:
             async with asyncio.timeout(_READY_SECONDS):
-                while True:
+                while not self._closed:
                     nursery, renewed = self._nursery, self._renewed
                     assert nursery is not None
                     try:
@@ -68,6 +69,7 @@ class Supervisor:
                         await renewed.wait()
         except TimeoutError:
             raise BusyError("Functions cannot run at the moment.") from None
+        raise BusyError("The server is being stopped.")
 
     async def _renew(self) -> None:
         before, self._renewed = self._renewed, asyncio.Event()
@@ -88,7 +90,9 @@ class Supervisor:
             await self._renew()
 
     async def close(self) -> None:
-        """End it with all its workers."""
+        """End it with all its workers; who waits for one is told."""
+        self._closed = True
+        self._renewed.set()
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
