@@ -210,6 +210,22 @@ def test_two_servers_share_a_pool(tmp_path: Path) -> None:
         assert httpx.get(f"{url}/readyz").json()["pool"] == "here"
         assert httpx.get(f"{second.url}/readyz").json()["pool"] == "elsewhere"
         assert tile(second, 1) == 200
+        left = [each.name for each in (data / "scratch").iterdir()]
         first.process.kill()
         assert tile(second, 2) == 200
         until(lambda: httpx.get(f"{second.url}/readyz").json()["pool"] == "here")
+        until(lambda: not any((data / "scratch" / name).exists() for name in left))
+
+
+def test_functions_call_functions_wherever_the_pool_is(tmp_path: Path) -> None:
+    """A function that another process asked for has its calls answered where it runs, and after that has gone."""
+    chain = Path(__file__).parent / "calls" / "chain.py"
+    with serving(chain, data=tmp_path / "data") as first, serving(chain, data=tmp_path / "data") as second:
+
+        def called(depth: int) -> object:
+            url = f"{second.url}/files/{second.token('chain')}.json"
+            return httpx.get(url, params={"depth": depth}, timeout=30).json()
+
+        assert called(3) == [3, 2, 1, 0]
+        first.process.kill()
+        assert called(2) == [2, 1, 0]

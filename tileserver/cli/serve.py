@@ -20,13 +20,12 @@ from tileserver.cli import credentials
 from tileserver.cli.flags import with_setting_flags
 from tileserver.cli.follow import follow
 from tileserver.cli.log import SharedLog
+from tileserver.cli.pool import pool_maker
 from tileserver.cli.report import report, say, warn
 from tileserver.cli.shelf import Shelf
 from tileserver.cli.supervisor import ALONE, Part, supervise
 from tileserver.errors import SetupError
-from tileserver.execution import LocalExecutor, SharedExecutor, sandbox
-from tileserver.execution.sandbox import Sandbox
-from tileserver.frames import Limits
+from tileserver.execution import SharedExecutor
 from tileserver.pipeline import Pipeline
 from tileserver.publication import Publisher
 from tileserver.registry import Registry
@@ -38,20 +37,6 @@ from tileserver.web.protocol import LimitedProtocol
 
 _GRACE: Final = 3.0
 """Seconds that functions which run have when the server is asked to stop."""
-
-_PASSED = (
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "PATH",
-    "TZ",
-    "TMPDIR",
-    "PROJ_DATA",
-    "GDAL_DATA",
-    "CURL_CA_BUNDLE",
-    "SSL_CERT_FILE",
-)
-_PASSED_PREFIXES = ("AWS_", "GS_", "AZURE_STORAGE_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 def register(app: typer.Typer) -> None:
@@ -223,8 +208,7 @@ async def _end_functions(stop: _Stop, pipeline: Pipeline, executor: SharedExecut
 @contextlib.asynccontextmanager
 async def _backend(settings: Settings) -> AsyncIterator[tuple[Pipeline, SharedExecutor]]:
     keyring = read_keyring(settings.secret_key_file or settings.data_dir / "master.key")
-    within = _sandbox(settings)
-    executor = SharedExecutor(settings.data_dir, lambda: _pool(settings, within))
+    executor = SharedExecutor(settings.data_dir, pool_maker(settings))
     registry = await Registry.open(settings.data_dir, keyring)
     cache = TileCache(settings.data_dir / "cache", memory=settings.cache_memory, disk=settings.cache_disk)
     pipeline = Pipeline(settings, registry, cache, executor)
@@ -235,42 +219,6 @@ async def _backend(settings: Settings) -> AsyncIterator[tuple[Pipeline, SharedEx
     finally:
         await pipeline.close()
         await registry.close()
-
-
-def _pool(settings: Settings, within: Sandbox | None) -> LocalExecutor:
-    return LocalExecutor(
-        workers=settings.workers,
-        limits=Limits(memory=settings.worker_memory, scratch=settings.worker_disk, tasks=settings.worker_processes),
-        memory_budget=settings.memory_budget,
-        token_limit=settings.token_queue,
-        environment=_worker_environment(settings),
-        scratch=settings.data_dir / "scratch",
-        sandbox=within,
-    )
-
-
-def _sandbox(settings: Settings) -> Sandbox | None:
-    """What strict isolation lets functions reach.
-
-    Raises:
-        SetupError: a layer of it is missing here.
-    """
-    if settings.isolation != "strict":
-        return None
-    lacking = sandbox.missing()
-    if lacking:
-        raise SetupError(f"strict isolation is not possible here. {' '.join(lacking)}")
-    hidden = (settings.data_dir.absolute(),)
-    return Sandbox(read=settings.worker_read, hidden=hidden)
-
-
-def _worker_environment(settings: Settings) -> dict[str, str]:
-    named = {*_PASSED, *settings.worker_env}
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name in named or (name.upper().startswith(_PASSED_PREFIXES) and not name.startswith(configuration.PREFIX))
-    }
 
 
 def _uvicorn_config(application: Application, settings: Settings) -> uvicorn.Config:

@@ -196,7 +196,7 @@ def test_when_the_holder_is_killed_another_takes_over(start: Start, tmp_path: Pa
     until(lambda: len(lines(started)) == 2)
     holder.kill()
     until(lambda: len(lines(started)) == 4)
-    assert not any(Path(f"/proc/{pid}").exists() for pid in lines(started)[:2])
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in lines(started)[:2]))
     go.touch()
     assert [peer.answer(number)["text"] for peer, number in asked] == ['{"waited":true}'] * 2
     assert sorted(peer.stats()["here"] for peer in (second, third)) == [False, True]
