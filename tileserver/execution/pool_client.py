@@ -1,6 +1,7 @@
 """The other processes' end: an executor that is lent by the one that holds the pool."""
 
 import asyncio
+import time
 from typing import Final, TypeVar
 
 import msgspec
@@ -15,6 +16,8 @@ from tileserver.jobs import Described, Job, Rendered, Source
 _SPARE: Final = 32
 """Connections that are kept open between jobs."""
 _GREETING_SECONDS: Final = 5
+_SILENT_SECONDS: Final = 5
+"""The holder tells how it stands once a second."""
 _Answer = TypeVar("_Answer", bound=Message)
 
 
@@ -30,6 +33,7 @@ class PoolClient:
         self._spare: list[Channel] = []
         self._busy: set[Channel] = set()
         self._stats: ExecutorStats | None = None
+        self._noted = 0.0
         self._watch: Channel | None = None
         self._closed = False
 
@@ -61,7 +65,7 @@ class PoolClient:
         if isinstance(message, Refused):
             raise refused(message)
         if isinstance(message, Stats):
-            self._stats = msgspec.structs.replace(message.stats, here=False)
+            self._stats, self._noted = msgspec.structs.replace(message.stats, here=False), time.monotonic()
 
     async def run(self, job: Job, source: Source, *, group: str, nested: bool = False) -> Rendered:
         """The answer to a job; see `Executor.run`.
@@ -131,6 +135,7 @@ class PoolClient:
             channel.close()
 
     def stats(self) -> ExecutorStats:
-        """How the pool stood within the last second."""
+        """How the pool stood within the last second; not ready where its holder has fallen silent."""
         assert self._stats is not None
-        return self._stats
+        silent = time.monotonic() - self._noted > _SILENT_SECONDS
+        return msgspec.structs.replace(self._stats, ready=False) if silent else self._stats

@@ -260,6 +260,16 @@ def test_another_version_is_refused(start: Start) -> None:
     assert "text" in holder.run("echo")
 
 
+def test_a_holder_that_stands_still_is_not_ready(start: Start) -> None:
+    """The others say so, and that it is again."""
+    holder, other = start(), start()
+    until(lambda: other.stats()["ready"])
+    holder.process.send_signal(signal.SIGSTOP)
+    until(lambda: not other.stats()["ready"])
+    holder.process.send_signal(signal.SIGCONT)
+    until(lambda: other.stats()["ready"])
+
+
 def test_rubbish_on_the_socket_harms_nobody(start: Start, tmp_path: Path) -> None:
     """Nor does a connection that says nothing."""
     holder, other = start(), start()
