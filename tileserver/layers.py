@@ -1,17 +1,22 @@
 """Layers: one UDF version with bound parameters and one output specification, and the records around them."""
 
-from typing import Any
+import time
+from typing import Any, Final
 
 import msgspec
 
 from tileserver import query as queries
-from tileserver.errors import InvalidParameterError
+from tileserver.errors import InvalidParameterError, TileserverError, UdfError
 from tileserver.formats import is_media_type
-from tileserver.jobs import Call, Output, Rendered, Source
+from tileserver.jobs import Call, Job, Output, Rendered, Source
 from tileserver.registry import Grant
+from tileserver.runlog import Run
 from tileserver.tilecache import Entry, Facts, etag, layer_key
 from tileserver.tiles import Bounds, Tile
 from tileserver.udfs import Udf, bind, is_reserved, seconds
+
+_TEXT_LIMIT: Final = 64_000
+"""Characters of each of its texts that a run keeps."""
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -166,3 +171,50 @@ def entry_of(rendered: Rendered, layer: Layer, created: float) -> Entry:
         encode_ms=rendered.encode_ms,
     )
     return Entry(facts=facts, body=rendered.body)
+
+
+def run_of(layer: Layer, job: Job, asked: float, came: Rendered | TileserverError) -> Run:
+    """What the log keeps of a job that was handed on at `asked` (seconds since 1970) and came to this."""
+    cost = _cost(came, (time.time() - asked) * 1000)
+    return Run(
+        udf_id=layer.grant.udf_id,
+        digest=job.digest,
+        started=time.time() - cost["wall_ms"] / 1000,
+        tile="/".join(map(str, job.tile)) if job.tile else None,
+        parameters=job.arguments,
+        cache=_cache(layer, job),
+        **cost,
+        **_said(came),
+    )
+
+
+def _cache(layer: Layer, job: Job) -> str:
+    if job.sample:
+        return "probe"
+    if len(job.caller.chain) > 1:
+        return "call"
+    return "miss" if layer.max_age > 0 else "none"
+
+
+def _cost(came: Rendered | TileserverError, took: float) -> dict[str, Any]:
+    """Of a run that was ended from outside, nobody tells more than how long it `took`, its wait included."""
+    if isinstance(came, Rendered):
+        wall, cpu, memory = came.udf_ms + came.encode_ms, came.cpu_ms, came.memory
+    else:
+        wall, cpu, memory = came.spent if isinstance(came, UdfError) else (0.0, 0.0, 0)
+    return {"wall_ms": wall or took, "cpu_ms": cpu, "memory": memory}
+
+
+def _said(came: Rendered | TileserverError) -> dict[str, Any]:
+    if isinstance(came, Rendered):
+        return {"bytes": len(came.body), "media_type": came.media_type, "printed": came.printed[-_TEXT_LIMIT:]}
+    if not isinstance(came, UdfError):
+        return {"outcome": came.code, "message": str(came)}
+    return {
+        "outcome": came.code,
+        "printed": came.printed[-_TEXT_LIMIT:],
+        "message": came.message[:_TEXT_LIMIT],
+        "exception": came.exception,
+        "traceback": came.traceback[-_TEXT_LIMIT:],
+        "line": came.line,
+    }

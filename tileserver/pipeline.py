@@ -6,7 +6,6 @@
 import asyncio
 import contextlib
 import itertools
-import logging
 import math
 import time
 from typing import Any, Final, NamedTuple
@@ -16,17 +15,17 @@ from cachetools import LRUCache, TTLCache
 
 from tileserver import query as queries
 from tileserver.callgraph import CallGraph
-from tileserver.errors import CallError, InvalidParameterError, NotFoundError, TileserverError, UdfError
+from tileserver.errors import CallError, InvalidParameterError, NotFoundError, TileserverError
 from tileserver.execution import Executor
 from tileserver.jobs import Call, Caller, Job, Rendered
-from tileserver.layers import Answer, Ask, Layer, bound, called, entry_of, probe_tiles, source_of
+from tileserver.layers import Answer, Ask, Layer, bound, called, entry_of, probe_tiles, run_of, source_of
 from tileserver.registry import UNKNOWN_YET, Grant, Registry
+from tileserver.runlog import RunLog
 from tileserver.settings import Settings
 from tileserver.tilecache import Entry, Flights, Key, TileCache
 from tileserver.tiles import Tile
 from tileserver.udfs import Udf, with_computed
 
-_LOG: Final = logging.getLogger("tileserver.udf")
 TILE_LIMIT: Final = 8 * 2**20
 FILE_LIMIT: Final = 512 * 2**20
 """Bytes of an encoded answer."""
@@ -38,6 +37,8 @@ CALL_DEPTH: Final = 5
 """Calls that may wait for each other."""
 LOOK_SECONDS: Final = 2
 """How long metadata wait for a first run."""
+_REFUSALS: Final = frozenset({"busy", "too_many_requests", "udf_suspended"})
+"""Codes of what did not run."""
 Version = tuple[str, str]
 """A UDF's id and a digest."""
 
@@ -72,8 +73,10 @@ def _tile(call: Call) -> Tile | None:
 class Pipeline:
     """Everything between the URL and the bytes; one per server process."""
 
-    def __init__(self, settings: Settings, registry: Registry, cache: TileCache, executor: Executor) -> None:
-        self.settings, self.registry, self.cache, self.executor = settings, registry, cache, executor
+    def __init__(
+        self, settings: Settings, registry: Registry, cache: TileCache, executor: Executor, runs: RunLog
+    ) -> None:
+        self.settings, self.registry, self.cache, self.executor, self.runs = settings, registry, cache, executor, runs
         self._layers: LRUCache[Ask, Layer] = LRUCache(4096)
         self._generation = -1
         self._udfs: LRUCache[tuple[str, str | None, str], Udf] = LRUCache(1024)
@@ -182,8 +185,6 @@ class Pipeline:
         except TileserverError as failure:
             if failure.code not in {"busy", "too_many_requests"}:
                 self._failures[key] = failure
-            if isinstance(failure, UdfError):
-                _log(layer, key, failure)
             raise
         if layer.max_age > 0:
             await self.cache.store(key, answer.entry)
@@ -202,10 +203,22 @@ class Pipeline:
         return Answer(entry=entry, source="run", queue_ms=waited)
 
     async def _execute(self, layer: Layer, tile: Tile | None, within: Within, *, sample: bool = False) -> Rendered:
-        settings = self.settings
-        longest = settings.timeout if tile else settings.file_timeout
+        """What a worker makes of it; every run goes into the log here, however it ends."""
+        job, asked = self._job(layer, tile, within, sample=sample), time.time()
+        source, nested = source_of(layer.grant, layer.udf), len(within.caller.chain) > 1
+        try:
+            rendered = await self.executor.run(job, source, group=within.caller.token_id, nested=nested)
+        except TileserverError as failure:
+            if failure.code not in _REFUSALS:
+                self.runs.add(run_of(layer, job, asked, failure))
+            raise
+        self.runs.add(run_of(layer, job, asked, rendered))
+        return rendered
+
+    def _job(self, layer: Layer, tile: Tile | None, within: Within, *, sample: bool) -> Job:
+        longest = self.settings.timeout if tile else self.settings.file_timeout
         longest = min(layer.udf.options.timeout or longest, longest)
-        job = Job(
+        return Job(
             id=next(self._ids),
             digest=layer.grant.digest,
             tile=(tile.z, tile.x, tile.y) if tile else None,
@@ -217,8 +230,6 @@ class Pipeline:
             sample=sample,
             caller=within.caller,
         )
-        source = source_of(layer.grant, layer.udf)
-        return await self.executor.run(job, source, group=within.caller.token_id, nested=len(within.caller.chain) > 1)
 
     # Functions that call others
 
@@ -319,16 +330,3 @@ class Pipeline:
             if not rendered.empty:
                 break
         return rendered
-
-
-def _log(layer: Layer, key: Key, failure: UdfError) -> None:
-    """A line for the owner's log of the UDF: what failed, where, and what was printed."""
-    facts = {
-        "udf": layer.udf.name,
-        "tile": f"{key.z}/{key.x}/{key.y}" if layer.tiled else None,
-        "code": failure.code,
-        "message": failure.message,
-        "line": failure.line,
-        "printed": failure.printed,
-    }
-    _LOG.warning(msgspec.json.encode(facts).decode())

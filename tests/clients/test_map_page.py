@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,6 +11,8 @@ from golden import Colour, Place, View, address_colour, degrees_colour, is_hole,
 from served import map_page, template, tilejson
 from server import Running, fetch
 from tabs import Tab, opened
+
+from tileserver.web.access import COOKIE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -28,6 +31,18 @@ def tab(chromium: "Browser") -> "Tab":
     size = {"width": OCEAN.width, "height": OCEAN.height}
     with opened(chromium, viewport=size, permissions=["clipboard-read", "clipboard-write"]) as tab:
         yield tab
+
+
+@pytest.fixture(scope="module")
+def session(server: Running) -> str:
+    """The owner's, opened by the link that `serve` printed, which works once."""
+    with server.client() as client:
+        return client.get(server.wait_for(r"sign in +(http\S+)")[1]).cookies[COOKIE]
+
+
+def sign_in(tab: Tab, server: Running, session: str) -> None:
+    """What the tab asks from now on, the owner asks."""
+    tab.page.context.add_cookies([{"name": COOKIE, "value": session, "url": server.url, "sameSite": "Strict"}])
 
 
 def at(view: View) -> str:
@@ -129,10 +144,11 @@ def test_strangers_read_one_sentence(tab: Tab, server: Running) -> None:
     assert "secret" not in tab.page.content()
 
 
-def test_owners_read_why(tab: Tab, server: Running) -> None:
+def test_owners_read_why(tab: Tab, server: Running, session: str) -> None:
     """Signed in by the link that `serve` printed, the owner reads message, line and what was printed."""
     tab.meant = "422"
-    tab.page.goto(server.wait_for(r"sign in +(http\S+)")[1])
+    sign_in(tab, server, session)
+    tab.page.goto(server.url)
     tab.page.get_by_role("link", name="failing").click()
     panel = tab.page.get_by_role("alert")
     panel.get_by_text("ValueError: the secret is 42").first.wait_for()
@@ -192,3 +208,65 @@ def test_documents(tab: Tab, server: Running) -> None:
     tab.page.get_by_label("name").fill("you")
     written.filter(has_text="Hello you").wait_for()
     assert tab.page.get_by_label("File URL", exact=True).input_value().endswith("?name=you")
+
+
+def test_owners_follow_the_runs(tab: Tab, server: Running, session: str) -> None:
+    """Newest first while the panel is open: what each printed and raised; one that is opened shows where it ran."""
+    sign_in(tab, server, session)
+    visit(tab, map_page(server, "talking") + at(OCEAN))
+    assert not [url for url in tab.requests if "/logs" in url]
+    tab.page.get_by_role("button", name="Runs").click()
+    runs = tab.page.get_by_role("complementary", name="Runs")
+    runs.locator("li").first.wait_for()
+    fetch(f"{server.url}/tiles/{server.token('talking')}/7/100/50.png")
+    newest = runs.locator("li", has_text="7/100/50")
+    newest.get_by_text("this is 7/100/50").wait_for()
+    newest.locator("summary").click()
+    assert newest.locator("pre").inner_text() == "this is 7/100/50\nand no more"
+    assert 'greeting = "hello"' in newest.locator("dl").inner_text()
+    tab.page.wait_for_url(re.compile(r"#6/35\.461/10[23]\."))  # beside the panels its middle is the tile's
+    tab.page.get_by_label("Close the runs").click()
+    assert runs.is_hidden()
+    tab.settle()
+
+
+def test_runs_that_failed(tab: Tab, server: Running, session: str) -> None:
+    """Message, line and traceback; those that went well can be left out."""
+    tab.meant = "422"
+    sign_in(tab, server, session)
+    tab.page.goto(map_page(server, "failing"))
+    tab.page.get_by_role("button", name="Runs").click()
+    runs = tab.page.get_by_role("complementary", name="Runs")
+    runs.locator("li.failed summary", has_text="ValueError: the secret is 42").first.click()
+    failed = runs.locator("details[open]")
+    assert failed.locator(".where").inner_text() == "Line 11 of the function's file"
+    assert "failing.py" in failed.locator("pre").last.inner_text()
+    runs.get_by_label("Failed only").check()
+    assert runs.locator("li.ok:visible").count() == 0
+    assert tab.page.get_by_role("alert").is_hidden()
+
+
+def test_strangers_see_no_runs(tab: Tab, server: Running) -> None:
+    """Neither button nor panel, nothing that is loaded for them, and nothing where they would be."""
+    visit(tab, map_page(server, "talking") + at(OCEAN))
+    assert tab.page.get_by_role("button", name="Runs").count() == 0
+    assert not [url for url in tab.requests if "runs" in url or "/logs" in url]
+    tab.meant = "401"
+    status = "fetch('../../api/v1/udf/talking/logs').then((answer) => answer.status)"
+    assert tab.page.evaluate(status) == 401
+
+
+def test_runs_on_a_phone(chromium: "Browser", server: Running, session: str) -> None:
+    """From below, over the whole width; the tile of an opened run is above it."""
+    with opened(chromium, scale=2, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as tab:
+        sign_in(tab, server, session)
+        visit(tab, map_page(server, "talking") + at(OCEAN))
+        tab.page.get_by_role("button", name="Runs").tap()
+        runs = tab.page.get_by_role("complementary", name="Runs")
+        runs.locator("li").first.wait_for()
+        box = runs.bounding_box()
+        assert box and (box["x"], box["width"], box["y"] + box["height"]) == (0, 390, 844)
+        assert box["y"] > 300
+        runs.locator("summary").first.tap()
+        runs.locator("details[open]").get_by_text("and no more").wait_for()
+        tab.settle()

@@ -36,9 +36,10 @@ def root(
 def run() -> None:
     """Run the command that the arguments name."""
     try:
-        from tileserver.cli import serve, token
+        from tileserver.cli import serve, token, udf
 
         serve.register(app)
+        app.add_typer(udf.app, name="udf")
         app.add_typer(token.app, name="token")
         app()
     except TileserverError as error:

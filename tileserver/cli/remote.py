@@ -6,7 +6,7 @@ import os
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -14,8 +14,12 @@ import platformdirs
 from tileserver.cli import credentials
 from tileserver.errors import BY_CODE, PublicationError, SetupError, TileserverError
 
+HOSTED: Final = "/server/v1"
+OWN: Final = "/api/v1"
+"""Where the management routes are: the hosted API's, and what it lacks."""
 
-def request(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+
+def request(method: str, path: str, body: dict[str, Any] | None = None, *, base: str = HOSTED) -> Any:
     """The JSON that the server answers to a management route.
 
     Raises:
@@ -26,7 +30,7 @@ def request(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     data = json.dumps(body).encode() if body is not None else None
     try:
-        asked = urllib.request.Request(f"{url}/server/v1{path}", data, headers, method=method)  # noqa: S310 - see _credentials
+        asked = urllib.request.Request(f"{url}{base}{path}", data, headers, method=method)  # noqa: S310 - see _credentials
         with _opener(url).open(asked, timeout=30) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:

@@ -19,7 +19,6 @@ from tileserver import settings as configuration
 from tileserver.cli import credentials
 from tileserver.cli.flags import with_setting_flags
 from tileserver.cli.follow import follow
-from tileserver.cli.log import SharedLog
 from tileserver.cli.pool import pool_maker
 from tileserver.cli.report import report, say, warn
 from tileserver.cli.shelf import Shelf
@@ -29,6 +28,7 @@ from tileserver.execution import SharedExecutor
 from tileserver.pipeline import Pipeline
 from tileserver.publication import Publisher
 from tileserver.registry import Registry
+from tileserver.runlog import RunLog
 from tileserver.settings import Settings
 from tileserver.tilecache import TileCache
 from tileserver.tokens import read_keyring
@@ -54,6 +54,7 @@ def serve(paths: list[Path], *, reload: bool, flags: dict[str, Any]) -> None:
             raise SetupError(f"{path}: there is no such file or folder")
     os.umask(0o077)  # what is made from here on is for this user only
     _prepare(settings.data_dir)
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what it says is said by us
     listener = _listen(settings.host, settings.port)
     part = supervise(settings.processes) if settings.processes > 1 else ALONE
     with contextlib.closing(listener), asyncio.Runner(loop_factory=_loop) as runner:
@@ -74,27 +75,15 @@ def _reason(error: SQLAlchemyError) -> str:
 
 
 def _prepare(folder: Path) -> None:
-    """The data directory, and the log in it."""
+    """The data directory, with its folders."""
     try:
         for each in (folder, folder / "scratch", folder / "cache", folder / "logs"):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = folder / f".writable-{os.getpid()}"
         probe.touch()
         probe.unlink()
-        _log_to(folder / "logs" / "udf.log")
     except OSError as error:
         raise SetupError(f"the data directory {folder} cannot be written: {error.strerror}; use --data-dir") from None
-
-
-def _log_to(file: Path) -> None:
-    """What goes wrong in functions goes to a file of its own, for the owner; what uvicorn says is said by us."""
-    handler = SharedLog(file, maxBytes=10_000_000, backupCount=3)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    log = logging.getLogger("tileserver.udf")
-    log.addHandler(handler)
-    log.propagate = False
-    log.setLevel(logging.INFO)
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -198,9 +187,10 @@ async def _follow(shelf: Shelf, address: str, part: Part) -> None:
 
 
 async def _end_functions(stop: _Stop, pipeline: Pipeline, executor: SharedExecutor) -> None:
-    """Some time after the server was asked to stop, end the functions that still run: who waits for them is told."""
+    """At a stop, let those go who wait for news; some time later end the functions that still run: they are told."""
     await stop.asked.wait()
     executor.retire()
+    pipeline.runs.release()
     await asyncio.sleep(_GRACE)
     await pipeline.close()
 
@@ -211,13 +201,15 @@ async def _backend(settings: Settings) -> AsyncIterator[tuple[Pipeline, SharedEx
     executor = SharedExecutor(settings.data_dir, pool_maker(settings))
     registry = await Registry.open(settings.data_dir, keyring)
     cache = TileCache(settings.data_dir / "cache", memory=settings.cache_memory, disk=settings.cache_disk)
-    pipeline = Pipeline(settings, registry, cache, executor)
+    runs = RunLog(settings.data_dir / "logs" / "runs.sqlite")
+    pipeline = Pipeline(settings, registry, cache, executor, runs)
     try:
         await executor.start()
         await registry.shared_tokens.check_key()
         yield pipeline, executor
     finally:
         await pipeline.close()
+        await runs.close()
         await registry.close()
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ _FIXED: Final = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONSAFEPATH": "1",
 }
+_NUMBERS: Final = itertools.count(1)
 _DECODER: Final = msgspec.msgpack.Decoder(FromNursery)
 
 
@@ -41,12 +43,13 @@ class Nursery:
         lost: Callable[[], None] = lambda: None,
     ) -> None:
         """Args:
-        scratch: the folder below which each worker gets its own.
+        scratch: where it makes its folder, below which each worker gets its own.
         sandbox: where it and its workers are confined.
         lost: called once when the process has gone, and with it all its workers.
         """
         self._environment = {"PATH": os.defpath, **environment, **_FIXED}
-        self._scratch, self._sandbox, self._tell_lost = scratch, sandbox, lost
+        self._scratch = scratch / f"nursery-{os.getpid()}-{next(_NUMBERS)}"
+        self._sandbox, self._tell_lost = sandbox, lost
         self._read = tuple(readable(sandbox.read)) if sandbox else ()
         self._control: socket.socket | None = None
         self._process: asyncio.Future[asyncio.subprocess.Process] | None = None
@@ -62,6 +65,7 @@ class Nursery:
 
     async def start(self) -> None:
         """Start the process; it imports while we go on."""
+        self._scratch.mkdir(mode=0o700)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         self._control = ours
@@ -94,7 +98,7 @@ class Nursery:
         """
         await asyncio.shield(self._hello)
         number = next(self._ids)
-        scratch = self._scratch / f"worker-{os.getpid()}-{id(self)}-{number}"
+        scratch = self._scratch / f"worker-{number}"
         loop = asyncio.get_running_loop()
         born = self._births[number] = loop.create_future()
         death = self._deaths[number] = loop.create_future()
@@ -173,7 +177,7 @@ class Nursery:
         return self._control is None
 
     async def close(self) -> None:
-        """End it with all its workers, and wait until they are gone."""
+        """End it with all its workers, and wait until they are gone with all that they wrote."""
         self._lost()
         if self._process is None:
             return
@@ -184,6 +188,7 @@ class Nursery:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+        await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
 
 
 def _set(future: "asyncio.Future[Any]", value: Any) -> None:

@@ -70,6 +70,10 @@ class Group:
         """Whose turn it is: the newest, every fourth time the oldest."""
         return self.waiting[0 if self._turns % _OLDEST_EVERY == _OLDEST_EVERY - 1 else -1]
 
+    def rounds_needed(self) -> int:
+        """Rounds until the group can afford its job."""
+        return max(math.ceil((self.peek().cost - self.deficit - _ROUNDING) / _QUANTUM), 0)
+
     def pop(self) -> Slot:
         """Take who `peek` says."""
         slot = self.peek()
@@ -222,10 +226,13 @@ class Queue:
             self.weight += slot.weight
             _wake(slot)
         while self._groups and not self._resuming:
-            name, group = self._next_group()
+            name, rounds = self._next_group()
+            group = self._groups[name]
             slot = group.peek()
             if not self._fits(slot):
                 return
+            for each in self._groups.values():
+                each.deficit += rounds * _QUANTUM
             group.pop()
             self._groups.move_to_end(name)
             self._waited(slot, group)
@@ -234,15 +241,11 @@ class Queue:
                 self.running -= 1
                 self.weight -= slot.weight
 
-    def _next_group(self) -> tuple[str, Group]:
-        """The group whose turn it is; rounds in which nobody could afford its job are skipped in one step."""
-        rounds = min(math.ceil((group.peek().cost - group.deficit) / _QUANTUM) for group in self._groups.values())
-        if rounds > 0:
-            for group in self._groups.values():
-                group.deficit += rounds * _QUANTUM
-        return next(
-            (name, group) for name, group in self._groups.items() if group.peek().cost <= group.deficit + _ROUNDING
-        )
+    def _next_group(self) -> tuple[str, int]:
+        """Whose turn it is, and after how many rounds; those in which nobody could afford a job are skipped."""
+        needed = {name: group.rounds_needed() for name, group in self._groups.items()}
+        rounds = min(needed.values())
+        return next(name for name, count in needed.items() if count == rounds), rounds
 
 
 def _stopped() -> BusyError:

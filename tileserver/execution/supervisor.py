@@ -4,9 +4,6 @@ By default one serves all. In strict isolation each UDF version has its own, in 
 """
 
 import asyncio
-import itertools
-import os
-import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
@@ -32,7 +29,7 @@ class Supervisor:
     def __init__(
         self, environment: Mapping[str, str], scratch: Path, limits: Limits, sandbox: Sandbox | None = None
     ) -> None:
-        self._environment, self.scratch, self._limits, self._sandbox = environment, scratch, limits, sandbox
+        self._environment, self._scratch, self._limits, self._sandbox = environment, scratch, limits, sandbox
         self._nursery: Nursery | None = None
         self._lost = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
@@ -64,7 +61,7 @@ class Supervisor:
                     nursery, renewed = self._nursery, self._renewed
                     assert nursery is not None
                     try:
-                        return await Worker.bear(nursery, source, self.scratch, limits)
+                        return await Worker.bear(nursery, source, self._scratch, limits)
                     except ConnectionError:
                         await renewed.wait()
         except TimeoutError:
@@ -74,7 +71,7 @@ class Supervisor:
     async def _renew(self) -> None:
         before, self._renewed = self._renewed, asyncio.Event()
         self._lost.clear()
-        self._nursery = Nursery(self._environment, self.scratch, self._sandbox, lost=self._lost.set)
+        self._nursery = Nursery(self._environment, self._scratch, self._sandbox, lost=self._lost.set)
         await self._nursery.start()
         before.set()
 
@@ -109,7 +106,6 @@ class Nurseries:
         self._environment, self._scratch, self._limits, self._sandbox = environment, scratch, limits, sandbox
         self._supervisors: dict[str, asyncio.Task[Supervisor]] = {}
         self._ending: set[asyncio.Task[None]] = set()
-        self._numbers = itertools.count(1)
 
     @property
     def ready(self) -> bool:
@@ -133,11 +129,7 @@ class Nurseries:
         return await asyncio.shield(self._supervisors[key])
 
     async def _started(self) -> Supervisor:
-        scratch = self._scratch
-        if self._sandbox is not None:
-            scratch = self._scratch / f"nursery-{os.getpid()}-{next(self._numbers)}"
-            scratch.mkdir(mode=0o700)
-        supervisor = Supervisor(self._environment, scratch, self._limits, self._sandbox)
+        supervisor = Supervisor(self._environment, self._scratch, self._limits, self._sandbox)
         await supervisor.start()
         return supervisor
 
@@ -150,11 +142,9 @@ class Nurseries:
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
 
-    async def _end(self, started: asyncio.Task[Supervisor]) -> None:
-        supervisor = await started
-        await supervisor.close()
-        if self._sandbox is not None:
-            await asyncio.to_thread(shutil.rmtree, supervisor.scratch, ignore_errors=True)
+    @staticmethod
+    async def _end(started: asyncio.Task[Supervisor]) -> None:
+        await (await started).close()
 
     async def close(self) -> None:
         """End all with all their workers."""

@@ -20,8 +20,10 @@ from tileserver.web.answers import CORS, PREFLIGHT, Receive, Scope, Send, error_
 from tileserver.web.health import HealthRoutes
 from tileserver.web.hosted import hosted_routes
 from tileserver.web.maps import MapRoutes
+from tileserver.web.metrics import Metrics
 from tileserver.web.openapi import openapi
 from tileserver.web.owner import OwnerRoutes
+from tileserver.web.runs import RunRoutes
 from tileserver.web.tiles import TokenRoutes, parse
 
 _LOG: Final = logging.getLogger("tileserver.web")
@@ -39,7 +41,8 @@ class Application:
         self.access = Access(settings, pipeline.registry)
         self.addresses = Addresses(settings, self.access)
         self.tokens = TokenRoutes(pipeline, self.access)
-        self.router = Router(routes(pipeline, publisher, self.access, self.addresses), redirect_slashes=False)
+        known = routes(pipeline, publisher, self.access, self.addresses, self.tokens.metrics)
+        self.router = Router(known, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or hand on to the router."""
@@ -109,9 +112,11 @@ def refusal_response(scope: Scope, refusal: HTTPException) -> Response:
     return response
 
 
-def routes(pipeline: Pipeline, publisher: Publisher, access: Access, addresses: Addresses) -> list[BaseRoute]:
+def routes(
+    pipeline: Pipeline, publisher: Publisher, access: Access, addresses: Addresses, metrics: Metrics
+) -> list[BaseRoute]:
     """Everything but tiles and files."""
-    maps = MapRoutes(pipeline, addresses)
+    maps = MapRoutes(pipeline, access, addresses)
     owner = OwnerRoutes(pipeline.registry, access, addresses)
     health = HealthRoutes(pipeline.executor, pipeline.settings.isolation)
     static = StaticFiles(directory=Path(__file__).parent / "static")
@@ -121,12 +126,14 @@ def routes(pipeline: Pipeline, publisher: Publisher, access: Access, addresses: 
         Route("/sign-out", owner.sign_out, methods=["POST"]),
         Route("/livez", health.livez),
         Route("/readyz", health.readyz),
+        Route("/metrics", metrics.show),
         Route("/favicon.ico", _favicon),
         Route("/openapi.json", _openapi),
         Route("/tiles/{token}/tilejson.json", maps.tilejson),
         Route("/tiles/{token}/metadata.json", maps.metadata),
         Route("/server/v1/realtime-shared/{token}/run/tiles/metadata.json", maps.metadata),
         Route("/tiles/{token}/map", maps.map),
+        *RunRoutes(pipeline.registry, pipeline.runs, access).routes(),
         *hosted_routes(pipeline.registry, publisher, access, addresses),
         Mount("/static", static),
         Route("/{path:path}", _absent),

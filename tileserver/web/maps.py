@@ -1,7 +1,7 @@
 """What map clients read about a layer: TileJSON, Kepler's metadata, and the map page."""
 
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 from starlette.requests import Request
@@ -14,6 +14,7 @@ from tileserver.pipeline import Pipeline
 from tileserver.registry import Grant
 from tileserver.tiles import MAX_LATITUDE
 from tileserver.udfs import Udf, is_reserved
+from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
 from tileserver.web.answers import CORS
 from tileserver.web.pages import MAP_CSP, MapPage, map_page
@@ -26,8 +27,8 @@ _HEADERS: Final = {name.decode(): value.decode() for name, value in CORS} | {"ca
 class MapRoutes:
     """The siblings of the tile template."""
 
-    def __init__(self, pipeline: Pipeline, addresses: Addresses) -> None:
-        self.pipeline, self.addresses = pipeline, addresses
+    def __init__(self, pipeline: Pipeline, access: Access, addresses: Addresses) -> None:
+        self.pipeline, self.access, self.addresses = pipeline, access, addresses
 
     async def tilejson(self, request: Request) -> Response:
         """TileJSON 3.0.0, with `vector_layers`; the query's parameters go into the tile template."""
@@ -44,9 +45,11 @@ class MapRoutes:
         return JSONResponse(document, headers=_HEADERS)
 
     async def map(self, request: Request) -> Response:
-        """The page with the map."""
+        """The page with the map; for the UDF's owner, with its runs."""
         grant, udf = await self._read(request)
-        page = map_page(self._page(request, grant, udf))
+        account = await self.access.account(request.scope)
+        owner = account is not None and account.id == grant.account_id
+        page = map_page(self._page(request, grant, udf, owner=owner))
         headers = {"content-security-policy": MAP_CSP, "referrer-policy": "no-referrer", "cache-control": "no-store"}
         return HTMLResponse(page, headers=headers | {"x-content-type-options": "nosniff"})
 
@@ -81,7 +84,7 @@ class MapRoutes:
         base = f"{self.addresses.base(request.scope)}/tiles/{request.path_params['token']}"
         return f"{base}/{{z}}/{{x}}/{{y}}{extension}?{urlencode([*kept, ('v', version(grant))])}"
 
-    def _page(self, request: Request, grant: Grant, udf: Udf) -> MapPage:
+    def _page(self, request: Request, grant: Grant, udf: Udf, *, owner: bool) -> MapPage:
         token, base = request.path_params["token"], self.addresses.base(request.scope)
         facts = facts_of(grant)
         return MapPage(
@@ -102,6 +105,7 @@ class MapRoutes:
             attribution=udf.options.attribution,
             layer=udf.options.layer,
             range_note=_range_note(udf, facts),
+            logs_url=f"../../api/v1/udf/{quote(grant.name, safe='')}/logs" if owner else None,
         )
 
 

@@ -3,9 +3,12 @@
 from functools import lru_cache
 from typing import Any, Final
 
+import msgspec
+
 from tileserver import __version__
-from tileserver.errors import BY_CODE
+from tileserver.errors import BY_CODE, TileserverError
 from tileserver.formats import ALL
+from tileserver.runlog import KEPT, Run
 from tileserver.web.answers import STATUS
 
 _TOKEN: Final = {"name": "token", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -19,6 +22,11 @@ _GENERAL: Final = (
     ("empty", "string", "404 to answer empty tiles with that status"),
     ("cache_max_age", "string", "seconds, or 15m, 12h, 1d; 0 stores nothing"),
 )
+_LOGS: Final[tuple[tuple[str, dict[str, int], str], ...]] = (
+    ("limit", {"maximum": KEPT, "default": 50}, "how many runs"),
+    ("after", {}, "the id behind which they are; the newest without it"),
+    ("wait", {"maximum": 25, "default": 0}, "seconds to wait for the first one behind `after`"),
+)
 
 
 @lru_cache(1)
@@ -27,8 +35,11 @@ def openapi() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "tileserver", "version": __version__, "license": {"name": "MIT"}},
-        "paths": _token_paths() | _other_paths(),
-        "components": {"schemas": {"Error": _error_schema()}},
+        "paths": _token_paths() | _owner_paths() | _other_paths(),
+        "components": {
+            "schemas": {"Error": _error_schema(), "Run": _run_schema()},
+            "securitySchemes": {"private_token": {"type": "http", "scheme": "bearer"}},
+        },
     }
 
 
@@ -47,8 +58,33 @@ def _token_paths() -> dict[str, Any]:
     } | {f"/tiles/{{token}}/{name}": _get(text, [_TOKEN], {}) for name, text in siblings.items()}
 
 
+def _owner_paths() -> dict[str, Any]:
+    name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+    numbers = [
+        {"name": name, "in": "query", "schema": {"type": "integer", "minimum": 0, **bounds}, "description": text}
+        for name, bounds, text in _LOGS
+    ]
+    runs = {"application/json": {"schema": {"type": "array", "items": {"$ref": "#/components/schemas/Run"}}}}
+    responses = {"200": {"description": "OK", "content": runs}}
+    responses |= {str(STATUS[code]): _failure(BY_CODE[code]) for code in ("unauthorised", "not_found")}
+    operation = {
+        "summary": "What a function's runs printed, raised and cost, the newest last",
+        "security": [{"private_token": []}],
+        "parameters": [name, *numbers],
+        "responses": responses,
+    }
+    return {"/api/v1/udf/{name}/logs": {"get": operation}}
+
+
 def _other_paths() -> dict[str, Any]:
-    return {path: _get(text, [], {}) for path, text in (("/livez", "Is alive"), ("/readyz", "Can run functions"))}
+    return {
+        path: _get(text, [], {})
+        for path, text in (
+            ("/livez", "Is alive"),
+            ("/readyz", "Can run functions"),
+            ("/metrics", "Counts for Prometheus"),
+        )
+    }
 
 
 def _get(summary: str, parameters: list[Any], content: dict[str, Any]) -> dict[str, Any]:
@@ -68,11 +104,21 @@ def _bodies() -> dict[str, Any]:
 
 
 def _failures() -> dict[str, Any]:
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     shown = {str(STATUS[code]): kind for code, kind in BY_CODE.items() if code not in ("setup", "conflict")}
-    return {status: {"description": kind.sentence, "content": error} for status, kind in shown.items()}
+    return {status: _failure(kind) for status, kind in shown.items()}
+
+
+def _failure(kind: type[TileserverError]) -> dict[str, Any]:
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {"description": kind.sentence, "content": error}
 
 
 def _error_schema() -> dict[str, Any]:
     properties = {"code": {"enum": sorted(BY_CODE)}, "detail": {"type": "string"}}
     return {"type": "object", "required": ["code", "detail"], "properties": properties}
+
+
+def _run_schema() -> dict[str, Any]:
+    (_, described) = msgspec.json.schema_components([Run], ref_template="#/components/schemas/{name}")
+    schema: dict[str, Any] = described["Run"]
+    return schema | {"description": "One run of a function"}

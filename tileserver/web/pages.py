@@ -45,6 +45,8 @@ class MapPage(msgspec.Struct, frozen=True, kw_only=True):
     """The name of the layer inside vector tiles."""
     range_note: str | None
     """How values became colours, where nobody said how they should."""
+    logs_url: str | None = None
+    """Where the runs are, from the page; for the owner only."""
 
 
 class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +60,17 @@ class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def map_page(page: MapPage) -> str:
     """HTML of the page with the map, a control for each parameter, and what to copy into map clients."""
+    owned = page.logs_url is not None
     body = _MAP.substitute(
-        name=escape(page.name), badge=_badge(page.kind), doc=_paragraphs(page.doc), note=_note(page.range_note)
+        name=escape(page.name),
+        badge=_badge(page.kind),
+        doc=_paragraphs(page.doc),
+        note=_note(page.range_note),
+        button=_RUNS_BUTTON if owned else "",
+        runs=_RUNS if owned else "",
     )
-    head = _HEAD.substitute(static=escape(page.static))
+    static = escape(page.static)
+    head = _HEAD.substitute(static=static) + (_RUNS_HEAD.substitute(static=static) if owned else "")
     data = f'<script type="application/json" id="page">{_embedded(page)}</script>'
     return _document(f"{page.name} · map", page.static, body + data, head=head)
 
@@ -154,6 +163,7 @@ _MAP: Final = Template("""<main id="map" aria-label="Map of $name"></main>
 <aside id="panel" aria-label="Layer">
 <header>
 <div class="title"><h1>$name</h1>$badge</div>
+$button
 <button type="button" id="fold" class="icon" aria-expanded="true" aria-controls="content" aria-label="Fold the panel">
 <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3.5 10 8 5.5 12.5 10"/></svg></button>
 </header>
@@ -174,10 +184,25 @@ $note
 </div></section>
 </div>
 </aside>
-<section id="failure" role="alert" hidden></section>
+$runs<section id="failure" role="alert" hidden></section>
 <div id="announcement" class="unseen" role="status"></div>
 <noscript><p class="notice">The map needs JavaScript.</p></noscript>
 """)
+
+_RUNS_HEAD: Final = Template("""<link rel="stylesheet" href="$static/runs.css">
+""")
+
+_RUNS_BUTTON: Final = """<button type="button" id="runs-button" class="word" aria-expanded="false"
+ aria-controls="runs">Runs</button>"""
+
+_RUNS: Final = """<aside id="runs" aria-labelledby="runs-title" hidden>
+<header><h2 id="runs-title">Runs</h2><span id="runs-state"></span>
+<button type="button" id="runs-new" hidden>↑ New</button>
+<label class="only"><input type="checkbox" id="runs-failed">Failed only</label>
+<button type="button" id="runs-close" class="icon" aria-label="Close the runs">×</button></header>
+<ol id="runs-list"></ol>
+</aside>
+"""
 
 _INDEX: Final = Template("""<main class="page">
 <header class="page-head"><h1>Layers</h1><span class="count">$count</span>

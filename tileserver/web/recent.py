@@ -34,6 +34,8 @@ class Recent:
     def __init__(self, generation: memoryview) -> None:
         self._word = generation
         self._generation = generation[0]
+        self.given = 0
+        """How many were given again."""
         self._ready: dict[tuple[bytes, bytes], Ready] = {}
 
     def find(self, scope: Scope) -> Pair | None:
@@ -41,6 +43,7 @@ class Recent:
         ready = self._ready.get((scope["raw_path"], scope["query_string"]))
         if ready is None or self._word[0] != self._generation or scope["method"] != "GET":
             return None
+        self.given += 1
         plain = ready.coded
         for name, value in scope["headers"]:
             if name == b"if-none-match" and ready.etag in value:

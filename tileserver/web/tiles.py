@@ -16,6 +16,7 @@ from tileserver.tiles import MAX_ZOOM, Tile
 from tileserver.web.access import Access
 from tileserver.web.answers import PREFLIGHT, Receive, Scope, Send, prepare, respond, send_error, send_prepared
 from tileserver.web.blank import blank
+from tileserver.web.metrics import Metrics
 from tileserver.web.recent import Recent
 
 T = TypeVar("T")
@@ -96,6 +97,7 @@ class TokenRoutes:
     def __init__(self, pipeline: Pipeline, access: Access) -> None:
         self.pipeline, self.access = pipeline, access
         self.recent = Recent(pipeline.registry.generation_word)
+        self.metrics = Metrics(pipeline.executor, self.recent)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, address: Address) -> None:
         """Answer one request."""
@@ -115,9 +117,11 @@ class TokenRoutes:
         except ClientGoneError:
             return
         except TileserverError as error:
+            self.metrics.failed(error.code)
             owner = isinstance(error, UdfError) and await self._is_owner(scope, ask.token)
             await send_error(scope, send, error, hosted=address.hosted, owner=owner)
             return
+        self.metrics.answered(answer)
         prepared = prepare(layer, answer.entry, answer.source, hosted=address.hosted)
         timing = _timing(answer, (time.perf_counter() - began) * 1000)
         if answer.source == "memory":

@@ -109,11 +109,12 @@ class WorkerProcess:
         return self._program
 
     def _perform(self, job: Job) -> Rendered | Failed:
-        """The answer with what it cost; the first job's includes the loading of the UDF."""
-        system.reset_peak()
-        cost = Cost()
-        system.limit_cpu(cost.cpu, job.timeout)
+        """The answer with what it cost, the loading of the UDF before the first job left out."""
+        system.limit_cpu(time.process_time(), job.timeout)
         with self._calls.of(job):
+            self._loaded()
+            system.reset_peak()
+            cost = Cost()
             reply = self._outcome(job)
         return cost.noted(reply, above=self._born, leak=self._baseline.leak() if self._baseline else "")
 

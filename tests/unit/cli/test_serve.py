@@ -40,8 +40,9 @@ def data_is_a_file(folder: Path) -> None:
     (folder / "data").write_text("")
 
 
-def log_is_a_folder(folder: Path) -> None:
-    (folder / "data" / "logs" / "udf.log").mkdir(parents=True)
+def logs_are_a_file(folder: Path) -> None:
+    (folder / "data").mkdir()
+    (folder / "data" / "logs").write_text("")
 
 
 def newer_registry(folder: Path) -> None:
@@ -95,7 +96,7 @@ CASES: dict[str, tuple[Prepare, str]] = {
     "no address of ours": (flags("--host", "2001:db8::1"), "cannot listen on [2001:db8::1]:0: "),
     "data directory is a file": (data_is_a_file, "data cannot be written: "),
     "data directory is unwritable": (flags("--data-dir", "/proc/here"), "/proc/here cannot be written: "),
-    "log is a folder": (log_is_a_folder, "data cannot be written: "),
+    "logs are a file": (logs_are_a_file, "data cannot be written: "),
     "newer registry": (newer_registry, "was written by a newer version"),
     "corrupt registry": (corrupt_registry, "registry.sqlite cannot be used: file is not a database"),
     "half a registry": (half_a_registry, "cannot be used: no such table"),

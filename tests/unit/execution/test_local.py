@@ -8,14 +8,13 @@ import os
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pools import on_a_pool, processes_in, source
 
 from tileserver.errors import (
-    BusyError,
     MemoryExceededError,
     ResultTooLargeError,
     UdfCrashedError,
@@ -25,20 +24,7 @@ from tileserver.errors import (
     UdfTimedOutError,
 )
 from tileserver.execution import LocalExecutor
-from tileserver.execution.queue import Queue
-from tileserver.execution.shares import Share
-from tileserver.frames import Limits
-from tileserver.jobs import Job, Output, Rendered, Source
-from tileserver.signature import parse
-
-UDFS = Path(__file__).parents[2] / "udfs"
-LIMITS = Limits(memory=10**9, scratch=10**8)
-
-
-def source(name: str) -> Source:
-    file = UDFS / f"{name}.py"
-    udf = parse(file.read_text(), file=str(file))
-    return Source(digest=udf.digest, name=name, code=file.read_text(), entry=udf.entry, path=str(file))
+from tileserver.jobs import Job, Output, Rendered
 
 
 async def run(
@@ -55,33 +41,6 @@ async def run(
         limit=limit,
     )
     return await executor.run(job, udf, group="g")
-
-
-def on_a_pool(tmp_path: Path, check: Callable[[LocalExecutor], Awaitable[None]]) -> None:
-    """Run `check` on a pool of two; afterwards nothing of it may be left."""
-
-    async def main() -> None:
-        executor = LocalExecutor(workers=2, limits=LIMITS, environment={"SEEN": "yes"}, scratch=tmp_path)
-        await executor.start()
-        try:
-            await check(executor)
-        finally:
-            await executor.close()
-
-    asyncio.run(main())
-    assert processes_in(tmp_path) == []
-    assert list(tmp_path.iterdir()) == []
-
-
-def processes_in(folder: Path, name: str = "") -> list[int]:
-    """Processes whose working directory is in `folder`, with `name` in its path."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):  # it has just ended
-            place = str((entry / "cwd").readlink()) if entry.name.isdigit() else ""
-            if place.startswith(str(folder)) and name in place:
-                found.append(int(entry.name))
-    return found
 
 
 @pytest.mark.parametrize(
@@ -235,44 +194,3 @@ def test_a_worker_sees_nothing_of_the_server(tmp_path: Path, monkeypatch: pytest
         assert seen["threads"] == 1
 
     on_a_pool(tmp_path, check)
-
-
-def test_groups_take_turns_and_the_newest_goes_first() -> None:
-    """One slot, two groups: a, b, a, b; within a group the newest first; a full queue refuses at once."""
-
-    async def check() -> None:
-        queue = Queue(1, limit=5, hold=5, processes=9, group_limit=9)
-        order: list[str] = []
-
-        async def job(group: str, name: str) -> None:
-            slot = await queue.enter(group, Share(seconds=0.05))
-            order.append(name)
-            slot.leave()
-
-        first = await queue.enter("first", Share(seconds=0.05))
-        jobs = []
-        for group, name in [("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"), ("b", "b2")]:
-            jobs.append(asyncio.ensure_future(job(group, name)))
-            await asyncio.sleep(0)
-        with pytest.raises(BusyError):
-            await job("c", "c1")
-        first.leave()
-        await asyncio.gather(*jobs)
-        assert order == ["a3", "b2", "a2", "b1", "a1"]
-        assert (queue.running, queue.queued) == (0, 0)
-
-    asyncio.run(check())
-
-
-def test_nobody_is_held_for_ever() -> None:
-    """Who waits too long is told to come again, and leaves nothing behind."""
-
-    async def check() -> None:
-        queue = Queue(1, limit=5, hold=0.05, processes=9, group_limit=9)
-        slot = await queue.enter("a", Share(seconds=0.05))
-        with pytest.raises(BusyError):
-            await queue.enter("b", Share(seconds=0.05))
-        slot.leave()
-        assert (queue.running, queue.queued) == (0, 0)
-
-    asyncio.run(check())

@@ -65,3 +65,10 @@ def test_pages_are_whole() -> None:
     html = pages.map_page(page(static="static"))
     for name in re.findall(r'(?:href|src)="static/([^"]+)"', html):
         assert (STATIC / name).is_file(), name
+
+
+def test_runs_are_on_the_owners_page_only() -> None:
+    """Without their address there is no button, no panel and no style for them."""
+    assert "runs" not in pages.map_page(page()).replace('"logs_url":null', "")
+    owned = pages.map_page(page(logs_url="../../api/v1/udf/relief/logs"))
+    assert all(part in owned for part in ('id="runs-button"', '<aside id="runs"', "../../static/runs.css"))

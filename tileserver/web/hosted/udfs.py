@@ -107,11 +107,12 @@ class UdfRoutes:
         return JSONResponse([])
 
     async def delete_udf(self, request: Request) -> Response:
-        """Deletes a UDF that came through the API, with its tokens."""
+        """Deletes a UDF that came through the API, with its tokens and what is known of its runs."""
         account = await self.access.owner(request.scope)
         stored = await own_udf(self.registry, account, request.path_params["id"])
         _refuse_file(stored)
         await self.registry.publications.delete_udf(stored.id)
+        await self.publisher.pipeline.runs.forget(stored.id)
         return JSONResponse(_udf(stored, account))
 
     async def _publish(self, account: Account, posted: NewUdf, stored: StoredUdf | None) -> StoredUdf:

@@ -32,6 +32,13 @@ async function start() {
   byId("snippets").hidden = !tiled();
   if (tiled()) redrawCode = makeTabs(byId("snippets"), (name) => snippet(name, page, withQuery(page.tile_url), resultAddress));
   share();
+  if (page.logs_url) await showRuns();
+}
+
+// Only the owner's page loads this.
+async function showRuns() {
+  const { makeRunsPanel, tilePlace } = await import("./runs.js");
+  makeRunsPanel(page.logs_url, tilePlace(() => map, deeper));
 }
 
 const tiled = () => page.kind === "raster" || page.kind === "vector";
@@ -57,7 +64,7 @@ function resultAddress(extension, at = PUBLIC) {
 function middleTile() {
   const [west, south, east, north] = page.bounds;
   const { lng, lat } = map?.getCenter() ?? { lng: (west + east) / 2, lat: (south + north) / 2 };
-  const zoom = Math.round(map?.getZoom() ?? 0) + (page.kind === "raster" ? 1 : 0);
+  const zoom = Math.round(map?.getZoom() ?? 0) + deeper();
   const z = Math.min(Math.max(zoom, page.minzoom), page.maxzoom);
   const { x, y } = MercatorCoordinate.fromLngLat({ lng: ((((lng + 180) % 360) + 360) % 360) - 180, lat });
   return [z, ...[x, y].map((side) => Math.min(Math.floor(side * 2 ** z), 2 ** z - 1))].join("/");
@@ -171,10 +178,11 @@ function opacityChanged(event) {
 }
 
 // Raster tiles are 256 pixels: MapLibre, which counts in tiles of 512, asks one zoom deeper.
+const deeper = () => (page.kind === "raster" ? 1 : 0);
+
 function hintZoom() {
-  const deeper = page.kind === "raster" ? 1 : 0;
-  const wanted = page.minzoom - deeper;
-  if (map.getZoom() >= wanted - (deeper ? 0.5 : 0)) return notice(null);
+  const wanted = page.minzoom - deeper();
+  if (map.getZoom() >= wanted - (deeper() ? 0.5 : 0)) return notice(null);
   const button = element("button", { type: "button", class: "quiet" }, "Zoom in");
   button.addEventListener("click", () => map.easeTo({ zoom: wanted + 0.01 }));
   return notice(element("span", {}, `This layer begins at zoom ${page.minzoom}.`), button);

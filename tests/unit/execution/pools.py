@@ -1,0 +1,47 @@
+"""A pool of two workers for tests, and what of it is left in the process table."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from tileserver.execution import LocalExecutor
+from tileserver.frames import Limits
+from tileserver.jobs import Source
+from tileserver.signature import parse
+
+UDFS = Path(__file__).parents[2] / "udfs"
+LIMITS = Limits(memory=10**9, scratch=10**8)
+
+
+def source(name: str) -> Source:
+    file = UDFS / f"{name}.py"
+    udf = parse(file.read_text(), file=str(file))
+    return Source(digest=udf.digest, name=name, code=file.read_text(), entry=udf.entry, path=str(file))
+
+
+def on_a_pool(tmp_path: Path, check: Callable[[LocalExecutor], Awaitable[None]]) -> None:
+    """Run `check` on a pool of two; afterwards nothing of it may be left."""
+
+    async def main() -> None:
+        executor = LocalExecutor(workers=2, limits=LIMITS, environment={"SEEN": "yes"}, scratch=tmp_path)
+        await executor.start()
+        try:
+            await check(executor)
+        finally:
+            await executor.close()
+
+    asyncio.run(main())
+    assert processes_in(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def processes_in(folder: Path, name: str = "") -> list[int]:
+    """Processes whose working directory is in `folder`, with `name` in its path."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):  # it has just ended
+            place = str((entry / "cwd").readlink()) if entry.name.isdigit() else ""
+            if place.startswith(str(folder)) and name in place:
+                found.append(int(entry.name))
+    return found
