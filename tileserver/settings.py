@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     workers: float = Field(
         default_factory=lambda: float(_cores()), gt=0, le=4096, description="functions that run at once"
     )
+    processes: int = Field(1, ge=1, le=64, description="server processes, which share the functions that run")
     timeout: float = Field(30, gt=0, le=3600, description="seconds that a tile's function may run")
     file_timeout: float = Field(120, gt=0, le=36000, description="seconds that a file's function may run")
     worker_memory: Size = Field(2 * 10**9, description="memory of a worker above its own start, as 2GB")

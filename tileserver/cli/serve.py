@@ -19,12 +19,12 @@ from tileserver import settings as configuration
 from tileserver.cli import credentials
 from tileserver.cli.flags import with_setting_flags
 from tileserver.cli.follow import follow
+from tileserver.cli.pool import pool_maker
 from tileserver.cli.report import report, say, warn
 from tileserver.cli.shelf import Shelf
+from tileserver.cli.supervisor import ALONE, Part, supervise
 from tileserver.errors import SetupError
-from tileserver.execution import LocalExecutor, sandbox
-from tileserver.execution.sandbox import Sandbox
-from tileserver.frames import Limits
+from tileserver.execution import SharedExecutor
 from tileserver.pipeline import Pipeline
 from tileserver.publication import Publisher
 from tileserver.registry import Registry
@@ -37,20 +37,6 @@ from tileserver.web.protocol import LimitedProtocol
 
 _GRACE: Final = 3.0
 """Seconds that functions which run have when the server is asked to stop."""
-
-_PASSED = (
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "PATH",
-    "TZ",
-    "TMPDIR",
-    "PROJ_DATA",
-    "GDAL_DATA",
-    "CURL_CA_BUNDLE",
-    "SSL_CERT_FILE",
-)
-_PASSED_PREFIXES = ("AWS_", "GS_", "AZURE_STORAGE_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
 def register(app: typer.Typer) -> None:
@@ -70,9 +56,10 @@ def serve(paths: list[Path], *, reload: bool, flags: dict[str, Any]) -> None:
     _prepare(settings.data_dir)
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what it says is said by us
     listener = _listen(settings.host, settings.port)
+    part = supervise(settings.processes) if settings.processes > 1 else ALONE
     with contextlib.closing(listener), asyncio.Runner(loop_factory=_loop) as runner:
         try:
-            runner.run(_serve(settings, paths, listener, reload=reload))
+            runner.run(_serve(settings, paths, listener, part, reload=reload))
         except SQLAlchemyError as error:
             raise SetupError(f"the registry in {settings.data_dir} cannot be used: {_reason(error)}") from None
 
@@ -147,27 +134,30 @@ class _Stop:
         self.asked.set()
 
 
-async def _serve(settings: Settings, paths: list[Path], listener: socket.socket, *, reload: bool) -> None:
+async def _serve(settings: Settings, paths: list[Path], listener: socket.socket, part: Part, *, reload: bool) -> None:
     stop = _Stop()
-    async with _backend(settings) as pipeline:
+    async with _backend(settings) as (pipeline, executor):
         registry, publisher = pipeline.registry, Publisher(pipeline.registry, pipeline)
         server = _Server(_uvicorn_config(Application(settings, pipeline, publisher), settings))
         owner = await registry.accounts.owner()
         local = _address(settings, listener)
         address = settings.public_url.rstrip("/") or local
-        await _remember(settings.data_dir, registry, owner.id, local)
+        if part.first:
+            await _remember(settings.data_dir, registry, owner.id, local)
         shelf = Shelf(paths, owner.id, registry, publisher)
         stop.server = server
         if stop.asked.is_set():
             return
         running = asyncio.create_task(server.serve(sockets=[listener]))
-        async with _beside(
-            _poll(registry), _end_functions(stop, pipeline), *([follow(shelf, address)] if reload else [])
-        ):
+        follows = [_follow(shelf, address, part)] if reload and part.follows else []
+        async with _beside(_poll(registry), _end_functions(stop, pipeline, executor), *follows):
             try:
-                report(*await shelf.refresh(), address)
-                say(f"  sign in  {address}/sign-in?code={await registry.accounts.issue_link(owner.id)}")
-                say("ready")
+                if part.first:
+                    found = await shelf.refresh()
+                    part.started()
+                    report(*found, address)
+                    say(f"  sign in  {address}/sign-in?code={await registry.accounts.issue_link(owner.id)}")
+                    say("ready")
             except BaseException:
                 server.should_exit = True
                 raise
@@ -188,26 +178,27 @@ async def _beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _end_functions(stop: _Stop, pipeline: Pipeline) -> None:
+async def _follow(shelf: Shelf, address: str, part: Part) -> None:
+    """Publish edits until cancelled; whoever does so in another's place looks first, and says nothing."""
+    if not part.first:
+        with contextlib.suppress(SQLAlchemyError):  # the next edit is another occasion
+            await shelf.refresh()
+    await follow(shelf, address)
+
+
+async def _end_functions(stop: _Stop, pipeline: Pipeline, executor: SharedExecutor) -> None:
     """At a stop, let those go who wait for news; some time later end the functions that still run: they are told."""
     await stop.asked.wait()
+    executor.retire()
     pipeline.runs.release()
     await asyncio.sleep(_GRACE)
     await pipeline.close()
 
 
 @contextlib.asynccontextmanager
-async def _backend(settings: Settings) -> AsyncIterator[Pipeline]:
+async def _backend(settings: Settings) -> AsyncIterator[tuple[Pipeline, SharedExecutor]]:
     keyring = read_keyring(settings.secret_key_file or settings.data_dir / "master.key")
-    executor = LocalExecutor(
-        workers=settings.workers,
-        limits=Limits(memory=settings.worker_memory, scratch=settings.worker_disk, tasks=settings.worker_processes),
-        memory_budget=settings.memory_budget,
-        token_limit=settings.token_queue,
-        environment=_worker_environment(settings),
-        scratch=settings.data_dir / "scratch",
-        sandbox=_sandbox(settings),
-    )
+    executor = SharedExecutor(settings.data_dir, pool_maker(settings))
     registry = await Registry.open(settings.data_dir, keyring)
     cache = TileCache(settings.data_dir / "cache", memory=settings.cache_memory, disk=settings.cache_disk)
     runs = RunLog(settings.data_dir / "logs" / "runs.sqlite")
@@ -215,35 +206,11 @@ async def _backend(settings: Settings) -> AsyncIterator[Pipeline]:
     try:
         await executor.start()
         await registry.shared_tokens.check_key()
-        yield pipeline
+        yield pipeline, executor
     finally:
         await pipeline.close()
         await runs.close()
         await registry.close()
-
-
-def _sandbox(settings: Settings) -> Sandbox | None:
-    """What strict isolation lets functions reach.
-
-    Raises:
-        SetupError: a layer of it is missing here.
-    """
-    if settings.isolation != "strict":
-        return None
-    lacking = sandbox.missing()
-    if lacking:
-        raise SetupError(f"strict isolation is not possible here. {' '.join(lacking)}")
-    hidden = (settings.data_dir.absolute(),)
-    return Sandbox(read=settings.worker_read, hidden=hidden)
-
-
-def _worker_environment(settings: Settings) -> dict[str, str]:
-    named = {*_PASSED, *settings.worker_env}
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name in named or (name.upper().startswith(_PASSED_PREFIXES) and not name.startswith(configuration.PREFIX))
-    }
 
 
 def _uvicorn_config(application: Application, settings: Settings) -> uvicorn.Config:
@@ -257,7 +224,7 @@ def _uvicorn_config(application: Application, settings: Settings) -> uvicorn.Con
         date_header=False,
         proxy_headers=False,
         log_config=None,
-        timeout_graceful_shutdown=math.ceil(_GRACE) + 3,
+        timeout_graceful_shutdown=2 * math.ceil(_GRACE) + 3,  # the others of a shared pool have the grace after us
         timeout_keep_alive=75,
         host=settings.host,
     )

@@ -2,5 +2,6 @@
 
 from tileserver.execution.executor import Executor, ExecutorStats
 from tileserver.execution.local import LocalExecutor
+from tileserver.execution.shared import SharedExecutor
 
-__all__ = ["Executor", "ExecutorStats", "LocalExecutor"]
+__all__ = ["Executor", "ExecutorStats", "LocalExecutor", "SharedExecutor"]

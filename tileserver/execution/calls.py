@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
-from tileserver.errors import TileserverError, UdfError
+from tileserver.errors import NotFoundError, TileserverError, UdfError
 from tileserver.execution.queue import Slot
 from tileserver.frames import Assembler, FrameError, pack
 from tileserver.jobs import Call, Called, Job, Rendered
@@ -14,6 +14,11 @@ _LOG: Final = logging.getLogger("tileserver.execution")
 
 Answer = Callable[[Call, Job, float], Awaitable[Rendered]]
 """Gives the result of a call that a job makes within so many seconds; raises TileserverError."""
+
+
+async def nobody(call: Call, *_: object) -> Rendered:
+    """The answer where there is no registry; never one."""
+    raise NotFoundError(f"There is nobody who knows '{call.name}'.")
 
 
 class CallsProtocol(asyncio.Protocol):

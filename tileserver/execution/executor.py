@@ -21,6 +21,10 @@ class ExecutorStats(msgspec.Struct, frozen=True, kw_only=True):
     """Processes."""
     deaths: int
     """Workers that ended without being asked to, since the start."""
+    processes: int = 1
+    """Server processes that share it."""
+    here: bool = True
+    """Whether it is this process's own."""
 
 
 class Executor(Protocol):

@@ -14,14 +14,13 @@ from tileserver.errors import (
     BusyError,
     FormatNotPossibleError,
     InvalidParameterError,
-    NotFoundError,
     TileserverError,
     UdfCrashedError,
     UdfError,
     UdfTimedOutError,
 )
 from tileserver.execution.breaker import Breaker
-from tileserver.execution.calls import Answer, Calling
+from tileserver.execution.calls import Answer, Calling, nobody
 from tileserver.execution.executor import ExecutorStats
 from tileserver.execution.queue import Queue, Slot
 from tileserver.execution.sandbox import Sandbox
@@ -30,7 +29,7 @@ from tileserver.execution.supervisor import Nurseries
 from tileserver.execution.worker import Worker, WorkerLostError
 from tileserver.execution.workers import IDLE_SECONDS, Workers
 from tileserver.frames import Limits
-from tileserver.jobs import Call, Describe, Described, Failed, Job, Rendered, Source
+from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
 
 _BREACHES: Final = frozenset(
     {"udf_crashed", "memory_exceeded", "result_too_large", "cpu_exceeded", "processes_exceeded", "disk_exceeded"}
@@ -83,7 +82,7 @@ class LocalExecutor:
         self._sampler: asyncio.Task[None] | None = None
         self._deaths = 0
         self._closed = False
-        self.answer: Answer = _nobody
+        self.answer: Answer = nobody
 
     async def start(self) -> None:
         """Start the nursery; it imports while we go on."""
@@ -229,10 +228,6 @@ class LocalExecutor:
             workers=len(self._workers.living),
             deaths=self._deaths,
         )
-
-
-async def _nobody(call: Call, *_: object) -> Rendered:
-    raise NotFoundError(f"There is nobody who knows '{call.name}'.")
 
 
 def _spent(began: float) -> tuple[float, float, int]:

@@ -32,6 +32,8 @@ class HealthRoutes:
             "status": "ok" if stats.ready else "starting",
             "running": stats.running,
             "queued": stats.queued,
+            "processes": stats.processes,
+            "pool": "here" if stats.here else "elsewhere",
             "isolation": self._isolation,
             "layers": await asyncio.shield(self._layers),
         }

@@ -1,0 +1,141 @@
+"""The other processes' end: an executor that is lent by the one that holds the pool."""
+
+import asyncio
+import time
+from typing import Final, TypeVar
+
+import msgspec
+
+from tileserver.errors import SetupError
+from tileserver.execution.channel import Ask, Channel, Message, Refused, Run, Stats, Watch, refused
+from tileserver.execution.executor import ExecutorStats
+from tileserver.execution.pool_server import HELLO
+from tileserver.frames import FrameError
+from tileserver.jobs import Described, Job, Rendered, Source
+
+_SPARE: Final = 32
+"""Connections that are kept open between jobs."""
+_GREETING_SECONDS: Final = 5
+_SILENT_SECONDS: Final = 5
+"""The holder tells how it stands once a second."""
+_Answer = TypeVar("_Answer", bound=Message)
+
+
+class PoolLostError(ConnectionError):
+    """The process that held the pool has gone."""
+
+
+class PoolClient:
+    """The pool of another process. A job has a connection to itself: closing that ends the job."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._spare: list[Channel] = []
+        self._busy: set[Channel] = set()
+        self._stats: ExecutorStats | None = None
+        self._noted = 0.0
+        self._watch: Channel | None = None
+        self._closed = False
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            OSError: nobody is there.
+            SetupError: the holder is of another version.
+        """
+        try:
+            async with asyncio.timeout(_GREETING_SECONDS):
+                self._watch = await self._connect()
+                await self._watch.send(Watch())
+                self._note(await self._watch.receive())
+        except FrameError:
+            raise SetupError("another version runs on this data directory; stop it, or use --data-dir") from None
+
+    async def lost(self) -> None:
+        """Return when the holder has gone; until then, note how the pool stands."""
+        assert self._watch is not None
+        try:
+            while True:
+                self._note(await self._watch.receive())
+        except (ConnectionError, FrameError):
+            return
+
+    def _note(self, message: Message) -> None:
+        if isinstance(message, Refused):
+            raise refused(message)
+        if isinstance(message, Stats):
+            self._stats, self._noted = msgspec.structs.replace(message.stats, here=False), time.monotonic()
+
+    async def run(self, job: Job, source: Source, *, group: str, nested: bool = False) -> Rendered:
+        """The answer to a job; see `Executor.run`.
+
+        Raises:
+            PoolLostError: the holder went before it answered.
+        """
+        return await self._ask(Run(job=job, source=source, group=group, nested=nested), Rendered)
+
+    async def describe(self, source: Source, options: tuple[str, ...], defaults: tuple[str, ...]) -> Described:
+        """What the source's text alone does not say; raises like `run`."""
+        return await self._ask(Ask(source=source, options=options, defaults=defaults), Described)
+
+    async def _ask(self, request: Message, kind: type[_Answer]) -> _Answer:
+        try:
+            channel = self._spare.pop() if self._spare else await self._connect()
+            reply = await self._exchange(channel, request)
+        except (OSError, FrameError) as error:
+            raise PoolLostError(str(error)) from None
+        if isinstance(reply, Refused):
+            raise refused(reply)
+        if not isinstance(reply, kind):
+            raise PoolLostError("the process that holds the pool answered something else")
+        return reply
+
+    async def _exchange(self, channel: Channel, request: Message) -> Message:
+        self._busy.add(channel)
+        try:
+            await channel.send(request)
+            reply = await channel.receive()
+        except BaseException:
+            channel.close()
+            raise
+        finally:
+            self._busy.discard(channel)
+        self._keep(channel)
+        return reply
+
+    def _keep(self, channel: Channel) -> None:
+        if self._closed or len(self._spare) >= _SPARE:
+            channel.close()
+        else:
+            self._spare.append(channel)
+
+    async def _connect(self) -> Channel:
+        if self._closed:
+            raise ConnectionAbortedError
+        channel = Channel(*await asyncio.open_unix_connection(self._address))
+        try:
+            await channel.send(HELLO)
+        except BaseException:
+            channel.close()
+            raise
+        return channel
+
+    def leave(self) -> None:
+        """Ask nothing new; jobs that run may end."""
+        self._closed = True
+        for channel in [*self._spare, *([self._watch] if self._watch else [])]:
+            channel.close()
+        self._spare.clear()
+
+    async def close(self) -> None:
+        """End the jobs too."""
+        self.leave()
+        for channel in list(self._busy):
+            channel.close()
+
+    def stats(self) -> ExecutorStats:
+        """How the pool stood within the last second; not ready where its holder has fallen silent."""
+        assert self._stats is not None
+        silent = time.monotonic() - self._noted > _SILENT_SECONDS
+        return msgspec.structs.replace(self._stats, ready=False) if silent else self._stats
