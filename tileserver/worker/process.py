@@ -183,7 +183,7 @@ class Cost:
         if self._peak > self._floor + _PEAK_BYTES:  # what the job before took is no peak of this one
             system.reset_peak()
             self._peak = self._floor = system.peak_bytes()
-        self._began, self._cpu, self._children = time.perf_counter(), time.process_time(), _children_seconds()
+        self._began, self._thread, self._all = time.perf_counter(), time.thread_time(), _all_seconds()
 
     def seconds(self) -> float:
         """Since the job began."""
@@ -192,7 +192,8 @@ class Cost:
     def noted(self, *, quick: bool) -> dict[str, Any]:
         """The fields of a reply that say what was spent until now."""
         seconds = self.seconds()
-        cpu = time.process_time() - self._cpu + _children_seconds() - self._children
+        # With RLIMIT_CPU set, the kernel counts the whole process in ticks only: too coarse for a quick job.
+        cpu = max(time.thread_time() - self._thread, _all_seconds() - self._all)
         self._peak = system.peak_bytes()
         waited = 0.0
         if not quick:
@@ -206,9 +207,10 @@ class Cost:
         }
 
 
-def _children_seconds() -> float:
+def _all_seconds() -> float:
+    """Of all threads, and of children that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return time.process_time() + used.ru_utime + used.ru_stime
 
 
 def _raised(descriptor: int) -> int:
