@@ -63,7 +63,7 @@ def test_a_full_queue_refuses(single: Running, tmp_path: Path) -> None:
     log, base = tmp_path / "log", f"/tiles/{single.token('counted')}"
     warm = f"{base}/6/0/0.png?log={log}"
     assert httpx.get(single.url + warm).status_code == 200
-    answers = get_all(single, [f"{base}/7/{x}/1.png?log={log}&busy=0.1" for x in range(110)] + [warm])
+    answers = get_all(single, [f"{base}/7/{x}/1.png?log={log}&busy=0.15" for x in range(128)] + [warm])
     busy = [each for each in answers if each.status_code == 503]
     assert busy
     assert {each.status_code for each in answers} == {200, 503}

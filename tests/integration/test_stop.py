@@ -47,7 +47,9 @@ def check_nothing_is_left(folder: Path, lines: list[str]) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_while_tiles_are_rendered(tmp_path: Path, number: signal.Signals) -> None:
     """Those that take no longer than the grace are finished; the others are told that the server goes."""
-    with serving(UDFS / "counted.py", data=tmp_path / "data", arguments=("--workers", "2")) as running:
+    with serving(
+        UDFS / "counted.py", data=tmp_path / "data", arguments=("--workers", "2", "--drain", "2.5")
+    ) as running:
         base = f"{running.url}/tiles/{running.token('counted')}/5"
         answers: dict[float, int] = {}
 
@@ -68,6 +70,20 @@ def test_while_tiles_are_rendered(tmp_path: Path, number: signal.Signals) -> Non
         assert answers == {1.0: 200, 20.0: 503}
         running.wait_for("<end>")
         check_nothing_is_left(tmp_path, running.lines)
+
+
+def test_sigterm_drains(tmp_path: Path) -> None:
+    """A tile that takes longer than Ctrl-C would wait is finished; a new connection is refused meanwhile."""
+    with serving(UDFS / "counted.py", data=tmp_path / "data") as running:
+        log, told = tmp_path / "log", []
+        url = f"{running.url}/tiles/{running.token('counted')}/5/1/2.png?log={log}&seconds=5"
+        thread = threading.Thread(target=lambda: told.append(httpx.get(url, timeout=30).status_code))
+        thread.start()
+        wait_for(log)
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(20) == 0
+        thread.join(20)
+        assert told == [200]
 
 
 def wait_for(*files: Path) -> None:

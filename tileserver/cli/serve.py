@@ -15,6 +15,7 @@ import typer
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
+from tileserver import prctl
 from tileserver import settings as configuration
 from tileserver.cli import credentials
 from tileserver.cli.flags import with_setting_flags
@@ -36,7 +37,7 @@ from tileserver.web.app import Application
 from tileserver.web.protocol import LimitedProtocol
 
 _GRACE: Final = 3.0
-"""Seconds that functions which run have when the server is asked to stop."""
+"""Seconds that functions which run have at most after Ctrl-C; who waits at a terminal does not wait for long."""
 
 
 def register(app: typer.Typer) -> None:
@@ -52,6 +53,7 @@ def serve(paths: list[Path], *, reload: bool, flags: dict[str, Any]) -> None:
     for path in paths:
         if not os.path.lexists(path):
             raise SetupError(f"{path}: there is no such file or folder")
+    prctl.hide_memory()
     os.umask(0o077)  # what is made from here on is for this user only
     _prepare(settings.data_dir)
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what it says is said by us
@@ -115,27 +117,33 @@ class _Server(uvicorn.Server):
 
 
 class _Stop:
-    """What Ctrl-C and SIGTERM do: let the server finish; the second time, end it at once.
+    """What Ctrl-C and SIGTERM do: let the server finish, for a while; the second time, end it at once.
 
     Nothing is cancelled where it starts: an open half of a database connection would complain of the closed loop. The
     start takes less than a second and looks at `asked` before it serves.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, drain: float) -> None:
         self.server: uvicorn.Server | None = None
         self.asked = asyncio.Event()
+        self.grace = drain
+        """Seconds that functions which run have."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self)
+            asyncio.get_running_loop().add_signal_handler(number, self, number)
 
-    def __call__(self) -> None:
+    def __call__(self, number: signal.Signals) -> None:
+        if number == signal.SIGINT:
+            self.grace = min(self.grace, _GRACE)
         if self.server is not None:
+            # The others of a shared pool have a grace after us.
+            self.server.config.timeout_graceful_shutdown = math.ceil(self.grace + _GRACE) + 3
             self.server.force_exit = self.server.should_exit
             self.server.should_exit = True
         self.asked.set()
 
 
 async def _serve(settings: Settings, paths: list[Path], listener: socket.socket, part: Part, *, reload: bool) -> None:
-    stop = _Stop()
+    stop = _Stop(settings.drain)
     async with _backend(settings) as (pipeline, executor):
         registry, publisher = pipeline.registry, Publisher(pipeline.registry, pipeline)
         server = _Server(_uvicorn_config(Application(settings, pipeline, publisher), settings))
@@ -191,7 +199,7 @@ async def _end_functions(stop: _Stop, pipeline: Pipeline, executor: SharedExecut
     await stop.asked.wait()
     executor.retire()
     pipeline.runs.release()
-    await asyncio.sleep(_GRACE)
+    await asyncio.sleep(stop.grace)
     await pipeline.close()
 
 
@@ -224,7 +232,6 @@ def _uvicorn_config(application: Application, settings: Settings) -> uvicorn.Con
         date_header=False,
         proxy_headers=False,
         log_config=None,
-        timeout_graceful_shutdown=2 * math.ceil(_GRACE) + 3,  # the others of a shared pool have the grace after us
         timeout_keep_alive=75,
         host=settings.host,
     )

@@ -4,7 +4,6 @@ The children are forked, so this module starts no thread and no event loop, and 
 """
 
 import contextlib
-import ctypes
 import os
 import select
 import signal
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from tileserver import prctl
 from tileserver.cli.report import warn
 
 STARTED: Final = signal.SIGUSR1
@@ -24,7 +24,6 @@ _SIGNALS: Final = (*_STOPPING, signal.SIGCHLD, STARTED)
 _QUICK_SECONDS: Final = 10
 """A child that dies sooner than this is replaced later each time."""
 _LONGEST_SECONDS: Final = 30.0
-_PDEATHSIG: Final = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,8 +152,7 @@ def _ending(code: int) -> str:
 def _follow_into_death(parent: int) -> None:
     """Leave the terminal's process group, whose Ctrl-C the parent passes on; die with the parent, on Linux at once."""
     os.setsid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    prctl.die_with_parent()
     if os.getppid() != parent:
         os._exit(1)
 

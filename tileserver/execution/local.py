@@ -66,7 +66,7 @@ class LocalExecutor:
         hold: seconds that a job may wait.
         sandbox: what functions reach of the machine's files, where isolation is strict.
         """
-        limit = queue_limit or max(int(64 * workers), 64)
+        limit = queue_limit or max(int(64 * workers), 512)
         self._budget = memory_budget
         self._queue = Queue(
             workers,

@@ -63,7 +63,7 @@ class Group:
 
     def __init__(self) -> None:
         self.waiting: deque[Slot] = deque()
-        self.deficit = 0.0
+        self.deficit = self.backlog = 0.0
         self._turns = 0
 
     def peek(self) -> Slot:
@@ -93,14 +93,14 @@ class Queue:
     def __init__(self, capacity: float, *, limit: int, hold: float, processes: int, group_limit: int) -> None:
         """Args:
         capacity: cores.
-        limit: jobs that may wait.
+        limit: jobs that may wait; beyond it only those of a group that has less than its share of them.
         hold: seconds that a job may wait.
         processes: jobs that may run at once whatever they weigh.
         group_limit: jobs of one group that may wait.
         """
         self.capacity, self.processes = capacity, processes
         self._limit, self._hold, self._group_limit = limit, hold, group_limit
-        self.weight = self._backlog = 0.0
+        self.weight = 0.0
         self.running = self.queued = 0
         self._groups: OrderedDict[str, Group] = OrderedDict()
         self._resuming: deque[Slot] = deque()
@@ -143,19 +143,25 @@ class Queue:
     @property
     def retry_after(self) -> int:
         """Seconds until the present backlog is done."""
-        return min(max(math.ceil(self._backlog / self.capacity), 1), 30)
+        backlog = sum(group.backlog for group in self._groups.values())
+        return min(max(math.ceil(backlog / self.capacity), 1), 30)
 
     def _refuse_hopeless(self, group: str) -> None:
-        waiting = self._groups.get(group)
-        if waiting and len(waiting.waiting) >= self._group_limit:
+        own = self._groups.get(group)
+        waiting = len(own.waiting) if own else 0
+        if waiting >= self._group_limit:
             raise TooManyRequestsError(retry_after=self.retry_after)
-        if self.queued >= self._limit or self._backlog > self._hold * self.capacity:
+        turns = len(self._groups) + (own is None)
+        full = self.queued >= self._limit and waiting >= self._limit / turns
+        hopeless = own is not None and own.backlog * turns > self._hold * self.capacity
+        if full or hopeless:
             raise BusyError(retry_after=self.retry_after)
 
     def _wait(self, slot: Slot) -> None:
-        self._groups.setdefault(slot.group, Group()).waiting.append(slot)
+        group = self._groups.setdefault(slot.group, Group())
+        group.waiting.append(slot)
+        group.backlog += slot.cost
         self.queued += 1
-        self._backlog += slot.cost
 
     def _abandon(self, slot: Slot) -> None:
         group = self._groups.get(slot.group)
@@ -170,7 +176,7 @@ class Queue:
 
     def _waited(self, slot: Slot, group: Group) -> None:
         self.queued -= 1
-        self._backlog = max(self._backlog - slot.cost, 0.0) if self.queued else 0.0
+        group.backlog -= slot.cost
         if not group.waiting:
             del self._groups[slot.group]
 

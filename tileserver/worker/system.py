@@ -1,6 +1,5 @@
 """What Linux offers to keep processes in hand. Elsewhere the calls do nothing."""
 
-import ctypes
 import os
 import resource
 import signal
@@ -10,23 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-_PDEATHSIG: Final = 1
-_DUMPABLE: Final = 4
-_SUBREAPER: Final = 36
-_NO_NEW_PRIVS: Final = 38
+from tileserver import prctl
+
 PAGE: Final = resource.getpagesize()
-
-
-def prctl(option: int, value: int) -> None:
-    """prctl(2)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def keep_in_hand() -> None:
     """Die with the parent, and become the parent of what one's children leave behind."""
-    prctl(_PDEATHSIG, signal.SIGKILL)
-    prctl(_SUBREAPER, 1)
+    prctl.die_with_parent()
+    prctl.adopt_orphans()
 
 
 def lock_down(memory: int, file_size: int, open_files: int) -> None:
@@ -35,8 +26,8 @@ def lock_down(memory: int, file_size: int, open_files: int) -> None:
     Args:
         memory: bytes above what the process has now.
     """
-    prctl(_NO_NEW_PRIVS, 1)
-    prctl(_DUMPABLE, 0)
+    prctl.gain_no_privileges()
+    prctl.hide_memory()
     os.umask(0o077)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, file_size)

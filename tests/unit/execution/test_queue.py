@@ -41,7 +41,7 @@ def test_groups_take_turns_and_the_newest_goes_first() -> None:
     """a, b, a, b; within a group the newest first; a full queue refuses at once."""
 
     async def check() -> None:
-        queue, order = make(limit=5), []
+        queue, order = make(limit=5), []  # b has less than its share of it
 
         async def job(group: str, name: str) -> None:
             slot = await queue.enter(group, Share(seconds=0.05))
@@ -54,7 +54,7 @@ def test_groups_take_turns_and_the_newest_goes_first() -> None:
             jobs.append(asyncio.ensure_future(job(group, name)))
             await asyncio.sleep(0)
         with pytest.raises(BusyError):
-            await job("c", "c1")
+            await job("a", "a4")
         first.leave()
         await asyncio.gather(*jobs)
         assert order == ["a3", "b2", "a2", "b1", "a1"]
@@ -121,16 +121,17 @@ def test_nobody_is_held_for_ever() -> None:
 
 
 def test_a_hopeless_wait_is_refused_on_arrival() -> None:
-    """The backlog is known: fifty seconds of it for one core are more than five."""
+    """The backlog is known: six seconds of it for one core are more than five. Another group has its own turns."""
 
     async def check() -> None:
         queue = make(hold=5)
         await queue.enter("a", Share())
         waiting = [await asking(queue, "a", Share(seconds=1.0)) for _ in range(6)]
         with pytest.raises(BusyError) as caught:
-            await queue.enter("b", Share())
+            await queue.enter("a", Share())
         assert caught.value.retry_after == 6
         assert not isinstance(caught.value, TooManyRequestsError)
+        waiting.append(await asking(queue, "b"))
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
