@@ -162,7 +162,7 @@ class Killer:
 
 def workers_in(folder: Path) -> list[int]:
     """Processes that have a scratch folder of a worker's in `folder`."""
-    return living([pid for path in folder.glob("worker-*") for pid in inside(path)])
+    return living([pid for path in folder.glob("nursery-*/worker-*") for pid in inside(path)])
 
 
 def test_kills_behind_http(tmp_path: Path) -> None:
@@ -183,6 +183,6 @@ def test_kills_behind_http(tmp_path: Path) -> None:
         assert answers[:500] == answers[500:]
         assert len({body for _, body in answers}) == 500
         assert killed.count >= 9
-        workers = [path for path in (tmp_path / "data" / "scratch").iterdir() if path.name.startswith("worker-")]
+        workers = list((tmp_path / "data" / "scratch").glob("nursery-*/worker-*"))
         assert len(workers) <= 2 * (os.cpu_count() or 1)
     eventually(lambda: inside(tmp_path) == [], 1)

@@ -127,7 +127,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             served.memory = memory(running.process.pid)
             yield served
     assert named(MARK) == []
-    assert list(served.scratch.iterdir()) == []
+    assert list(served.scratch.glob("nursery-*/*")) == []
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
@@ -205,7 +205,7 @@ def settled(served: Served, before: dict[str, int]) -> bool:
     """Whether as much is there as before, but for warm workers: two per processor, each with a folder and few files."""
     workers = 2 * (os.cpu_count() or 1)
     now = census(served)
-    folders = len([path for path in served.scratch.iterdir() if path.name.startswith("worker-")])
+    folders = len(list(served.scratch.glob("nursery-*/worker-*")))
     return (
         now["zombies"] <= before["zombies"]
         and now["descriptors"] <= before["descriptors"] + 4 * workers

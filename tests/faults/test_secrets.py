@@ -5,7 +5,6 @@ user can be read; where the server is root, workers have a user of their own, an
 """
 
 import hashlib
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,10 +83,3 @@ def test_memory_holds_no_secret(seen: dict[str, Any]) -> None:
     """Neither what the interpreter knows of, that of before the fork included, nor any page that can be read."""
     assert seen["memory"] == []
     assert seen["pages"] == []
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="workers have a user of their own only where the server is root")
-def test_the_servers_files_are_closed_to_a_user_of_its_own(seen: dict[str, Any]) -> None:
-    """The key, the registry and the credentials cannot be read."""
-    assert seen["uid"] != 0
-    assert seen["files"] == []

@@ -21,13 +21,14 @@ def keep_in_hand() -> None:
 
 
 def lock_down(memory: int, file_size: int, open_files: int) -> None:
-    """Limits of a worker; no core dumps, no look into it by others, no more rights.
+    """Limits of a worker; no core dumps, no look into it by others, no rights of root's.
 
     Args:
         memory: bytes above what the process has now.
     """
     prctl.gain_no_privileges()
     prctl.hide_memory()
+    prctl.drop_capabilities()
     os.umask(0o077)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, file_size)
