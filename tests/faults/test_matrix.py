@@ -202,8 +202,8 @@ def census(served: Served) -> dict[str, int]:
 
 
 def settled(served: Served, before: dict[str, int]) -> bool:
-    """Whether as much is there as before, but for warm workers: two per processor, each with a folder and few files."""
-    workers = 2 * (os.cpu_count() or 1)
+    """Whether as much is there as before, but for warm workers: four per processor, each with few files."""
+    workers = 4 * (os.cpu_count() or 1)
     now = census(served)
     folders = len(list(served.scratch.glob("nursery-*/worker-*")))
     return (

@@ -34,6 +34,8 @@ from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
 _BREACHES: Final = frozenset(
     {"udf_crashed", "memory_exceeded", "result_too_large", "cpu_exceeded", "processes_exceeded", "disk_exceeded"}
 )
+_WARM: Final = 4
+"""Idle workers that are kept for each core; another is born in a fiftieth of a second."""
 _LEAST_MEMORY: Final = 64 * 10**6
 """Bytes that a worker counts for at least."""
 _ATTEMPTS: Final = 5
@@ -75,7 +77,7 @@ class LocalExecutor:
             processes=max(memory_budget // _LEAST_MEMORY, 2),
             group_limit=token_limit or limit,
         )
-        self._workers = Workers(limits.memory)
+        self._workers = Workers(memory=limits.memory, warm=max(int(_WARM * workers), _WARM))
         self._shares, self._breaker = Shares(), Breaker()
         self._nurseries = Nurseries(environment, scratch, limits, sandbox)
         self._running: dict[Slot, tuple[Worker, Job]] = {}

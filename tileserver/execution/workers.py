@@ -24,17 +24,22 @@ _GROWTH: Final = 0.8
 class Workers:
     """Who is idle and who is busy."""
 
-    def __init__(self, memory: int) -> None:
-        """Args: memory: bytes that each may take."""
-        self._memory = memory
+    def __init__(self, *, memory: int, warm: int) -> None:
+        """Args:
+        memory: bytes that each may take.
+        warm: how many may be idle.
+        """
+        self._memory, self._warm = memory, warm
         self.living: set[Worker] = set()
-        self._idle: dict[str, dict[Worker, float]] = {}
-        """By version, with the time since when, longest first."""
+        self._idle: dict[str, dict[Worker, None]] = {}
+        """By version, longest first."""
+        self._since: dict[Worker, float] = {}
+        """Since when each is idle, longest first."""
 
     @property
     def idle(self) -> int:
         """How many could be ended to make room."""
-        return sum(map(len, self._idle.values()))
+        return len(self._since)
 
     def take(self, digest: str, partition: str) -> Worker | None:
         """An idle worker of the version, the one that keeps the partition where it can be; None where there is none."""
@@ -62,8 +67,11 @@ class Workers:
         if self._is_worn(worker):
             self.end(worker)
             return
-        self._idle.setdefault(worker.source.digest, {})[worker] = time.monotonic()
+        self._idle.setdefault(worker.source.digest, {})[worker] = None
+        self._since[worker] = time.monotonic()
         worker.on_death = self.end
+        if self.idle > self._warm:
+            self.end_longest_idle()
 
     def _is_worn(self, worker: Worker) -> bool:
         old = worker.jobs >= RECYCLE_JOBS or time.monotonic() - worker.born > RECYCLE_SECONDS
@@ -72,15 +80,12 @@ class Workers:
     def end_idle(self, seconds: float) -> None:
         """End those that have been idle for longer."""
         before = time.monotonic() - seconds
-        for worker in [each for idle in self._idle.values() for each, since in idle.items() if since < before]:
+        for worker in [each for each, since in self._since.items() if since < before]:
             self.end(worker)
 
     def end_longest_idle(self) -> None:
         """Make room for another."""
-        longest = min(
-            ((since, each) for idle in self._idle.values() for each, since in idle.items()), key=lambda pair: pair[0]
-        )
-        self.end(longest[1])
+        self.end(next(iter(self._since)))
 
     def end(self, worker: Worker) -> None:
         """End it and all that it started."""
@@ -90,6 +95,7 @@ class Workers:
 
     def _forget_idle(self, worker: Worker) -> None:
         worker.on_death = None
+        self._since.pop(worker, None)
         idle = self._idle.get(worker.source.digest, {})
         idle.pop(worker, None)
         if not idle:

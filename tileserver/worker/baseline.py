@@ -14,20 +14,7 @@ _THREADS: Final = 8
 _DESCRIPTORS: Final = 64
 _COUNT_EVERY: Final = 16
 """Quick jobs between two counts."""
-_SIGNALS: Final = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    signal.SIGHUP,
-    signal.SIGALRM,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-    signal.SIGCHLD,
-    signal.SIGPIPE,
-    signal.SIGQUIT,
-    signal.SIGPROF,
-    signal.SIGXCPU,
-)
-"""Those that programs handle; to ask for all sixty-four would cost more than a small job."""
+_SIGNALS: Final = tuple(map(int, signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
 
 
 class Baseline:
@@ -38,8 +25,8 @@ class Baseline:
         self._descriptors = {each: _identity(each) for each in descriptors}
         self._folder, self._environment = os.getcwd(), dict(_environment())  # noqa: PTH109 - text
         self._path, self._streams = list(sys.path), (sys.stdin, sys.stdout, sys.stderr)
-        self._recursion = sys.getrecursionlimit()
-        self._handlers = {int(each): _signal.getsignal(each) for each in _SIGNALS}
+        self._recursion, self._hook = sys.getrecursionlimit(), sys.excepthook
+        self._handlers = {each: _signal.getsignal(each) for each in _SIGNALS}
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._counts: tuple[int, int] | None = None
         self._uncounted = 0
@@ -54,6 +41,7 @@ class Baseline:
         sys.path[:] = self._path
         sys.stdin, sys.stdout, sys.stderr = self._streams
         sys.setrecursionlimit(self._recursion)
+        sys.excepthook = self._hook
         self._restore_signals()
 
     def _restore_signals(self) -> None:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -132,7 +133,8 @@ class WorkerProcess:
             return program
         assert self._baseline is not None
         self._baseline.restore()
-        return self._caught(program, lambda: self._render(program, job))
+        with warnings.catch_warnings():
+            return self._caught(program, lambda: self._render(program, job))
 
     def _render(self, program: Program, job: Job) -> Rendered:
         from tileserver.encode import encode

@@ -1,6 +1,7 @@
 """What workers take, with all that they started: looked at from outside, by the nursery."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
@@ -10,8 +11,8 @@ from tileserver.worker import system
 
 _FILES: Final = 100_000
 """In a scratch folder; more would take long to remove."""
-_DISK_EVERY: Final = 5
-"""Looks between two at a scratch folder."""
+_DISK_SHARE: Final = 0.1
+"""Part of the time that may go into looking at scratch folders."""
 
 
 class Watch:
@@ -19,7 +20,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._start: dict[int, int] = {}
-        self._looks: dict[int, int] = {}
+        self._disk_due: dict[int, float] = {}
 
     def breach(self, pid: int, birth: Birth) -> str:
         """The code of the limit that a worker has passed; empty where it has passed none."""
@@ -28,10 +29,16 @@ class Watch:
             return "processes_exceeded"
         if self._held(pid, tree) > birth.limits.memory:
             return "memory_exceeded"
-        look = self._looks[pid] = self._looks.get(pid, 0) + 1
-        if look % _DISK_EVERY == 0 and _is_full(birth.scratch, birth.limits.scratch):
-            return "disk_exceeded"
-        return ""
+        return "disk_exceeded" if self._has_filled(pid, birth) else ""
+
+    def _has_filled(self, pid: int, birth: Birth) -> bool:
+        """Whether the scratch folder holds too much; one that takes long to look through is looked at less often."""
+        began = time.monotonic()
+        if began < self._disk_due.get(pid, 0.0):
+            return False
+        full = _is_full(birth.scratch, birth.limits.scratch)
+        self._disk_due[pid] = began + (time.monotonic() - began) / _DISK_SHARE
+        return full
 
     def _held(self, pid: int, tree: list[int]) -> int:
         """Bytes above the worker's own start; its forks share that start."""
@@ -41,7 +48,7 @@ class Watch:
     def forget(self, pid: int) -> None:
         """The worker has ended."""
         self._start.pop(pid, None)
-        self._looks.pop(pid, None)
+        self._disk_due.pop(pid, None)
 
 
 def _is_full(folder: str, limit: int) -> bool:
