@@ -1,0 +1,95 @@
+"""Both modes as a server runs them: what a function reaches, and what /readyz says of it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from server import Running, serving
+
+from tileserver.execution import sandbox
+
+CONFINED = Path(__file__).parent / "confined"
+LACKING = sandbox.missing()
+strict = pytest.mark.skipif(bool(LACKING), reason=" ".join(LACKING))
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server with strict isolation, and one folder of data declared."""
+    folder = tmp_path_factory.mktemp("strict")
+    for name in ("declared", "other"):
+        (folder / name).mkdir()
+        (folder / name / "data.txt").write_text("pixels")
+    arguments = ("--isolation", "strict", "--worker-read", str(folder / "declared"))
+    with serving(CONFINED, data=folder / "data", arguments=arguments) as running:
+        yield running
+
+
+def reached(server: Running) -> dict[str, Any]:
+    root = server.data.parent
+    own = [str(server.data / name) for name in ("registry.sqlite", "master.key", "credentials.json")]
+    given = [*own, "/etc/passwd", str(root / "other" / "data.txt"), str(root / "declared" / "data.txt")]
+    with server.owner() as owner:
+        answer = owner.get(f"/files/{server.token('reaches')}.json", params={"files": given})
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    return found | {"read": [Path(each).relative_to(root).parts[0] for each in found["read"]]}
+
+
+@strict
+def test_strict_reaches_what_is_declared(guarded: Running) -> None:
+    """Neither the server's files nor others'; no process but those of its sandbox; nothing to write but scratch."""
+    found = reached(guarded)
+    assert (found["read"], found["wrote"]) == (["declared"], False)
+    assert found["processes"] <= 4
+
+
+@strict
+def test_strict_serves_tiles_and_calls(guarded: Running) -> None:
+    """As ever, only elsewhere."""
+    with guarded.owner() as owner:
+        tile = owner.get(f"/tiles/{guarded.token('reaches')}/3/1/2.png?files=[]")
+        called = owner.get(f"/files/{guarded.token('calls')}.json")
+    assert (tile.status_code, tile.headers["content-type"]) == (200, "image/png")
+    assert called.status_code == 200, called.text
+    assert called.json() <= 4
+
+
+@strict
+def test_ready_names_the_layers(guarded: Running, server: Running) -> None:
+    """Asked of the kernel, in both modes."""
+    with guarded.client() as client:
+        told = client.get("/readyz").json()
+    assert told["isolation"] == "strict"
+    assert all(told["layers"][name] for name in ("landlock", "seccomp", "bubblewrap", "no_new_privs", "rlimits"))
+    with server.client() as client:
+        told = client.get("/readyz").json()
+    assert told["isolation"] == "default"
+    assert told["layers"]["no_new_privs"]
+    assert not told["layers"]["landlock"]
+
+
+def test_strict_without_a_layer_does_not_start(tmp_path: Path) -> None:
+    """One line that names it, and exit status 1."""
+    (tmp_path / "bin").mkdir()
+    environment = {**os.environ, "PATH": str(tmp_path / "bin")}
+    command = [
+        sys.executable,
+        "-m",
+        "tileserver",
+        "serve",
+        "--port",
+        "0",
+        "--data-dir",
+        "data",
+        "--isolation",
+        "strict",
+    ]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert "bubblewrap is missing" in ended.stderr
+    assert ended.stderr.count("\n") == 1
