@@ -41,11 +41,11 @@ def test_what_a_job_changed_is_put_back() -> None:
         os.umask(0)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGUSR2})
-        signal.alarm(60)
         sys.stdout = None
         sys.path.clear()
         sys.setrecursionlimit(99)
         changed = around()
+        signal.alarm(60)
         baseline.restore()
         return changed != before and around() == before and os.umask(0) == 0o077
 
