@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import math
 import os
@@ -156,6 +157,8 @@ async def _serve(settings: Settings, paths: list[Path], listener: socket.socket,
         stop.server = server
         if stop.asked.is_set():
             return
+        gc.collect()
+        gc.freeze()  # what is there now stays; looked through again and again it would hold up tiles
         running = asyncio.create_task(server.serve(sockets=[listener]))
         follows = [_follow(shelf, address, part)] if reload and part.follows else []
         async with _beside(_poll(registry), _end_functions(stop, pipeline, executor), *follows):
