@@ -40,11 +40,11 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     tiled: bool
     max_age: int
     """Seconds for which an answer is fresh; 0 keeps none and takes none that is kept."""
-    versioned: bool
+    versioned: bool = False
     """Whether the URL names the version that is current."""
-    strict_empty: bool
+    strict_empty: bool = False
     """Whether empty answers shall be 404."""
-    tms: bool
+    tms: bool = False
     """Whether rows are counted from the south."""
 
     def covers(self, tile: Tile) -> bool:
@@ -106,9 +106,6 @@ def called(grant: Grant, udf: Udf, call: Call) -> Layer:
         key=layer_key(grant.digest, grant.udf_id, arguments, output),
         tiled=tiled,
         max_age=udf.options.cache_max_age if call.max_age is None else call.max_age,
-        versioned=False,
-        strict_empty=False,
-        tms=False,
     )
 
 

@@ -112,9 +112,10 @@ class Nursery:
         return outer_pid((await self._process).pid, pid) or 0
 
     def end(self, number: int) -> None:
-        """Kill a worker with everything it started."""
-        if number in self._deaths and not self.lost:
-            self._send(End(id=number))
+        """Kill a worker with everything it started; with the nursery all have gone."""
+        if number in self._deaths:
+            with contextlib.suppress(ConnectionError):
+                self._send(End(id=number))
 
     def _send(self, message: ToNursery, descriptors: Sequence[int] = ()) -> None:
         if self._control is None:
@@ -185,8 +186,7 @@ class Nursery:
         try:
             await asyncio.wait_for(process.wait(), 5)
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            self._kill()
             await process.wait()
         await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
 

@@ -28,8 +28,8 @@ class Slot:
         self.weight = share.weight
         self.cost = share.weight * share.seconds
         """Core seconds that the job is expected to take."""
-        self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
+        self.turn: asyncio.Future[None]
+        """Done when the slot is handed over; made for who has to wait."""
         self.paused = False
         """Whether the job waits for a job of its own, and weighs nothing meanwhile; it remains a running process."""
 
@@ -158,6 +158,7 @@ class Queue:
             raise BusyError(retry_after=self.retry_after)
 
     def _wait(self, slot: Slot) -> None:
+        slot.turn = asyncio.get_running_loop().create_future()
         group = self._groups.setdefault(slot.group, Group())
         group.waiting.append(slot)
         group.backlog += slot.cost

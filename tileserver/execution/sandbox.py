@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tileserver import processes
 from tileserver.errors import SetupError
 
 _SYSTEM: Final = (
@@ -215,21 +216,7 @@ def outer_pid(sandbox_pid: int, inner_pid: int) -> int | None:
         sandbox_pid: the process that was started with `command`.
         inner_pid: as os.getpid() tells it in there, or as the nursery reports it.
     """
-    return next((pid for pid in _descendants(sandbox_pid) if _innermost(pid) == inner_pid), None)
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    for child in _children(pid):
-        yield child
-        yield from _descendants(child)
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        lists = [task / "children" for task in Path(f"/proc/{pid}/task").iterdir()]
-        return [int(child) for each in lists for child in each.read_text().split()]
-    except OSError:  # it ended meanwhile
-        return []
+    return next((pid for pid in processes.tree([sandbox_pid])[1:] if _innermost(pid) == inner_pid), None)
 
 
 def _innermost(pid: int) -> int | None:

@@ -22,8 +22,6 @@ from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
 
 PRINTED_LIMIT: Final = 64 * 1024
 """Bytes of what a run printed that are kept, the last ones."""
-
-
 _PIPE_BYTES: Final = 2**20
 """What a function may print before it has to wait for us; the kernel's usual 64 kB make many small reads."""
 _BUFFER: Final = bytearray(_PIPE_BYTES)
@@ -216,8 +214,7 @@ class Worker(asyncio.Protocol):
     def kill(self) -> None:
         """End it at once with everything it started."""
         if self.alive:
-            with contextlib.suppress(ConnectionError):  # with the nursery all have gone
-                self._nursery.end(self.number)
+            self._nursery.end(self.number)
         self._end("was ended")
 
     def _end(self, reason: str) -> None:

@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from tileserver.worker import system
+from tileserver import processes
 
 _THREADS: Final = 8
 """More threads than after the first job; pools that libraries keep are no leak, one thread per tile is."""
@@ -65,7 +65,7 @@ class Baseline:
         if quick and self._counts and self._uncounted < _COUNT_EVERY:
             return ""
         self._uncounted = 0
-        counts = len(system.threads()), _open_files()
+        counts = len(processes.threads()), _open_files()
         first = self._counts = self._counts or counts
         if counts[0] > first[0] + _THREADS:
             return "threads"

@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from tileserver import processes
 from tileserver.frames import PROTOCOL, Birth, Born, Died, FromNursery, Hello, ToNursery
 from tileserver.worker import system
 from tileserver.worker.process import WorkerProcess
@@ -140,7 +141,7 @@ class Nursery:
                     dead.append(Died(id=birth.id, status=os.waitstatus_to_exitcode(status), breach=breach))
                     self.watch.forget(pid)
                     shutil.rmtree(birth.scratch, ignore_errors=True)
-        system.end_trees(pid for pid in system.children() if pid not in self.births)
+        system.end_trees(pid for pid in processes.children() if pid not in self.births)
         for each in dead:
             self._send(each)
 
@@ -152,7 +153,7 @@ class Nursery:
         """Kill everything, in rounds: what dies may leave children of its own to us."""
         left = [birth.scratch for birth in self.births.values()]
         self.births.clear()
-        while pids := system.children():
+        while pids := processes.children():
             system.end_trees(pids)
             with suppress(ChildProcessError):
                 os.waitpid(-1, 0)

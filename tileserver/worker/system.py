@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from tileserver import prctl
+from tileserver import prctl, processes
 
 PAGE: Final = resource.getpagesize()
 
@@ -95,35 +95,10 @@ def resident(pid: int | str) -> int:
         return 0
 
 
-def threads(pid: int | str = "self") -> list[str]:
-    """The threads of a process; none when it has gone."""
-    try:
-        return os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - names only
-    except OSError:
-        return []
-
-
-def children(pid: int | str = "self") -> list[int]:
-    """Process ids of a process's children."""
-    found: list[int] = []
-    for thread in threads(pid):
-        with suppress(OSError):
-            found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split())
-    return found
-
-
-def tree(pids: Iterable[int]) -> list[int]:
-    """These processes and all below them."""
-    found = list(pids)
-    for pid in found:  # grows while it is read
-        found += children(pid)
-    return found
-
-
 def end_trees(pids: Iterable[int]) -> None:
     """Kill processes with everything below them: stopped first, so that none forks while the others are found."""
     roots, stopped = list(pids), set[int]()
-    while found := set(tree(roots)) - stopped:
+    while found := set(processes.tree(roots)) - stopped:
         _signal(found, signal.SIGSTOP)
         stopped |= found
     _signal(stopped, signal.SIGKILL)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
+from tileserver import processes
 from tileserver.frames import Birth
 from tileserver.worker import system
 
@@ -24,8 +25,8 @@ class Watch:
 
     def breach(self, pid: int, birth: Birth) -> str:
         """The code of the limit that a worker has passed; empty where it has passed none."""
-        tree = system.tree([pid])
-        if sum(len(system.threads(each)) for each in tree) > birth.limits.tasks:
+        tree = processes.tree([pid])
+        if sum(len(processes.threads(each)) for each in tree) > birth.limits.tasks:
             return "processes_exceeded"
         if self._held(pid, tree) > birth.limits.memory:
             return "memory_exceeded"

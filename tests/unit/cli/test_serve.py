@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
+from tileserver import processes
 from tileserver.cli import credentials
 from tileserver.cli.serve import serve
 from tileserver.errors import SetupError
 from tileserver.registry import Registry
 from tileserver.tokens import Keyring
-from tileserver.worker import system
 
 Prepare = Callable[[Path], "tuple[str, ...] | None"]
 COMMAND = (sys.executable, "-m", "tileserver")
@@ -136,12 +136,12 @@ def test_what_prevents_a_start_is_said_in_one_line(here: Path, name: str) -> Non
     """What it is and what to do; nothing is left running."""
     prepare, words = CASES[name]
     paths, given = arguments(prepare(here) or ())
-    before = system.children()
+    before = processes.children()
     with pytest.raises(SetupError) as caught:
         serve(paths, reload=False, flags={"port": 0, "data_dir": Path("data"), **given})
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert system.children() == before
+    assert processes.children() == before
 
 
 def arguments(given: tuple[str, ...]) -> tuple[list[Path], dict[str, Any]]:

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tileserver import processes
 from tileserver.errors import SetupError
 from tileserver.execution import sandbox
 from tileserver.frames import RESULTS_OFFSET, Assembler, Birth, Limits, pack
@@ -159,7 +160,7 @@ time.sleep(600)
 
 
 def below(pid: int) -> set[int]:
-    return set(sandbox._descendants(pid))
+    return set(processes.tree([pid])[1:])
 
 
 def runs(pid: int) -> bool:

@@ -1,0 +1,31 @@
+"""Processes and what is below them, as proc(5) tells; nothing where there is none, or when they have ended."""
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+
+def threads(pid: int | str = "self") -> list[str]:
+    """The threads of a process."""
+    try:
+        return os.listdir(f"/proc/{pid}/task")  # noqa: PTH208 - names only
+    except OSError:
+        return []
+
+
+def children(pid: int | str = "self") -> list[int]:
+    """Process ids of a process's children."""
+    found: list[int] = []
+    for thread in threads(pid):
+        with suppress(OSError):
+            found += map(int, Path(f"/proc/{pid}/task/{thread}/children").read_bytes().split())
+    return found
+
+
+def tree(pids: Iterable[int]) -> list[int]:
+    """These processes and all below them."""
+    found = list(pids)
+    for pid in found:  # grows while it is read
+        found += children(pid)
+    return found
