@@ -1,8 +1,9 @@
 """Claim: a job costs at most 0.3 ms above its function, and 2.5 times less processor time than the standard pool's.
 
 The function does nothing and returns 30 kB. Our pool and `concurrent.futures.ProcessPoolExecutor` have as many workers,
-all warm, and take turns, round by round. Printed are the medians over the rounds: milliseconds from asking to having,
-less what the function took; and microseconds of processor time per job, of all processes, with 8 jobs under way.
+all warm, get the same job, and take turns, round by round. Printed are the medians over the rounds: milliseconds from
+asking to having, less what the function took; and microseconds of processor time per job, of all processes: one after
+the other, as many at once as there are workers, and four times as many, so that most wait.
 
     python benchmarks/pool.py [ROUNDS]
 """
@@ -20,6 +21,7 @@ from typing import NamedTuple
 
 import uvloop
 
+from tileserver import processes
 from tileserver.execution import LocalExecutor
 from tileserver.frames import Limits
 from tileserver.jobs import Job, Output, Source
@@ -27,7 +29,14 @@ from tileserver.udfs import digest
 
 CODE = "from tileserver import udf\nBODY = bytes(30_000)\n@udf\ndef nothing():\n    return BODY\n"
 BODY = bytes(30_000)
-WORKERS, ALONE, TOGETHER, CLIENTS = 2, 1000, 3000, 8
+WORKERS, JOBS = 2, 2000
+FIGURES = (
+    ("above", "ms above the function"),
+    ("slow", "ms, p99"),
+    ("alone", "us of processor, one at a time"),
+    ("busy", "us of processor, one per worker"),
+    ("crowded", "us of processor, four per worker"),
+)
 Run = Callable[[], Awaitable[float]]
 """Runs one job; the milliseconds that its function took."""
 
@@ -39,12 +48,16 @@ class Round(NamedTuple):
     """Milliseconds above the function, the median."""
     slow: float
     """The same, of 99 in 100."""
-    processor: float
-    """Microseconds of all processes."""
+    alone: float
+    """Microseconds of all processes' processor time, one job after the other."""
+    busy: float
+    """With as many under way as there are workers."""
+    crowded: float
+    """With four times as many."""
 
 
-def nothing() -> bytes:
-    """The standard pool's function."""
+def nothing(_: Job) -> bytes:
+    """The standard pool's function; it gets the job that ours get."""
     return BODY
 
 
@@ -65,12 +78,12 @@ async def main(rounds: int) -> None:
             return rendered.udf_ms
 
         async def in_standard() -> float:
-            assert len(await loop.run_in_executor(standard, nothing)) == len(BODY)
+            assert len(await loop.run_in_executor(standard, nothing, job)) == len(BODY)
             return 0.0
 
         try:
             for run in (in_ours, in_standard):
-                await together(run, 200)
+                await together(run, 200, WORKERS)
             report([(await measure(in_ours), await measure(in_standard)) for _ in range(rounds)])
         finally:
             await ours.close()
@@ -78,11 +91,11 @@ async def main(rounds: int) -> None:
 
 async def measure(run: Run) -> Round:
     """One round."""
-    times = sorted([await once(run) for _ in range(ALONE)])
     before = processor_seconds()
-    await together(run, TOGETHER)
-    processor = (processor_seconds() - before) / TOGETHER * 1e6
-    return Round(statistics.median(times), times[ALONE * 99 // 100], processor)
+    times = sorted([await once(run) for _ in range(JOBS)])
+    after = processor_seconds()
+    spent = [await together(run, JOBS, clients) for clients in (WORKERS, 4 * WORKERS)]
+    return Round(statistics.median(times), times[JOBS * 99 // 100], (after - before) / JOBS * 1e6, *spent)
 
 
 async def once(run: Run) -> float:
@@ -92,41 +105,27 @@ async def once(run: Run) -> float:
     return (time.perf_counter() - began) * 1000 - took
 
 
-async def together(run: Run, jobs: int) -> None:
-    """So many jobs, several at a time."""
+async def together(run: Run, jobs: int, clients: int) -> float:
+    """So many jobs, several at a time: microseconds of processor time for each."""
     numbers = iter(range(jobs))
 
     async def client() -> None:
         for _ in numbers:
             await run()
 
-    await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    before = processor_seconds()
+    await asyncio.gather(*(client() for _ in range(clients)))
+    return (processor_seconds() - before) / jobs * 1e6
 
 
 def processor_seconds() -> float:
-    """User and system time so far of this process and all that descend from it."""
-    parents: dict[int, list[int]] = {}
-    for path in Path("/proc").iterdir():
-        if path.name.isdigit() and (fields := status(path)):
-            parents.setdefault(int(fields[1]), []).append(int(path.name))
-    tree = [os.getpid()]
-    for pid in tree:
-        tree += parents.get(pid, [])
-    ticks = [fields[11:15] for pid in tree if (fields := status(Path(f"/proc/{pid}")))]  # the last two are of the dead
-    return sum(int(tick) for each in ticks for tick in each) / os.sysconf("SC_CLK_TCK")
-
-
-def status(process: Path) -> list[str]:
-    """The fields of a process from its state on; none where it has just ended."""
-    try:
-        return (process / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
+    """User and system time so far of this process and all that descend from it, none of which ends meanwhile."""
+    return sum(time.clock_gettime((~pid << 3) | 2) for pid in processes.tree([os.getpid()]))  # clock_getcpuclockid(3)
 
 
 def report(pairs: list[tuple[Round, Round]]) -> None:
     """Print the medians and their ratios."""
-    for name, unit in (("above", "ms above the function"), ("slow", "ms, p99"), ("processor", "us of processor")):
+    for name, unit in FIGURES:
         ours, standard = (statistics.median(getattr(each, name) for each in side) for side in zip(*pairs, strict=True))
         print(f"ours {ours:8.3f}   standard {standard:8.3f} {unit}   ratio {standard / ours:.2f}")
 

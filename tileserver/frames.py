@@ -4,7 +4,6 @@ Server and nursery speak in packets instead, each a message of `ToNursery` or `F
 """
 
 import struct
-from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -15,10 +14,7 @@ Message = Source | Job | Describe | Rendered | Failed | Described | Call | Calle
 
 PROTOCOL: Final = 2
 BODY_LIMIT: Final = 8 * 2**20
-"""Bytes of a body in a frame; a larger result goes through a file."""
-RESULTS_OFFSET: Final = 4096
-"""Where a result begins in the results file; the page before it tells, by anything but zeros, that a job has begun."""
-BEGUN: Final = struct.Struct("<Q")
+"""Bytes of a body in a frame."""
 MESSAGE_LIMIT: Final = 64 * 2**20
 _HEAD: Final = struct.Struct("<II")
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -39,7 +35,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Birth(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """To the nursery: a worker is wanted. With it come its channel, output pipe, results file and calls."""
+    """To the nursery: a worker is wanted. With it come its channel, output pipe, results and calls."""
 
     id: int
     scratch: str
@@ -99,29 +95,39 @@ class Assembler:
         self._pieces = bytearray()
         self._body_limit = body_limit
 
-    def feed(self, piece: bytes) -> Iterator[tuple[Message, bytes]]:
+    def feed(self, piece: bytes) -> list[tuple[Message, bytes]]:
         """The frames that `piece` completes.
 
         Raises:
             FrameError: a length above the limit, or a message that is none of ours.
         """
-        self._pieces += piece
-        while (frame := self._next()) is not None:
-            yield frame
+        buffer: bytes | bytearray = piece
+        if self._pieces:
+            self._pieces += piece
+            buffer = self._pieces
+        frames, start = [], 0
+        while frame := self._frame(buffer, start):
+            message, body, start = frame
+            frames.append((message, body))
+        if buffer is not piece:
+            del self._pieces[:start]
+        elif start < len(piece):  # mostly nothing is left
+            self._pieces += piece[start:]
+        return frames
 
-    def _next(self) -> tuple[Message, bytes] | None:
-        if len(self._pieces) < _HEAD.size:
+    def _frame(self, buffer: bytes | bytearray, start: int) -> tuple[Message, bytes, int] | None:
+        """The frame that begins at `start`, and where it ends; None where it is not all there."""
+        there = len(buffer) - start - _HEAD.size
+        if there < 0:
             return None
-        message, body = _HEAD.unpack_from(self._pieces)
+        message, body = _HEAD.unpack_from(buffer, start)
         if message > MESSAGE_LIMIT or body > self._body_limit:
             raise FrameError("a frame is larger than it may be")
-        middle, end = _HEAD.size + message, _HEAD.size + message + body
-        if len(self._pieces) < end:
+        if there < message + body:
             return None
+        middle = start + _HEAD.size + message
         try:
-            decoded = _DECODER.decode(memoryview(self._pieces)[_HEAD.size : middle])
+            decoded = _DECODER.decode(buffer[start + _HEAD.size : middle])
         except msgspec.DecodeError as error:
             raise FrameError(str(error)) from None
-        raw = bytes(memoryview(self._pieces)[middle:end])
-        del self._pieces[:end]
-        return decoded, raw
+        return decoded, bytes(buffer[middle : middle + body]), middle + body

@@ -38,7 +38,7 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     """Vector: the uncompressed size above which an answer is result_too_large."""
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Source(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """A UDF's code as the worker needs it."""
 
     digest: str
@@ -65,7 +65,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Flights that wait for this job, the outermost first, its own last."""
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Job(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """One call of a UDF."""
 
     id: int
@@ -86,7 +86,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     caller: Caller = Caller()
 
 
-class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """The answer to a job."""
 
     id: int = 0
@@ -117,7 +117,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """What the function left behind, for which the worker is not used again."""
     body: bytes = b""
     stored: int = 0
-    """Bytes that the worker wrote into the results file instead of `body`."""
+    """Bytes that the worker left in `Results` instead of `body`."""
     printed: str = ""
 
 
@@ -128,7 +128,7 @@ class Describe(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     defaults: tuple[str, ...]
 
 
-class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """A job that failed, as text."""
 
     id: int = 0

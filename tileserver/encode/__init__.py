@@ -1,8 +1,8 @@
 """Results to bytes, in the worker: raster, vector, table and document, each with its formats."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
 from isal import igzip
 
 from tileserver.encode.drawn import Drawn, not_possible
@@ -36,13 +36,11 @@ def encode(result: object, output: Output, tile: "Tile | None", *, limit: int, s
     if output.exchange:
         from tileserver.encode import exchange
 
-        drawn, kind = exchange.draw(result), ""
-    elif result is None:
-        drawn, kind = _nothing(output), ""
-    else:
-        kind = kind_of(result)
-        drawn = _draw(Kind(kind), result, output, tile, sample)
-    return _rendered(drawn, kind, limit)
+        return _rendered(exchange.draw(result), "", limit)
+    if result is None:
+        return _rendered(_nothing(output), "", limit)
+    kind = kind_of(result)
+    return _rendered(_draw(kind, result, output, tile, sample), str(kind), limit)
 
 
 def _draw(kind: Kind, result: object, output: Output, tile: "Tile | None", sample: bool) -> Drawn:
@@ -90,13 +88,13 @@ def _rendered(drawn: Drawn, kind: str, limit: int) -> Rendered:
     gzipped = bool(drawn.body) and drawn.format in FORMATS and FORMATS[drawn.format].gzipped
     if gzipped:
         # no time in the header: equal results have equal bytes, and with them equal ETags
-        drawn = replace(drawn, body=igzip.compress(drawn.body, 1, mtime=0))
+        drawn = msgspec.structs.replace(drawn, body=igzip.compress(drawn.body, 1, mtime=0))
     if len(drawn.body) > limit:
         raise ResultTooLargeError(f"the answer is {len(drawn.body):,} bytes; at most {limit:,} may be sent")
     return Rendered(
         body=drawn.body,
         media_type=drawn.media_type,
-        kind=str(kind),
+        kind=kind,
         format=drawn.format,
         coding="gzip" if gzipped else "",
         empty=drawn.empty,

@@ -1,13 +1,13 @@
 """What the encoders hand back, and the sentence for a format that they cannot write."""
 
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from tileserver.formats import FORMATS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
+class Drawn(msgspec.Struct, frozen=True, kw_only=True):
     """A body before compression."""
 
     body: bytes
@@ -16,7 +16,7 @@ class Drawn:
     """Canonical name; empty for a body that the UDF made by itself."""
     empty: bool = False
     authored: bool = False
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = {}
 
     @classmethod
     def of(cls, name: str, body: bytes, *, empty: bool = False, authored: bool = False, **facts: Any) -> "Drawn":

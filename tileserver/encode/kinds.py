@@ -2,6 +2,7 @@
 
 import sys
 from datetime import date, time
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -43,20 +44,31 @@ def kind_of(result: object) -> Kind:
         return Kind.RASTER
     if is_geojson(result):
         return Kind.VECTOR
-    for kind, module, names in _LIBRARIES:
-        if is_a(result, module, *names):
-            return kind
+    kind = _kind_of_class(type(result))  # type: ignore[arg-type]  # mypy takes the class for an object without a hash
+    if kind is not None:
+        return kind
     if is_arrow(result):
         return Kind.VECTOR if has_geometry(result) else Kind.TABLE
-    if isinstance(result, _DATA):
-        return Kind.DOCUMENT
     raise BadResultError(f"the function returned {article(type(result).__name__)}; {_RETURNABLE}")
+
+
+@lru_cache(64)
+def _kind_of_class(result: type) -> Kind | None:
+    """The kind that the class alone tells; an object's library is loaded, so what is found once holds for good."""
+    for kind, module, names in _LIBRARIES:
+        if issubclass(result, _classes(module, names)):
+            return kind
+    return Kind.DOCUMENT if issubclass(result, _DATA) and not is_arrow(result) else None
 
 
 def is_a(result: object, module: str, *names: str) -> bool:
     """Whether `result` is an instance of one of the classes `names` of a module; False where that is not loaded."""
+    return isinstance(result, _classes(module, names))
+
+
+def _classes(module: str, names: tuple[str, ...]) -> tuple[type, ...]:
     loaded = sys.modules.get(module)
-    return loaded is not None and isinstance(result, tuple(getattr(loaded, name) for name in names))
+    return tuple(getattr(loaded, name) for name in names) if loaded else ()
 
 
 def is_georeferenced(result: object) -> bool:

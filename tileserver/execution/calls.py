@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, cast
 
 from tileserver.errors import NotFoundError, TileserverError, UdfError
@@ -22,22 +24,29 @@ async def nobody(call: Call, *_: object) -> Rendered:
 
 
 class CallsProtocol(asyncio.Protocol):
-    """Hears the calls of one worker; answers for one job at a time."""
+    """Hears the calls of one worker; answers for one job at a time, which weighs nothing while a call is under way."""
 
     def __init__(self) -> None:
         self._transport: asyncio.WriteTransport | None = None
         self._frames = Assembler()
-        self._calling: Calling | None = None
+        self._calling: tuple[Job, Slot, Answer, float] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def attend(self, calling: "Calling | None") -> None:
-        """Calls are made on behalf of this job from now on; those of the one before are ended."""
-        if self._calling is not None:
-            self._calling.end()
-        self._calling = calling
+    def attend(self, job: Job, slot: Slot, answer: Answer) -> None:
+        """Calls are made on behalf of this job from now on."""
+        self._calling = job, slot, answer, time.monotonic() + job.timeout
+
+    def dismiss(self) -> None:
+        """The job is over: end what is still under way."""
+        self._calling = None
+        if self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            self._tasks = set()
 
     def close(self) -> None:
         """Hear no more."""
-        self.attend(None)
+        self.dismiss()
         if self._transport is not None:
             self._transport.close()
             self._transport = None
@@ -56,54 +65,37 @@ class CallsProtocol(asyncio.Protocol):
             self.close()
 
     def _received(self, call: Call) -> None:
-        if self._calling is None or call.job != self._calling.job.id:
+        if self._calling is None or call.job != self._calling[0].id:
             refusal = Called(id=call.id, code="call_failed", message="run() only works while the function runs.")
             self._send(refusal, b"")
-        else:
-            self._calling.begin(call, self._send)
+            return
+        job, slot, answer, until = self._calling
+        if not slot.paused:
+            slot.pause()
+        outcome = partial(_outcome, call, job, answer, until - time.monotonic())
+        self._tasks.add(asyncio.create_task(self._perform(slot, outcome)))
+
+    async def _perform(self, slot: Slot, outcome: Callable[[], Awaitable[tuple[Called, Any]]]) -> None:
+        answer, body = await outcome()
+        self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+        if not self._tasks and slot.paused:
+            await slot.resume()
+        self._send(answer, body)
 
     def _send(self, answer: Called, body: Any) -> None:
         if self._transport is not None:
             self._transport.write(pack(answer, bytes(body)))
 
 
-class Calling:
-    """The calls of one job. While any of them is under way the job weighs nothing."""
-
-    def __init__(self, job: Job, slot: Slot, answer: Answer) -> None:
-        self.job, self._slot, self._answer = job, slot, answer
-        self._until = asyncio.get_running_loop().time() + job.timeout
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def begin(self, call: Call, send: Callable[[Called, Any], None]) -> None:
-        """Answer a call in the background."""
-        if not self._slot.paused:
-            self._slot.pause()
-        task = asyncio.create_task(self._perform(call, send))
-        self._tasks.add(task)
-
-    async def _perform(self, call: Call, send: Callable[[Called, Any], None]) -> None:
-        answer, body = await self._outcome(call)
-        self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
-        if not self._tasks and self._slot.paused:
-            await self._slot.resume()
-        send(answer, body)
-
-    async def _outcome(self, call: Call) -> tuple[Called, Any]:
-        left = self._until - asyncio.get_running_loop().time()
-        try:
-            rendered = await self._answer(call, self.job, left)
-        except TileserverError as error:
-            return Called(id=call.id, code=error.code, message=_sentence(call, error)), b""
-        except Exception:  # an accident of ours must not leave the function waiting
-            _LOG.exception("a call failed")
-            return Called(id=call.id, code=TileserverError.code, message=f"'{call.name}': something went wrong"), b""
-        return Called(id=call.id, media_type=rendered.media_type), rendered.body
-
-    def end(self) -> None:
-        """The job is over: end what is still under way."""
-        for task in self._tasks:
-            task.cancel()
+async def _outcome(call: Call, job: Job, answer: Answer, seconds: float) -> tuple[Called, Any]:
+    try:
+        rendered = await answer(call, job, seconds)
+    except TileserverError as error:
+        return Called(id=call.id, code=error.code, message=_sentence(call, error)), b""
+    except Exception:  # an accident of ours must not leave the function waiting
+        _LOG.exception("a call failed")
+        return Called(id=call.id, code=TileserverError.code, message=f"'{call.name}': something went wrong"), b""
+    return Called(id=call.id, media_type=rendered.media_type), rendered.body
 
 
 def _sentence(call: Call, error: TileserverError) -> str:

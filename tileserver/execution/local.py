@@ -20,7 +20,7 @@ from tileserver.errors import (
     UdfTimedOutError,
 )
 from tileserver.execution.breaker import Breaker
-from tileserver.execution.calls import Answer, Calling, nobody
+from tileserver.execution.calls import Answer, nobody
 from tileserver.execution.executor import ExecutorStats
 from tileserver.execution.queue import Queue, Slot
 from tileserver.execution.sandbox import Sandbox
@@ -80,7 +80,7 @@ class LocalExecutor:
         self._workers = Workers(memory=limits.memory, warm=max(int(_WARM * workers), _WARM))
         self._shares, self._breaker = Shares(), Breaker()
         self._nurseries = Nurseries(environment, scratch, limits, sandbox)
-        self._running: dict[Slot, tuple[Worker, Job]] = {}
+        self._running: dict[Slot, Worker] = {}
         self._sampler: asyncio.Task[None] | None = None
         self._deaths = 0
         self._closed = False
@@ -95,11 +95,10 @@ class LocalExecutor:
         """The answer to a job; see `Executor.run`."""
         self._breaker.check(job.digest)
         share = self._shares.of(job.digest)
-        hold = job.timeout if nested else None
         asked = time.monotonic()
-        slot = await self._queue.enter(group, share, hold=hold)
-        if nested:  # of the caller's time
-            job = msgspec.structs.replace(job, timeout=max(job.timeout - (time.monotonic() - asked), 0.001))
+        slot = await self._queue.enter(group, share, hold=job.timeout if nested else None)
+        if nested:  # it is the caller's time that it has waited
+            job = _since(asked, job)
         try:
             return await self._tried(job, source, slot)
         except UdfError as error:
@@ -111,42 +110,40 @@ class LocalExecutor:
 
     async def _tried(self, job: Job, source: Source, slot: Slot) -> Rendered:
         """The answer, with another attempt where a worker died of something else than its function."""
-        until = time.monotonic() + job.timeout
+        began = time.monotonic()
         started = 0
         for _ in range(_ATTEMPTS):
-            left = msgspec.structs.replace(job, timeout=max(until - time.monotonic(), 0.001))
             try:
-                return await self._attempt(left if started else job, source, slot)
+                return await self._attempt(_since(began, job) if started else job, source, slot)
             except WorkerLostError as lost:
                 self._deaths += 1
                 started += lost.started
                 if self._closed:
                     raise BusyError("The server is being stopped.") from None
                 if lost.explained or started > 1:
-                    raise _lost(lost, until - job.timeout) from None
+                    raise _lost(lost, began) from None
         raise BusyError("Functions cannot run at the moment.")
 
     async def _attempt(self, job: Job, source: Source, slot: Slot) -> Rendered:
-        worker = await self._take(source, job.partition)
+        worker = self._workers.take(source.digest, job.partition) or await self._bear(source)
         began = time.monotonic()
-        self._running[slot] = worker, job
-        worker.calls.attend(Calling(job, slot, self.answer))
+        self._running[slot] = worker
+        worker.calls.attend(job, slot, self.answer)
         try:
             reply = await worker.perform(job)
         except TimeoutError:
             message = f"took longer than {job.timeout:g} seconds"
             raise UdfTimedOutError(message, printed=worker.take_printed(), spent=_spent(began)) from None
         finally:
-            worker.calls.attend(None)
+            worker.calls.dismiss()
             del self._running[slot]
             self._give_back(worker)
-        self._learn(job, reply)
+        self._learn(slot.share, reply)
         if isinstance(reply, Failed):
             raise failure(reply)
         return reply
 
-    def _learn(self, job: Job, reply: Rendered | Failed) -> None:
-        share = self._shares.of(job.digest)
+    def _learn(self, share: Share, reply: Rendered | Failed) -> None:
         grew = reply.memory > share.memory
         share.learn(runnable=reply.runnable_ms / 1000, seconds=reply.wall_ms / 1000, memory=reply.memory)
         if grew:
@@ -158,7 +155,7 @@ class LocalExecutor:
         """What the source's text alone does not say; see `Executor.describe`."""
         slot = await self._queue.enter("", Share())
         try:
-            worker = await self._take(source, "")
+            worker = self._workers.take(source.digest, "") or await self._bear(source)
             try:
                 reply = await worker.describe(Describe(options=options, defaults=defaults), 30)
             except (WorkerLostError, TimeoutError) as error:
@@ -171,11 +168,8 @@ class LocalExecutor:
             raise failure(reply)
         return reply
 
-    async def _take(self, source: Source, partition: str) -> Worker:
-        """A warm worker of this version; else a new one, for which an idle one may have to go."""
-        worker = self._workers.take(source.digest, partition)
-        if worker is not None:
-            return worker
+    async def _bear(self, source: Source) -> Worker:
+        """A new worker, for which an idle one may have to go."""
         if self._closed:
             raise BusyError("The server is being stopped.")
         while len(self._workers.living) >= self._queue.processes and self._workers.idle:
@@ -197,17 +191,17 @@ class LocalExecutor:
             await asyncio.sleep(_LOOK_SECONDS)
             self._workers.end_idle(IDLE_SECONDS)
             if self._queue.queued:
-                for slot, (worker, job) in list(self._running.items()):
-                    self._weigh_one(slot, worker, job)
+                for slot, worker in list(self._running.items()):
+                    self._weigh_one(slot, worker)
 
-    def _weigh_one(self, slot: Slot, worker: Worker, job: Job) -> None:
+    @staticmethod
+    def _weigh_one(slot: Slot, worker: Worker) -> None:
         share = worker.share()
         if share is None or slot.paused:
             return
-        known = self._shares.of(job.digest)
         slot.weigh(as_weight(share))
-        if not known.known:
-            known.weight = slot.weight
+        if not slot.share.known:
+            slot.share.weight = slot.weight
 
     async def close(self) -> None:
         """End every worker and the nursery."""
@@ -230,6 +224,11 @@ class LocalExecutor:
             workers=len(self._workers.living),
             deaths=self._deaths,
         )
+
+
+def _since(began: float, job: Job) -> Job:
+    """The job with what is left of its time."""
+    return msgspec.structs.replace(job, timeout=max(began + job.timeout - time.monotonic(), 0.001))
 
 
 def _spent(began: float) -> tuple[float, float, int]:

@@ -91,7 +91,7 @@ class Nursery:
         return command(sys.executable, ["-P", *arguments], scratch=self._scratch, read=read, hidden=hidden)
 
     async def fork(self, descriptors: Sequence[int], limits: Limits) -> tuple[int, int, "asyncio.Future[Died]"]:
-        """A new worker with its channel, output pipe, results file and calls: its number, process id, and how it ends.
+        """A new worker with its channel, output pipe, results and calls: its number, process id, and how it ends.
 
         Raises:
             ConnectionError: the nursery has gone, or goes before it answers.

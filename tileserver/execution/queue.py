@@ -12,19 +12,23 @@ from collections import OrderedDict, deque
 from typing import Final
 
 from tileserver.errors import BusyError, TooManyRequestsError
+from tileserver.execution.deadlines import Deadlines
 from tileserver.execution.shares import Share
 
 _QUANTUM: Final = 0.05
 """Core seconds that a group gets per round."""
 _OLDEST_EVERY: Final = 4
+_TICK_SECONDS: Final = 0.05
 _ROUNDING: Final = 1e-6
 
 
 class Slot:
     """A place to run in, as heavy as the job."""
 
+    __slots__ = ("_queue", "cost", "group", "paused", "share", "turn", "weight")
+
     def __init__(self, queue: "Queue", group: str, share: Share) -> None:
-        self._queue, self.group, self._share = queue, group, share
+        self._queue, self.group, self.share = queue, group, share
         self.weight = share.weight
         self.cost = share.weight * share.seconds
         """Core seconds that the job is expected to take."""
@@ -36,7 +40,7 @@ class Slot:
     @property
     def demand(self) -> float:
         """What it would weigh by what is known now; runs of the same UDF may have told since it came."""
-        return self._share.weight
+        return self.share.weight
 
     def leave(self) -> None:
         """Give it back; waiters get it at once."""
@@ -72,15 +76,17 @@ class Group:
 
     def rounds_needed(self) -> int:
         """Rounds until the group can afford its job."""
-        return max(math.ceil((self.peek().cost - self.deficit - _ROUNDING) / _QUANTUM), 0)
+        lacking = self.peek().cost - self.deficit - _ROUNDING
+        return math.ceil(lacking / _QUANTUM) if lacking > 0 else 0
 
-    def pop(self) -> Slot:
-        """Take who `peek` says."""
-        slot = self.peek()
+    def take(self, slot: Slot) -> None:
+        """Let the one go whom `peek` said."""
         self._turns += 1
-        self.waiting.remove(slot)
+        if slot is self.waiting[-1]:
+            self.waiting.pop()
+        else:
+            self.waiting.popleft()
         self.deficit -= slot.cost
-        return slot
 
 
 class Queue:
@@ -104,6 +110,7 @@ class Queue:
         self.running = self.queued = 0
         self._groups: OrderedDict[str, Group] = OrderedDict()
         self._resuming: deque[Slot] = deque()
+        self._deadlines = Deadlines(_TICK_SECONDS)
         self._closed = False
 
     async def enter(self, group: str, share: Share, *, hold: float | None = None) -> Slot:
@@ -129,9 +136,9 @@ class Queue:
             raise BusyError("too many functions run at once")
         self._wait(slot)
         self._hand_on()
+        self._deadlines.add(slot.turn, self._hold if hold is None else hold)
         try:
-            async with asyncio.timeout(self._hold if hold is None else hold):
-                await slot.turn
+            await slot.turn
         except TimeoutError:
             self._abandon(slot)
             raise BusyError(retry_after=self.retry_after) from None
@@ -159,7 +166,9 @@ class Queue:
 
     def _wait(self, slot: Slot) -> None:
         slot.turn = asyncio.get_running_loop().create_future()
-        group = self._groups.setdefault(slot.group, Group())
+        group = self._groups.get(slot.group)
+        if group is None:
+            group = self._groups[slot.group] = Group()
         group.waiting.append(slot)
         group.backlog += slot.cost
         self.queued += 1
@@ -186,6 +195,10 @@ class Queue:
             return False
         return self._has_room(slot)
 
+    def _is_full(self) -> bool:
+        """Whether nobody fits, whatever they take."""
+        return self.running >= self.processes or self.weight >= self.capacity
+
     def _has_room(self, slot: Slot) -> bool:
         """Whether at least half of what it takes is free; were it all, a core would idle beside one that waits."""
         return self.weight + slot.demand / 2 <= self.capacity + _ROUNDING or self.weight <= _ROUNDING
@@ -202,7 +215,7 @@ class Queue:
 
     def adjust(self, difference: float) -> None:
         """What runs weighs more or less by so much."""
-        self.weight = max(self.weight + difference, 0.0)
+        self.weight += difference
         self._hand_on()
 
     async def readmit(self, slot: Slot) -> None:
@@ -232,27 +245,33 @@ class Queue:
             slot.paused = False
             self.weight += slot.weight
             _wake(slot)
-        while self._groups and not self._resuming:
-            name, rounds = self._next_group()
-            group = self._groups[name]
+        while self._groups and not self._resuming and not self._is_full():
+            group, rounds = self._next_group()
             slot = group.peek()
-            if not self._fits(slot):
+            if not self._has_room(slot):
                 return
-            for each in self._groups.values():
-                each.deficit += rounds * _QUANTUM
-            group.pop()
-            self._groups.move_to_end(name)
+            if rounds:
+                for each in self._groups.values():
+                    each.deficit += rounds * _QUANTUM
+            group.take(slot)
+            self._groups.move_to_end(slot.group)
             self._waited(slot, group)
             self._admit(slot)
             if not _wake(slot):
                 self.running -= 1
                 self.weight -= slot.weight
 
-    def _next_group(self) -> tuple[str, int]:
+    def _next_group(self) -> tuple[Group, int]:
         """Whose turn it is, and after how many rounds; those in which nobody could afford a job are skipped."""
-        needed = {name: group.rounds_needed() for name, group in self._groups.items()}
-        rounds = min(needed.values())
-        return next(name for name, count in needed.items() if count == rounds), rounds
+        best: tuple[Group, int] | None = None
+        for group in self._groups.values():
+            rounds = group.rounds_needed()
+            if best is None or rounds < best[1]:
+                best = group, rounds
+            if not rounds:
+                break
+        assert best is not None
+        return best
 
 
 def _stopped() -> BusyError:

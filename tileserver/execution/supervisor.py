@@ -61,7 +61,7 @@ class Supervisor:
                     nursery, renewed = self._nursery, self._renewed
                     assert nursery is not None
                     try:
-                        return await Worker.bear(nursery, source, self._scratch, limits)
+                        return await Worker.bear(nursery, source, limits)
                     except ConnectionError:
                         await renewed.wait()
         except TimeoutError:

@@ -7,7 +7,6 @@ import mmap
 import os
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +15,11 @@ from typing import Any, Final, Self, cast
 import msgspec
 
 from tileserver.execution.calls import CallsProtocol
+from tileserver.execution.deadlines import Deadlines
 from tileserver.execution.nursery import Nursery
-from tileserver.frames import BEGUN, RESULTS_OFFSET, Assembler, Died, FrameError, Limits, Message, pack
+from tileserver.frames import Assembler, Died, FrameError, Limits, Message, pack
 from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
+from tileserver.results import Results
 
 PRINTED_LIMIT: Final = 64 * 1024
 """Bytes of what a run printed that are kept, the last ones."""
@@ -27,7 +28,7 @@ _PIPE_BYTES: Final = 2**20
 _BUFFER: Final = bytearray(_PIPE_BYTES)
 """What is printed passes through here, whichever worker it comes from."""
 _GOODBYE_SECONDS: Final = 2
-_NOT_BEGUN: Final = BEGUN.pack(0)
+_DEADLINES: Final = Deadlines(0.02)
 
 
 class WorkerLostError(Exception):
@@ -62,13 +63,12 @@ class Worker(asyncio.Protocol):
         self._looked: tuple[float, float] | None = None
         self._death: asyncio.Future[Died] | None = None
         self._output = -1
-        self._results = -1
-        self._mark: mmap.mmap | None = None
+        self._results: Results | None = None
         self._printed = bytearray()
         self.alive = True
 
     @classmethod
-    async def bear(cls, nursery: Nursery, source: Source, scratch: Path, limits: Limits) -> Self:
+    async def bear(cls, nursery: Nursery, source: Source, limits: Limits) -> Self:
         """A new worker that has been sent its source.
 
         Raises:
@@ -78,9 +78,8 @@ class Worker(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         (ours, theirs), (our_calls, their_calls) = socket.socketpair(), socket.socketpair()
         self._output, output = _pipe()
-        self._results, results = _results_file(scratch)
-        self._mark = mmap.mmap(self._results, RESULTS_OFFSET)
-        given = (theirs.fileno(), output, results, their_calls.fileno())
+        self._results = Results.create()
+        given = (theirs.fileno(), output, self._results.descriptor, their_calls.fileno())
         try:
             self.number, self.pid, self._death = await nursery.fork(given, limits)
         except BaseException:
@@ -92,7 +91,6 @@ class Worker(asyncio.Protocol):
             theirs.close()
             their_calls.close()
             os.close(output)
-            os.close(results)
         loop.add_reader(self._output, self._read_output)
         ours.setblocking(False)
         our_calls.setblocking(False)
@@ -109,13 +107,13 @@ class Worker(asyncio.Protocol):
         """
         self.jobs += 1
         reply, body = await self._ask(job, job.timeout)
-        printed = self.take_printed()
+        printed = self._printed_text()
         if not isinstance(reply, (Rendered, Failed)) or reply.id != job.id:
             raise self._broken("answered something else")
         self.memory = max(reply.memory, self.memory)
         self.retired |= bool(reply.leak)
         if isinstance(reply, Rendered):
-            content: Any = self._stored(reply.stored) if reply.stored else body
+            content: Any = self._taken(reply.stored) if reply.stored else body
             return msgspec.structs.replace(reply, body=content, printed=printed)
         return msgspec.structs.replace(reply, printed=printed)
 
@@ -130,27 +128,22 @@ class Worker(asyncio.Protocol):
         if not self.alive:
             raise WorkerLostError("died while it was idle", started=False, status=None)
         self._looked = None
-        if self._mark is not None:
-            self._mark[: BEGUN.size] = _NOT_BEGUN
+        if self._results is not None:
+            self._results.mark(begun=False)
         self._printed.clear()
-        self._reply = asyncio.get_running_loop().create_future()
+        reply: asyncio.Future[tuple[Message, bytes]] = asyncio.get_running_loop().create_future()
+        self._reply = reply
         self._write(message)
-        deadline = asyncio.get_running_loop().call_later(seconds, self._late, self._reply)
+        _DEADLINES.add(reply, seconds)
         try:
-            return await self._reply
+            return await reply
         except (TimeoutError, asyncio.CancelledError):
             self.kill()
             raise
         except ConnectionError as error:
             raise await self._lost(str(error)) from None
         finally:
-            deadline.cancel()
             self._reply = None
-
-    @staticmethod
-    def _late(reply: "asyncio.Future[tuple[Message, bytes]]") -> None:
-        if not reply.done():
-            reply.set_exception(TimeoutError())
 
     async def _lost(self, reason: str) -> WorkerLostError:
         """Why it died, as the nursery tells it in a moment."""
@@ -167,7 +160,7 @@ class Worker(asyncio.Protocol):
 
     def _has_begun(self) -> bool:
         """Whether the worker has noted the job before it died."""
-        return self._mark is not None and self._mark[: BEGUN.size] != _NOT_BEGUN
+        return self._results is not None and self._results.begun
 
     def _broken(self, reason: str) -> WorkerLostError:
         self.kill()
@@ -182,6 +175,14 @@ class Worker(asyncio.Protocol):
     def take_printed(self) -> str:
         """What the last run printed; call it once."""
         self._read_output()
+        return self._printed_text()
+
+    def _printed_text(self) -> str:
+        """With a reply nothing is left to read: it was printed before, and the loop reads whatever there is before it
+        lets anyone go on.
+        """
+        if not self._printed:
+            return ""
         text = self._printed.decode("utf-8", "replace")
         self._printed.clear()
         return text
@@ -200,12 +201,14 @@ class Worker(asyncio.Protocol):
         self._printed += memoryview(_BUFFER)[max(count - PRINTED_LIMIT, 0) : count]
         del self._printed[:-PRINTED_LIMIT]
 
-    def _stored(self, length: int) -> mmap.mmap:
-        """The results file as the body; the worker that wrote it is not used again."""
-        self.retired = True
-        if os.fstat(self._results).st_size < RESULTS_OFFSET + length:
-            raise self._broken("wrote less than it said")
-        return mmap.mmap(self._results, length, access=mmap.ACCESS_READ, offset=RESULTS_OFFSET)
+    def _taken(self, length: int) -> bytes | mmap.mmap:
+        assert self._results is not None
+        try:
+            body = self._results.take(length)
+        except (ValueError, OverflowError):
+            raise self._broken("wrote less than it said") from None
+        self.retired |= not isinstance(body, bytes)
+        return body
 
     def _write(self, message: Message) -> None:
         if self._transport is not None:
@@ -241,9 +244,9 @@ class Worker(asyncio.Protocol):
 
     def _close_files(self) -> None:
         self._stop_reading()
-        if self._results >= 0:
-            os.close(self._results)
-            self._results, self._mark = -1, None
+        if self._results is not None:
+            self._results.close()
+            self._results = None
 
     # asyncio.Protocol
 
@@ -266,13 +269,6 @@ class Worker(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The process has gone."""
         self._end("the process ended")
-
-
-def _results_file(scratch: Path) -> tuple[int, int]:
-    """Two descriptors of one nameless file."""
-    with tempfile.TemporaryFile(dir=scratch) as file:
-        file.truncate(RESULTS_OFFSET)
-        return os.dup(file.fileno()), os.dup(file.fileno())
 
 
 def _pipe() -> tuple[int, int]:

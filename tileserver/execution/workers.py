@@ -11,7 +11,7 @@ from zlib import crc32
 
 from tileserver.execution.worker import Worker
 
-RECYCLE_JOBS: Final = 500
+RECYCLE_JOBS: Final = 10_000
 """Jobs after which a worker is replaced."""
 RECYCLE_SECONDS: Final = 3600
 """Age at which it is."""
@@ -43,15 +43,15 @@ class Workers:
 
     def take(self, digest: str, partition: str) -> Worker | None:
         """An idle worker of the version, the one that keeps the partition where it can be; None where there is none."""
-        idle = self._idle.get(digest, {})
-        for worker in [each for each in idle if not each.alive]:
-            self.end(worker)
-        if not idle:
-            return None
-        keepers = self._keepers(digest, partition) if partition and len(idle) > 1 else []
-        chosen = next((each for each in keepers if each in idle), next(reversed(idle)))
-        self._forget_idle(chosen)
-        return chosen
+        while idle := self._idle.get(digest):
+            chosen = next(reversed(idle))
+            if partition and len(idle) > 1:
+                chosen = next((each for each in self._keepers(digest, partition) if each in idle), chosen)
+            self._forget_idle(chosen)
+            if chosen.alive:
+                return chosen
+            self.end(chosen)
+        return None
 
     def _keepers(self, digest: str, partition: str) -> list[Worker]:
         """The two that keep a partition, busy or not, the first one first."""
@@ -64,17 +64,18 @@ class Workers:
 
     def give_back(self, worker: Worker) -> None:
         """It has done its job: keep it for the next, or end it where it is worn out."""
-        if self._is_worn(worker):
+        now = time.monotonic()
+        if self._is_worn(worker, now):
             self.end(worker)
             return
         self._idle.setdefault(worker.source.digest, {})[worker] = None
-        self._since[worker] = time.monotonic()
+        self._since[worker] = now
         worker.on_death = self.end
         if self.idle > self._warm:
             self.end_longest_idle()
 
-    def _is_worn(self, worker: Worker) -> bool:
-        old = worker.jobs >= RECYCLE_JOBS or time.monotonic() - worker.born > RECYCLE_SECONDS
+    def _is_worn(self, worker: Worker, now: float) -> bool:
+        old = worker.jobs >= RECYCLE_JOBS or now - worker.born > RECYCLE_SECONDS
         return old or not worker.alive or worker.retired or worker.memory > _GROWTH * self._memory
 
     def end_idle(self, seconds: float) -> None:
@@ -96,10 +97,11 @@ class Workers:
     def _forget_idle(self, worker: Worker) -> None:
         worker.on_death = None
         self._since.pop(worker, None)
-        idle = self._idle.get(worker.source.digest, {})
-        idle.pop(worker, None)
-        if not idle:
-            self._idle.pop(worker.source.digest, None)
+        idle = self._idle.get(worker.source.digest)
+        if idle is not None:
+            idle.pop(worker, None)
+            if not idle:
+                del self._idle[worker.source.digest]
 
     def close(self) -> None:
         """End all."""

@@ -4,37 +4,46 @@ import _signal  # type: ignore[import-not-found]  # without the enums that `sign
 import os
 import signal
 import sys
-from contextlib import suppress
+import warnings
 from typing import Final
 
 from tileserver import processes
+from tileserver.worker import system
 
 _THREADS: Final = 8
 """More threads than after the first job; pools that libraries keep are no leak, one thread per tile is."""
 _DESCRIPTORS: Final = 64
-_COUNT_EVERY: Final = 16
-"""Quick jobs between two counts."""
-_SIGNALS: Final = tuple(map(int, signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
+_COUNT_EVERY: Final = 64
+"""Quick jobs between two closer looks."""
+_UNCATCHABLE: Final = (signal.SIGKILL, signal.SIGSTOP)
+_SIGNALS: Final = tuple(
+    each for each in map(int, signal.valid_signals()) if each < signal.SIGRTMIN and each not in _UNCATCHABLE
+)
 
 
 class Baseline:
     """Taken after the module level of the UDF has run: what that does is meant."""
 
-    def __init__(self, descriptors: tuple[int, ...]) -> None:
-        """Args: descriptors: those that must stay the files that they are."""
-        self._descriptors = {each: _identity(each) for each in descriptors}
-        self._folder, self._environment = os.getcwd(), dict(_environment())  # noqa: PTH109 - text
+    def __init__(self, results: int) -> None:
+        """Args: results: a descriptor that must stay the file that it is."""
+        self._results, self._file = results, _identity(results)
+        self._standard = list(map(system.copied, range(3)))
+        self._folder = system.raised(os.open(".", os.O_RDONLY))
+        self._environment = dict(_environment())
         self._path, self._streams = list(sys.path), (sys.stdin, sys.stdout, sys.stderr)
         self._recursion, self._hook = sys.getrecursionlimit(), sys.excepthook
-        self._handlers = {each: _signal.getsignal(each) for each in _SIGNALS}
+        self._handlers = list(map(_signal.getsignal, _SIGNALS))
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        self._filters, self._show = list(warnings.filters), warnings.showwarning
         self._counts: tuple[int, int] | None = None
         self._uncounted = 0
 
     def restore(self) -> None:
-        """Working directory, environment, umask, signals, streams and module path as they were."""
-        os.chdir(self._folder)
+        """Working directory, environment, umask, signals, streams, warnings and module path as they were."""
+        os.fchdir(self._folder)
         os.umask(0o077)
+        for number, file in enumerate(self._standard):
+            os.dup2(file, number)
         if _environment() != self._environment:
             os.environb.clear()
             os.environb.update(self._environment)
@@ -42,14 +51,23 @@ class Baseline:
         sys.stdin, sys.stdout, sys.stderr = self._streams
         sys.setrecursionlimit(self._recursion)
         sys.excepthook = self._hook
-        self._restore_signals()
+        self._restore_warnings()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if not self._uncounted:
+            self._restore_signals()
+
+    def _restore_warnings(self) -> None:
+        warnings.showwarning = self._show
+        if warnings.filters != self._filters:
+            warnings.resetwarnings()
+            warnings.filters.extend(self._filters)  # type: ignore[attr-defined]
 
     def _restore_signals(self) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in self._handlers.items():
-            if _signal.getsignal(number) is not handler:
-                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        if list(map(_signal.getsignal, _SIGNALS)) != self._handlers:
+            for number, handler in zip(_SIGNALS, self._handlers, strict=True):
+                if _signal.getsignal(number) != handler:
+                    signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        _signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def leak(self, *, quick: bool) -> str:
         """What makes the worker unfit for another job; empty where it is fit.
@@ -57,14 +75,14 @@ class Baseline:
         Args:
             quick: whether the job was over so soon that threads and files need be counted only now and then.
         """
-        if any(_identity(each) != was for each, was in self._descriptors.items()):
-            return "closed descriptors"
         if _has_children():
             return "child processes"
         self._uncounted += 1
         if quick and self._counts and self._uncounted < _COUNT_EVERY:
             return ""
         self._uncounted = 0
+        if _identity(self._results) != self._file:
+            return "closed descriptors"
         counts = len(processes.threads()), _open_files()
         first = self._counts = self._counts or counts
         if counts[0] > first[0] + _THREADS:
@@ -79,10 +97,11 @@ def _environment() -> dict[bytes, bytes]:
 
 def _has_children() -> bool:
     """Asked of the kernel without reaping: a handle of the function's own may still want the status."""
-    with suppress(ChildProcessError):
+    try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        return True
-    return False
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _open_files() -> int:
@@ -92,9 +111,9 @@ def _open_files() -> int:
         return 0
 
 
-def _identity(descriptor: int) -> tuple[int, int] | None:
+def _identity(descriptor: int) -> int:
+    """The file's number; of two pipes or nameless files it differs while both are open. -1 where there is none."""
     try:
-        status = os.fstat(descriptor)
+        return os.fstat(descriptor).st_ino
     except OSError:
-        return None
-    return status.st_dev, status.st_ino
+        return -1

@@ -7,9 +7,7 @@ answers. A function waits inside `run`, so the server sees that it needs no core
 import os
 import socket
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -32,18 +30,10 @@ class Calls:
         self._lock = threading.Lock()
         self._number = 0
         self._reader: threading.Thread | None = None
-        self._job: Job | None = None
-        self._pid = os.getpid()
-
-    @contextmanager
-    def of(self, job: Job) -> Iterator[None]:
-        """For the time of the block, `run` asks on behalf of the job; later calls of threads left over are refused."""
-        self._job = job
+        self.job: Job | None = None
+        """On whose behalf `run` asks; calls of threads that one before has left are refused."""
         authoring.connect(self.ask)
-        try:
-            yield
-        finally:
-            self._job = None
+        self._pid = os.getpid()
 
     def ask(self, call: Call) -> "Future[Any]":
         """What the UDF returns, once it has.
@@ -51,7 +41,7 @@ class Calls:
         Raises:
             CallError: this is no running function's own process.
         """
-        job = self._job
+        job = self.job
         if job is None or os.getpid() != self._pid:
             raise CallError("run() only works while the function runs, in its own process.")
         future: Future[Any] = Future()

@@ -32,7 +32,7 @@ class Program(msgspec.Struct, frozen=True):
     def call(self, arguments: dict[str, Any]) -> Any:
         """What the function returns; a coroutine is run to its end."""
         result = self.function(**arguments)
-        return asyncio.run(_finish(result)) if inspect.isawaitable(result) else result
+        return asyncio.run(_finish(result)) if hasattr(result, "__await__") else result
 
 
 async def _finish(awaitable: Any) -> Any:

@@ -1,5 +1,6 @@
 """What Linux offers to keep processes in hand. Elsewhere the calls do nothing."""
 
+import fcntl
 import os
 import resource
 import signal
@@ -12,6 +13,20 @@ from typing import Final
 from tileserver import prctl, processes
 
 PAGE: Final = resource.getpagesize()
+HIGH: Final = 200
+"""Descriptors from it on are those that functions are unlikely to close or write to by number."""
+
+
+def copied(descriptor: int) -> int:
+    """The same file on a high descriptor too, closed on exec."""
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, HIGH)
+
+
+def raised(descriptor: int) -> int:
+    """The same file on a high descriptor instead."""
+    high = copied(descriptor)
+    os.close(descriptor)
+    return high
 
 
 def keep_in_hand() -> None:

@@ -19,8 +19,9 @@ import pytest
 from tileserver import processes
 from tileserver.errors import SetupError
 from tileserver.execution import sandbox
-from tileserver.frames import RESULTS_OFFSET, Assembler, Birth, Limits, pack
+from tileserver.frames import Assembler, Birth, Limits, pack
 from tileserver.jobs import Job, Output, Rendered, Source
+from tileserver.results import Results
 from tileserver.signature import parse
 
 LACKING = sandbox.missing()
@@ -220,16 +221,15 @@ def heard(control: socket.socket) -> dict[str, int]:
 def born(control: socket.socket, scratch: Path) -> tuple[int, socket.socket]:
     """A new worker: its process id as the nursery sees it, and our end of its channel."""
     ours, theirs = socket.socketpair()
-    output, results = os.open(os.devnull, os.O_WRONLY), os.open(scratch, os.O_TMPFILE | os.O_RDWR)
-    os.truncate(results, RESULTS_OFFSET)
+    output, results = os.open(os.devnull, os.O_WRONLY), Results.create()
     read = tuple(sandbox.readable([]))
     birth = Birth(id=1, scratch=str(scratch / "worker"), limits=Limits(memory=10**9, scratch=10**8), read=read)
     calls, their_calls = socket.socketpair()
     with theirs, their_calls, calls:
-        given = [theirs.fileno(), output, results, their_calls.fileno()]
+        given = [theirs.fileno(), output, results.descriptor, their_calls.fileno()]
         socket.send_fds(control, [msgspec.msgpack.encode(birth)], given)
-    for descriptor in (output, results):
-        os.close(descriptor)
+    os.close(output)
+    results.close()
     ours.settimeout(60)
     return heard(control)["pid"], ours
 
