@@ -1,6 +1,6 @@
 """What goes to a worker and what comes back: plain data, encoded with msgpack. No callables, no pickles."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -65,6 +65,15 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Flights that wait for this job, the outermost first, its own last."""
 
 
+class Callee(NamedTuple):
+    """A UDF that a function called."""
+
+    account_id: str
+    name: str
+    digest: str
+    """Empty where the call failed, so that the answer says nothing for long."""
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """One call of a UDF."""
 
@@ -118,6 +127,8 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_default
     body: bytes = b""
     stored: int = 0
     """Bytes that the worker left in `Results` instead of `body`."""
+    callees: tuple[Callee, ...] = ()
+    """What the function called, and what those called; the server's to say."""
     printed: str = ""
 
 

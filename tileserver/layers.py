@@ -166,6 +166,7 @@ def entry_of(rendered: Rendered, layer: Layer, created: float) -> Entry:
         authored=rendered.authored,
         udf_ms=rendered.udf_ms,
         encode_ms=rendered.encode_ms,
+        callees=rendered.callees,
     )
     return Entry(facts=facts, body=rendered.body)
 

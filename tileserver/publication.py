@@ -66,11 +66,11 @@ class Publisher:
     async def _look(self, token: str) -> str | None:
         """The kind as far as it is known; a probe is started where nobody has looked at the version yet."""
         try:
-            grant = await self.pipeline.grant(token)
+            grant = await self.pipeline.grants.of(token)
         except TileserverError:
             return None
         if not grant.facts:
-            task = self.pipeline.settle(grant)
+            task = self.pipeline.settling.begin(grant)
             self._probes.add(task)
             task.add_done_callback(self._probes.discard)
         return grant.kind

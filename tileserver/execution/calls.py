@@ -10,10 +10,12 @@ from typing import Any, Final, cast
 from tileserver.errors import NotFoundError, TileserverError, UdfError
 from tileserver.execution.queue import Slot
 from tileserver.frames import Assembler, FrameError, pack
-from tileserver.jobs import Call, Called, Job, Rendered
+from tileserver.jobs import Call, Called, Callee, Job, Rendered
 
 _LOG: Final = logging.getLogger("tileserver.execution")
 
+_UNSETTLED: Final = (Callee("", "", ""),)
+"""What a failed call adds to what the answer rests on: it is not kept."""
 Answer = Callable[[Call, Job, float], Awaitable[Rendered]]
 """Gives the result of a call that a job makes within so many seconds; raises TileserverError."""
 
@@ -31,18 +33,21 @@ class CallsProtocol(asyncio.Protocol):
         self._frames = Assembler()
         self._calling: tuple[Job, Slot, Answer, float] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._callees: set[Callee] = set()
 
     def attend(self, job: Job, slot: Slot, answer: Answer) -> None:
         """Calls are made on behalf of this job from now on."""
         self._calling = job, slot, answer, time.monotonic() + job.timeout
 
-    def dismiss(self) -> None:
-        """The job is over: end what is still under way."""
+    def dismiss(self) -> tuple[Callee, ...]:
+        """What the job has called; it is over, and what is still under way is ended."""
         self._calling = None
-        if self._tasks:
-            for task in self._tasks:
-                task.cancel()
-            self._tasks = set()
+        if not self._callees and not self._tasks:
+            return ()
+        for task in self._tasks:
+            task.cancel()
+        callees, self._callees, self._tasks = tuple(sorted(self._callees)), set(), set()
+        return callees
 
     def close(self) -> None:
         """Hear no more."""
@@ -75,11 +80,12 @@ class CallsProtocol(asyncio.Protocol):
         outcome = partial(_outcome, call, job, answer, until - time.monotonic())
         self._tasks.add(asyncio.create_task(self._perform(slot, outcome)))
 
-    async def _perform(self, slot: Slot, outcome: Callable[[], Awaitable[tuple[Called, Any]]]) -> None:
-        answer, body = await outcome()
+    async def _perform(self, slot: Slot, outcome: "Callable[[], Awaitable[Outcome]]") -> None:
+        answer, body, callees = await outcome()
         self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
         if not self._tasks and slot.paused:
             await slot.resume()
+        self._callees.update(callees)
         self._send(answer, body)
 
     def _send(self, answer: Called, body: Any) -> None:
@@ -87,15 +93,23 @@ class CallsProtocol(asyncio.Protocol):
             self._transport.write(pack(answer, bytes(body)))
 
 
-async def _outcome(call: Call, job: Job, answer: Answer, seconds: float) -> tuple[Called, Any]:
+Outcome = tuple[Called, Any, tuple[Callee, ...]]
+"""The answer to a call, its body, and what it rests on."""
+
+
+async def _outcome(call: Call, job: Job, answer: Answer, seconds: float) -> Outcome:
     try:
         rendered = await answer(call, job, seconds)
     except TileserverError as error:
-        return Called(id=call.id, code=error.code, message=_sentence(call, error)), b""
+        return Called(id=call.id, code=error.code, message=_sentence(call, error)), b"", _UNSETTLED
     except Exception:  # an accident of ours must not leave the function waiting
         _LOG.exception("a call failed")
-        return Called(id=call.id, code=TileserverError.code, message=f"'{call.name}': something went wrong"), b""
-    return Called(id=call.id, media_type=rendered.media_type), rendered.body
+        return (
+            Called(id=call.id, code=TileserverError.code, message=f"'{call.name}': something went wrong"),
+            b"",
+            _UNSETTLED,
+        )
+    return Called(id=call.id, media_type=rendered.media_type), rendered.body, rendered.callees
 
 
 def _sentence(call: Call, error: TileserverError) -> str:

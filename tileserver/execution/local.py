@@ -135,13 +135,13 @@ class LocalExecutor:
             message = f"took longer than {job.timeout:g} seconds"
             raise UdfTimedOutError(message, printed=worker.take_printed(), spent=_spent(began)) from None
         finally:
-            worker.calls.dismiss()
+            callees = worker.calls.dismiss()
             del self._running[slot]
             self._give_back(worker)
         self._learn(slot.share, reply)
         if isinstance(reply, Failed):
             raise failure(reply)
-        return reply
+        return msgspec.structs.replace(reply, callees=callees) if callees or reply.callees else reply
 
     def _learn(self, share: Share, reply: Rendered | Failed) -> None:
         grew = reply.memory > share.memory

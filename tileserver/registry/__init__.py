@@ -13,7 +13,7 @@ from tileserver.registry.records import Account, Grant, Publication, SharedToken
 from tileserver.registry.shared_tokens import SharedTokens
 from tileserver.tokens import Keyring
 
-__all__ = ["UNKNOWN_YET", "Account", "Grant", "Publication", "Registry", "SharedToken", "StoredUdf"]
+__all__ = ["UNKNOWN_YET", "Account", "Grant", "Publication", "Publications", "Registry", "SharedToken", "StoredUdf"]
 
 
 class Registry:

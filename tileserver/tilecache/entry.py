@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
+from tileserver.jobs import Callee
+
 MAGIC: Final = b"TSE1"
 _HEAD: Final = struct.Struct("<4sII")
 """Magic, length of the facts, CRC-32 of facts and body."""
@@ -28,6 +30,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     authored: bool = False
     udf_ms: float = 0.0
     encode_ms: float = 0.0
+    callees: tuple[Callee, ...] = ()
+    """What the run called: when one of these changes, the answer is stale."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -124,7 +124,7 @@ def _freshness(layer: Layer, entry: Entry, source: str) -> Headers:
     left = max(layer.max_age - age, 0)
     status = f"tileserver; {'hit' if source in _HITS else 'fwd=miss'}; ttl={left}; detail={source}"
     return [
-        (b"cache-control", _cache_control(layer, left)),
+        (b"cache-control", _cache_control(layer, entry, left)),
         (b"age", b"%d" % (age if source in _HITS else 0)),
         (b"cache-status", status.encode()),
     ]
@@ -133,11 +133,12 @@ def _freshness(layer: Layer, entry: Entry, source: str) -> Headers:
 _HITS: Final = frozenset({"memory", "disk", "outside"})
 
 
-def _cache_control(layer: Layer, left: int) -> bytes:
+def _cache_control(layer: Layer, entry: Entry, left: int) -> bytes:
     if layer.max_age <= 0:
         return b"no-store"
     scope = b"public" if layer.grant.shared_cache else b"private"
-    return b"%s, max-age=%d" % (scope, min(left, 86400 if layer.versioned else 60))
+    settled = layer.versioned and not entry.facts.callees  # of those the URL does not name the version
+    return b"%s, max-age=%d" % (scope, min(left, 86400 if settled else 60))
 
 
 async def send_prepared(scope: Scope, send: Send, answer: Prepared, timing: bytes) -> None:

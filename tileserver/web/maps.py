@@ -54,8 +54,8 @@ class MapRoutes:
         return HTMLResponse(page, headers=headers | {"x-content-type-options": "nosniff"})
 
     async def _read(self, request: Request) -> tuple[Grant, Udf]:
-        grant = await self.pipeline.look(request.path_params["token"])
-        return grant, self.pipeline.udf(grant)
+        grant = await self.pipeline.settling.look(request.path_params["token"])
+        return grant, self.pipeline.grants.udf(grant)
 
     def _tilejson(self, request: Request, grant: Grant, udf: Udf) -> dict[str, Any]:
         options, (west, south, east, north) = udf.options, bounds_of(udf)

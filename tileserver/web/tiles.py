@@ -147,7 +147,7 @@ class TokenRoutes:
     async def _is_owner(self, scope: Scope, token: str) -> bool:
         """Whether who asks owns the UDF behind the token, or the token shows errors to everybody."""
         try:
-            grant = await self.pipeline.grant(token)
+            grant = await self.pipeline.grants.of(token)
             account = await self.access.account(scope)
         except TileserverError:
             return False

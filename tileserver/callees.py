@@ -1,0 +1,33 @@
+"""What functions called, kept with the answers that rest on it: when one of these UDFs changes, the answer is stale."""
+
+from cachetools import LRUCache
+
+from tileserver.jobs import Callee
+from tileserver.registry import Registry
+from tileserver.tilecache import Entry
+
+
+class Callees:
+    """Looks again whenever anything was published."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._current: LRUCache[tuple[Callee, ...], int] = LRUCache(10_000)
+        """By what was called, the generation of the registry in which all of it was found unchanged."""
+
+    def known_current(self, entry: Entry) -> bool:
+        """Whether nothing has changed as far as memory tells; does not wait."""
+        callees = entry.facts.callees
+        return not callees or self._current.get(callees) == self._registry.generation
+
+    async def current(self, entry: Entry) -> bool:
+        """Whether all that the answer rests on is as it was."""
+        if self.known_current(entry):
+            return True
+        generation = self._registry.generation
+        for account_id, name, digest in entry.facts.callees:
+            grant = await self._registry.lookup.named(account_id, name)
+            if grant is None or grant.digest != digest:
+                return False
+        self._current[entry.facts.callees] = generation
+        return True

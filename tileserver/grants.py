@@ -1,0 +1,53 @@
+"""From a token or a name to a UDF, as its text and, where known, a worker describe it."""
+
+import msgspec
+from cachetools import LRUCache
+
+from tileserver.errors import NotFoundError
+from tileserver.registry import UNKNOWN_YET, Grant, Registry
+from tileserver.udfs import Udf, with_computed
+
+
+class Grants:
+    """What may be reached, and what it is."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._lookup = registry.lookup
+        self._udfs: LRUCache[tuple[str, str | None, str], Udf] = LRUCache(1024)
+
+    async def of(self, token: str) -> Grant:
+        """What the token opens.
+
+        Raises:
+            NotFoundError: it is unknown, disabled or deleted, or its UDF is away.
+        """
+        found = self._lookup.resolve(token)
+        grant = await self._lookup.load(token) if found is UNKNOWN_YET else found
+        if not isinstance(grant, Grant):
+            raise NotFoundError
+        return grant
+
+    async def named(self, name: str, account_id: str) -> Grant:
+        """The account's UDF of that name; else what the name opens as a token.
+
+        Raises:
+            NotFoundError: it is neither.
+        """
+        grant = await self._lookup.named(account_id, name)
+        if grant is not None:
+            return grant
+        try:
+            return await self.of(name)
+        except NotFoundError:
+            raise NotFoundError("there is no UDF of this name") from None
+
+    def udf(self, grant: Grant) -> Udf:
+        """Its UDF."""
+        address = (grant.digest, grant.facts, grant.record)
+        if address not in self._udfs:
+            udf = msgspec.json.decode(grant.record, type=Udf)
+            facts = msgspec.json.decode(grant.facts) if grant.facts else {}
+            if "options" in facts or "defaults" in facts:
+                udf = with_computed(udf, facts.get("options", {}), facts.get("defaults", {}), file=udf.name)
+            self._udfs[address] = udf
+        return self._udfs[address]

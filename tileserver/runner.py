@@ -1,0 +1,91 @@
+"""One run: the job, the executor, the log; for a client or for a function that called."""
+
+import asyncio
+import itertools
+import math
+import time
+from typing import Final, NamedTuple
+
+import msgspec
+
+from tileserver.errors import TileserverError
+from tileserver.execution import Executor
+from tileserver.jobs import Caller, Job, Rendered
+from tileserver.layers import Answer, Layer, entry_of, run_of, source_of
+from tileserver.runlog import RunLog
+from tileserver.settings import Settings
+from tileserver.tiles import Tile
+
+TILE_LIMIT: Final = 8 * 2**20
+FILE_LIMIT: Final = 512 * 2**20
+"""Bytes of an encoded answer."""
+_LARGE: Final = 2**20
+"""Bytes that are digested in a thread."""
+_REFUSALS: Final = frozenset({"busy", "too_many_requests", "udf_suspended"})
+"""Codes of what did not run."""
+
+
+class Within(NamedTuple):
+    """Who asks for a run."""
+
+    caller: Caller
+    seconds: float
+    """That the run may take at most."""
+
+
+def below(within: Within | None, layer: Layer, flight: str) -> Within:
+    """The same one flight deeper; a client's request begins a chain."""
+    grant = layer.grant
+    if within is None:
+        return Within(Caller(account_id=grant.account_id, token_id=grant.token_id, chain=(flight,)), math.inf)
+    chain = (*within.caller.chain, flight)
+    return within._replace(caller=msgspec.structs.replace(within.caller, chain=chain, account_id=grant.account_id))
+
+
+class Runner:
+    """Runs layers."""
+
+    def __init__(self, settings: Settings, executor: Executor, runs: RunLog) -> None:
+        self._settings, self._executor, self._runs = settings, executor, runs
+        self._ids = itertools.count(1)
+
+    async def answer(self, layer: Layer, tile: Tile | None, within: Within) -> Answer:
+        """What a run gives, ready to be kept and sent; raises TileserverError where it fails."""
+        started, created = time.perf_counter(), time.time()
+        rendered = await self.run(layer, tile, within)
+        took = (time.perf_counter() - started) * 1000
+        waited = max(took - rendered.udf_ms - rendered.encode_ms, 0.0)
+        if len(rendered.body) > _LARGE:
+            entry = await asyncio.to_thread(entry_of, rendered, layer, created)
+        else:
+            entry = entry_of(rendered, layer, created)
+        return Answer(entry=entry, source="run", queue_ms=waited)
+
+    async def run(self, layer: Layer, tile: Tile | None, within: Within, *, sample: bool = False) -> Rendered:
+        """What a worker makes of it; every run goes into the log here, however it ends."""
+        job, asked = self._job(layer, tile, within, sample=sample), time.time()
+        source, nested = source_of(layer.grant, layer.udf), len(within.caller.chain) > 1
+        try:
+            rendered = await self._executor.run(job, source, group=within.caller.token_id, nested=nested)
+        except TileserverError as failure:
+            if failure.code not in _REFUSALS:
+                self._runs.add(run_of(layer, job, asked, failure))
+            raise
+        self._runs.add(run_of(layer, job, asked, rendered))
+        return rendered
+
+    def _job(self, layer: Layer, tile: Tile | None, within: Within, *, sample: bool) -> Job:
+        longest = self._settings.timeout if tile else self._settings.file_timeout
+        longest = min(layer.udf.options.timeout or longest, longest)
+        return Job(
+            id=next(self._ids),
+            digest=layer.grant.digest,
+            tile=(tile.z, tile.x, tile.y) if tile else None,
+            partition=tile.partition.name if tile else "",
+            arguments=layer.arguments,
+            output=layer.output,
+            timeout=min(longest, within.seconds),
+            limit=TILE_LIMIT if tile and not layer.output.exchange else FILE_LIMIT,
+            sample=sample,
+            caller=within.caller,
+        )
