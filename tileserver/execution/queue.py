@@ -15,8 +15,8 @@ from tileserver.errors import BusyError, TooManyRequestsError
 from tileserver.execution.deadlines import Deadlines
 from tileserver.execution.shares import Share
 
-_QUANTUM: Final = 0.05
-"""Core seconds that a group gets per round."""
+_QUANTUM: Final = 0.001
+"""Core seconds that a group gets per round: so little that one which comes late waits for hardly more than its turn."""
 _OLDEST_EVERY: Final = 4
 _TICK_SECONDS: Final = 0.05
 _ROUNDING: Final = 1e-6

@@ -27,7 +27,7 @@ class TileCache:
 
     async def find(self, key: Key, epoch: int, max_age: int) -> Entry | None:
         """The entry of the disk tier, if it is fresh; read in a thread and kept in memory."""
-        if max_age <= 0:
+        if max_age <= 0 or not self.disk.has(key):
             return None
         entry = await asyncio.to_thread(self.disk.get, key)
         if entry is None or not entry.fresh(time.time(), epoch, max_age):
