@@ -13,12 +13,17 @@ import pytest
 from server import UDFS, Running, serving
 
 HANGS = """
-import signal, time
+import os, signal, time
 from tileserver import udf
 @udf
 def hangs(log: str = "", loud: bool = False):
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(600)
+        os._exit(0)
     if log:
         open(log, "w").close()
     while True:
@@ -120,7 +125,7 @@ def test_while_a_function_hangs(tmp_path: Path) -> None:
 
 
 def test_a_killed_server_leaves_no_process(tmp_path: Path) -> None:
-    """SIGKILL: what it started ends by itself."""
+    """SIGKILL: what it started ends by itself, and so do daemons of functions."""
     (tmp_path / "hangs.py").write_text(HANGS)
     log = tmp_path / "log"
     with serving(tmp_path / "hangs.py", data=tmp_path / "data") as running:

@@ -8,7 +8,7 @@ to the oldest, so that nobody starves.
 
 import asyncio
 import math
-from collections import OrderedDict, deque
+from collections import deque
 from typing import Final
 
 from tileserver.errors import BusyError, TooManyRequestsError
@@ -108,7 +108,7 @@ class Queue:
         self._limit, self._hold, self._group_limit = limit, hold, group_limit
         self.weight = 0.0
         self.running = self.queued = 0
-        self._groups: OrderedDict[str, Group] = OrderedDict()
+        self._groups: dict[str, Group] = {}
         self._resuming: deque[Slot] = deque()
         self._deadlines = Deadlines(_TICK_SECONDS)
         self._closed = False
@@ -254,7 +254,6 @@ class Queue:
                 for each in self._groups.values():
                     each.deficit += rounds * _QUANTUM
             group.take(slot)
-            self._groups.move_to_end(slot.group)
             self._waited(slot, group)
             self._admit(slot)
             if not _wake(slot):

@@ -15,10 +15,7 @@ _THREADS: Final = 8
 _DESCRIPTORS: Final = 64
 _COUNT_EVERY: Final = 64
 """Quick jobs between two closer looks."""
-_UNCATCHABLE: Final = (signal.SIGKILL, signal.SIGSTOP)
-_SIGNALS: Final = tuple(
-    each for each in map(int, signal.valid_signals()) if each < signal.SIGRTMIN and each not in _UNCATCHABLE
-)
+_SIGNALS: Final = tuple(map(int, signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
 
 
 class Baseline:
@@ -52,9 +49,7 @@ class Baseline:
         sys.setrecursionlimit(self._recursion)
         sys.excepthook = self._hook
         self._restore_warnings()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        if not self._uncounted:
-            self._restore_signals()
+        self._restore_signals()
 
     def _restore_warnings(self) -> None:
         warnings.showwarning = self._show
@@ -63,6 +58,7 @@ class Baseline:
             warnings.filters.extend(self._filters)  # type: ignore[attr-defined]
 
     def _restore_signals(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         if list(map(_signal.getsignal, _SIGNALS)) != self._handlers:
             for number, handler in zip(_SIGNALS, self._handlers, strict=True):
                 if _signal.getsignal(number) != handler:

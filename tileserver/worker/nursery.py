@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from tileserver import processes
+from tileserver import prctl, processes
 from tileserver.frames import PROTOCOL, Birth, Born, Died, FromNursery, Hello, ToNursery
 from tileserver.worker import system
 from tileserver.worker.process import WorkerProcess
@@ -58,7 +58,7 @@ class Nursery:
 
     def run(self) -> None:
         """Serve births and ends, report deaths."""
-        system.keep_in_hand()
+        prctl.adopt_orphans()  # and not killed with the server: it sees that go, and then ends what functions left
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         for module in _IMPORTS:
             with suppress(ImportError):

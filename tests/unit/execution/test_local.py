@@ -75,9 +75,18 @@ def test_a_deadline_kills(tmp_path: Path) -> None:
         with pytest.raises(UdfTimedOutError) as caught:
             await run(executor, "hangs", timeout=0.5)
         assert "going in circles" in caught.value.printed
+        await nothing_runs(tmp_path)
         await run(executor, "echo")
 
     on_a_pool(tmp_path, check)
+
+
+async def nothing_runs(folder: Path) -> None:
+    """Wait for the end of every worker."""
+    until = time.monotonic() + 10
+    while processes_in(folder, "worker-"):
+        assert time.monotonic() < until, "a worker goes on"
+        await asyncio.sleep(0.01)
 
 
 def test_what_was_printed_before_a_crash_is_kept(tmp_path: Path) -> None:
@@ -110,10 +119,7 @@ def test_no_daemon_outlives_its_run(tmp_path: Path) -> None:
 
     async def check(executor: LocalExecutor) -> None:
         await run(executor, "escapes")
-        until = time.monotonic() + 10
-        while processes_in(tmp_path, "worker-") and time.monotonic() < until:
-            await asyncio.sleep(0.01)
-        assert processes_in(tmp_path, "worker-") == []
+        await nothing_runs(tmp_path)
 
     on_a_pool(tmp_path, check)
 
@@ -145,6 +151,30 @@ def test_kills_from_outside_fail_nobody(tmp_path: Path) -> None:
     on_a_pool(tmp_path, check)
 
 
+@pytest.mark.parametrize("name", ["moves", "ignores", "meddles"])
+def test_what_a_run_changes_is_undone(tmp_path: Path, name: str) -> None:
+    """The next run finds everything as the first did, in the same worker."""
+
+    async def check(executor: LocalExecutor) -> None:
+        seen = [(await run(executor, name, run=number)).body for number in range(4)]
+        assert seen == seen[:1] * 4
+
+    on_a_pool(tmp_path, check)
+
+
+def test_a_crash_is_the_functions_own(tmp_path: Path) -> None:
+    """It is not run once more; a run may have changed something outside."""
+
+    async def check(executor: LocalExecutor) -> None:
+        notes = tmp_path / "notes"
+        with pytest.raises(UdfCrashedError):
+            await run(executor, "exits", notes=str(notes))
+        assert notes.read_text() == "left\n"
+        notes.unlink()
+
+    on_a_pool(tmp_path, check)
+
+
 def test_a_function_that_crashes_again_and_again_rests(tmp_path: Path) -> None:
     """Five crashes within a minute, each of another job, suspend that version, and no other."""
 
@@ -160,7 +190,7 @@ def test_a_function_that_crashes_again_and_again_rests(tmp_path: Path) -> None:
 
 
 def test_a_job_that_nobody_waits_for_is_ended(tmp_path: Path) -> None:
-    """A cancelled run frees its slot at once."""
+    """A cancelled run frees its slot at once, and its worker ends."""
 
     async def check(executor: LocalExecutor) -> None:
         hanging = [asyncio.ensure_future(run(executor, "hangs")) for _ in range(2)]
@@ -169,6 +199,7 @@ def test_a_job_that_nobody_waits_for_is_ended(tmp_path: Path) -> None:
         for task in hanging:
             task.cancel()
         await asyncio.gather(*hanging, return_exceptions=True)
+        await nothing_runs(tmp_path)
         await asyncio.wait_for(run(executor, "echo"), 10)
 
     on_a_pool(tmp_path, check)

@@ -1,0 +1,270 @@
+"""Each guard is worth a test: taken away, one turns red. The tests run on a copy, changed in one place."""
+
+import os
+import shutil
+import subprocess
+import sysconfig
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+LOCAL, QUEUE = "tests/unit/execution/test_local.py::", "tests/unit/execution/test_queue.py::"
+BASELINE, CALLS = "tests/unit/worker/test_baseline.py::", "tests/integration/test_calls.py::"
+
+
+class Guard(NamedTuple):
+    """A few words of the code, what they become, and the tests of which one must notice."""
+
+    name: str
+    file: str
+    code: str
+    instead: str
+    tests: tuple[str, ...]
+
+
+GUARDS = (
+    Guard(
+        "a worker that nobody waits for any more is ended",
+        "execution/worker.py",
+        "        except (TimeoutError, asyncio.CancelledError):\n            self.kill()\n",
+        "        except (TimeoutError, asyncio.CancelledError):\n",
+        (LOCAL + "test_a_deadline_kills", LOCAL + "test_a_job_that_nobody_waits_for_is_ended"),
+    ),
+    Guard(
+        "a job has a deadline",
+        "execution/worker.py",
+        "_DEADLINES.add(reply, seconds)",
+        "pass",
+        (LOCAL + "test_a_deadline_kills",),
+    ),
+    Guard(
+        "a death from outside is tried once more",
+        "execution/local.py",
+        "if lost.explained or started > 1:",
+        "if True:",
+        (LOCAL + "test_kills_from_outside_fail_nobody",),
+    ),
+    Guard(
+        "a crash of the function's own is not",
+        "execution/worker.py",
+        "return bool(self.breach) or (self.started",
+        "return bool(self.breach) and (self.started",
+        (LOCAL + "test_a_crash_is_the_functions_own",),
+    ),
+    Guard(
+        "who crashes again and again rests",
+        "execution/local.py",
+        "if error.code in _BREACHES:",
+        "if False:",
+        (LOCAL + "test_a_function_that_crashes_again_and_again_rests",),
+    ),
+    Guard(
+        "orphans come to the nursery",
+        "prctl.py",
+        "_prctl(_SUBREAPER, 1)",
+        "pass",
+        (LOCAL + "test_no_daemon_outlives_its_run",),
+    ),
+    Guard(
+        "nobody survives the server",
+        "worker/nursery.py",
+        "            self._end_all()\n",
+        "            pass\n",
+        ("tests/integration/test_stop.py::test_a_killed_server_leaves_no_process",),
+    ),
+    Guard(
+        "memory is limited",
+        "worker/system.py",
+        "_limit(resource.RLIMIT_DATA, used + memory)",
+        "pass",
+        ("tests/unit/worker/test_system.py",),
+    ),
+    Guard(
+        "results are limited",
+        "encode/__init__.py",
+        "if len(drawn.body) > limit:",
+        "if False:",
+        (LOCAL + "test_a_failure_costs_only_its_own_job",),
+    ),
+    Guard(
+        "frames are limited",
+        "frames.py",
+        "if message > MESSAGE_LIMIT or body > self._body_limit:",
+        "if False:",
+        ("tests/unit/test_frames.py",),
+    ),
+    Guard(
+        "shared memory cannot be taken away",
+        "results.py",
+        "fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL",
+        "fcntl.F_SEAL_GROW",
+        ("tests/unit/test_results.py",),
+    ),
+    Guard(
+        "what a job changed is put back",
+        "worker/process.py",
+        "        self._baseline.restore()\n",
+        "",
+        (LOCAL + "test_what_a_run_changes_is_undone",),
+    ),
+    Guard(
+        "a worker with children is not used again",
+        "worker/baseline.py",
+        'return "child processes"',
+        'return ""',
+        (BASELINE + "test_what_a_job_left_behind",),
+    ),
+    Guard(
+        "one group cannot fill the queue",
+        "execution/queue.py",
+        "if waiting >= self._group_limit:",
+        "if False:",
+        (QUEUE + "test_one_group_cannot_fill_the_queue",),
+    ),
+    Guard(
+        "a hopeless wait is refused",
+        "execution/queue.py",
+        "if full or hopeless:",
+        "if full:",
+        (QUEUE + "test_a_hopeless_wait_is_refused_on_arrival",),
+    ),
+    Guard(
+        "nobody is held for ever",
+        "execution/queue.py",
+        "self._deadlines.add(slot.turn, self._hold if hold is None else hold)",
+        "pass",
+        (QUEUE + "test_nobody_is_held_for_ever",),
+    ),
+    Guard(
+        "groups take turns",
+        "execution/queue.py",
+        "        self.deficit -= slot.cost\n",
+        "",
+        (QUEUE + "test_groups_take_turns_and_the_newest_goes_first", QUEUE + "test_turns_are_by_cost"),
+    ),
+    Guard(
+        "the oldest is not forgotten",
+        "execution/queue.py",
+        "self.waiting[0 if self._turns % _OLDEST_EVERY == _OLDEST_EVERY - 1 else -1]",
+        "self.waiting[-1]",
+        (QUEUE + "test_the_oldest_of_a_group_is_not_forgotten",),
+    ),
+    Guard(
+        "calls go only so deep",
+        "pipeline.py",
+        "if len(job.caller.chain) > CALL_DEPTH:",
+        "if False:",
+        (CALLS + "test_a_chain_of_five_on_one_core",),
+    ),
+    Guard(
+        "calls in a circle are refused",
+        "callgraph.py",
+        "if not self._reachable(flight).isdisjoint(chain):",
+        "if False:",
+        (CALLS + "test_a_circle_is_refused",),
+    ),
+    Guard(
+        "a changed callee makes its callers stale",
+        "callees.py",
+        "            if grant is None or grant.digest != digest:\n                return False\n",
+        "            assert digest != grant\n",
+        ("tests/integration/test_callees.py",),
+    ),
+    Guard(
+        "who has gone leaves the flight",
+        "tilecache/flights.py",
+        "task.cancel()",
+        "pass",
+        ("tests/unit/tilecache", "tests/integration/test_flights.py"),
+    ),
+    Guard(
+        "tokens are kept as keyed digests",
+        "tokens.py",
+        'return hmac.digest(self._mac_key, token.encode("utf-8", "surrogatepass"), "sha256")',
+        'return token.encode("utf-8", "surrogatepass")',
+        ("tests/unit/test_tokens.py", "tests/unit/registry/test_database.py"),
+    ),
+    Guard(
+        "a disabled token opens nothing",
+        "registry/lookup.py",
+        ".where(shared_token.c.enabled & udf.c.present)",
+        ".where(udf.c.present)",
+        ("tests/unit/registry/test_lookup.py",),
+    ),
+    Guard(
+        "a damaged entry is a miss",
+        "tilecache/entry.py",
+        "if magic != MAGIC or zlib.crc32(memoryview(stored)[_HEAD.size :]) != checksum:",
+        "if magic != MAGIC:",
+        ("tests/unit/tilecache",),
+    ),
+    Guard(
+        "entries age",
+        "tilecache/entry.py",
+        "self.facts.epoch >= epoch and now < self.facts.created + max_age",
+        "self.facts.epoch >= epoch",
+        ("tests/unit/tilecache",),
+    ),
+    Guard(
+        "a cleared entry is not served",
+        "tilecache/entry.py",
+        "self.facts.epoch >= epoch and now < self.facts.created + max_age",
+        "now < self.facts.created + max_age",
+        ("tests/unit/tilecache",),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The project once more, to be changed."""
+    place = tmp_path_factory.mktemp("guards")
+    venv.create(place / "env", symlinks=True)
+    packages = next((place / "env").glob("lib/python*/site-packages"))
+    (packages / "copy.pth").write_text(f"{place}\n{sysconfig.get_path('purelib')}\n")
+    for name in ("tileserver", "tests", "examples"):
+        shutil.copytree(ROOT / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", place)
+    yield place
+    shutil.rmtree(place)
+
+
+def outcome(copy: Path, *tests: str) -> subprocess.CompletedProcess[str]:
+    """Run tests on the copy until one fails."""
+    return python(copy, "-m", "pytest", "-x", "-p", "no:cacheprovider", *tests)
+
+
+def python(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Its interpreter finds the copy before what is installed, in nurseries as well."""
+    command = [str(copy / "env/bin/python"), *arguments]
+    environment = {name: text for name, text in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    environment |= {"PATH": f"{copy}/env/bin:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
+
+
+def test_the_copy_is_what_runs(copy: Path) -> None:
+    """And with all guards every test is green."""
+    found = python(copy, "-P", "-c", "import tileserver; print(tileserver.__file__)")
+    assert found.stdout.strip() == str(copy / "tileserver" / "__init__.py"), found.stderr
+    ran = outcome(copy, *sorted({test for guard in GUARDS for test in guard.tests}))
+    assert ran.returncode == 0, ran.stdout[-3000:]
+
+
+@pytest.mark.parametrize("guard", GUARDS, ids=[guard.name.replace(" ", "_") for guard in GUARDS])
+def test_without_a_guard_a_test_is_red(copy: Path, guard: Guard) -> None:
+    """Red because it failed, not because it could not be run."""
+    file = copy / "tileserver" / guard.file
+    code = file.read_text()
+    assert code.count(guard.code) == 1, "the guard is written otherwise now"
+    file.write_text(code.replace(guard.code, guard.instead))
+    try:
+        ran = outcome(copy, *guard.tests)
+    finally:
+        file.write_text(code)
+    assert ran.returncode == 1, ran.stdout[-3000:] + ran.stderr[-1000:]
+    assert "1 failed" in ran.stdout
