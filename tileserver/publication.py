@@ -1,14 +1,14 @@
 """From a source to a UDF with a token: parsed, stored as a version, and looked at by a probe."""
 
-import asyncio
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from tileserver.errors import TileserverError
-from tileserver.pipeline import Pipeline
+from tileserver.grants import Grants
 from tileserver.registry import Publication, Registry
+from tileserver.settling import Settling
 from tileserver.signature import parse
 from tileserver.udfs import Udf
 
@@ -28,9 +28,9 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 class Publisher:
     """Stores versions and starts their probes."""
 
-    def __init__(self, registry: Registry, pipeline: Pipeline) -> None:
-        self.registry, self.pipeline = registry, pipeline
-        self._probes: set[asyncio.Task[None]] = set()
+    def __init__(self, registry: Registry, grants: Grants, settling: Settling) -> None:
+        self.registry = registry
+        self._grants, self._settling = grants, settling
 
     async def publish_file(self, account_id: str, file: Path, code: str, headers: dict[str, str]) -> Published:
         """Publish a file's UDF under its name.
@@ -66,11 +66,9 @@ class Publisher:
     async def _look(self, token: str) -> str | None:
         """The kind as far as it is known; a probe is started where nobody has looked at the version yet."""
         try:
-            grant = await self.pipeline.grants.of(token)
+            grant = await self._grants.of(token)
         except TileserverError:
             return None
         if not grant.facts:
-            task = self.pipeline.settling.begin(grant)
-            self._probes.add(task)
-            task.add_done_callback(self._probes.discard)
+            self._settling.begin(grant)
         return grant.kind

@@ -155,7 +155,8 @@ def _settle_garbage() -> None:
 async def _serve(settings: Settings, paths: list[Path], listener: socket.socket, part: Part, *, reload: bool) -> None:
     stop = _Stop(settings.drain)
     async with _backend(settings) as (pipeline, executor):
-        registry, publisher = pipeline.registry, Publisher(pipeline.registry, pipeline)
+        registry = pipeline.registry
+        publisher = Publisher(registry, pipeline.grants, pipeline.settling)
         server = _Server(_uvicorn_config(Application(settings, pipeline, publisher), settings))
         owner = await registry.accounts.owner()
         local = _address(settings, listener)

@@ -134,7 +134,7 @@ def routes(
         Route("/server/v1/realtime-shared/{token}/run/tiles/metadata.json", maps.metadata),
         Route("/tiles/{token}/map", maps.map),
         *RunRoutes(pipeline.registry, pipeline.runs, access).routes(),
-        *hosted_routes(pipeline.registry, publisher, access, addresses),
+        *hosted_routes(pipeline.registry, publisher, pipeline.runs, access, addresses),
         Mount("/static", static),
         Route("/{path:path}", _absent),
     ]

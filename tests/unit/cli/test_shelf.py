@@ -7,24 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from tileserver.cli.shelf import Shelf
+from tileserver.grants import Grants
 from tileserver.publication import Publisher
 from tileserver.registry import Registry
 from tileserver.tokens import Keyring
 
 
 class NoRuns:
-    """A pipeline that looks at nothing: what is published is what matters here."""
+    """Looks at nothing: what is published is what matters here."""
 
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
-
-    async def grant(self, token: str) -> Any:
-        found = await self.registry.lookup.load(token)
-        assert found is not None
-        return found
-
-    def settle(self, grant: Any) -> "asyncio.Task[None]":
-        return asyncio.create_task(asyncio.sleep(0))
+    def begin(self, grant: Any) -> None:
+        """Let it be."""
 
 
 def on_a_shelf(tmp_path: Path, check: Callable[[Path, Shelf], Awaitable[None]], *paths: str) -> None:
@@ -35,7 +28,7 @@ def on_a_shelf(tmp_path: Path, check: Callable[[Path, Shelf], Awaitable[None]], 
         registry = await Registry.open(tmp_path, Keyring(bytes(32)))
         try:
             owner = await registry.accounts.owner()
-            publisher = Publisher(registry, NoRuns(registry))  # type: ignore[arg-type]
+            publisher = Publisher(registry, Grants(registry), NoRuns())  # type: ignore[arg-type]
             await check(folder, Shelf([folder / path for path in paths or ("",)], owner.id, registry, publisher))
         finally:
             await registry.close()

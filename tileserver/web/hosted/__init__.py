@@ -4,6 +4,7 @@ from starlette.routing import BaseRoute
 
 from tileserver.publication import Publisher
 from tileserver.registry import Registry
+from tileserver.runlog import RunLog
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
 from tileserver.web.hosted.account import AccountRoutes
@@ -11,10 +12,12 @@ from tileserver.web.hosted.tokens import TokenRoutes
 from tileserver.web.hosted.udfs import UdfRoutes
 
 
-def hosted_routes(registry: Registry, publisher: Publisher, access: Access, addresses: Addresses) -> list[BaseRoute]:
+def hosted_routes(
+    registry: Registry, publisher: Publisher, runs: RunLog, access: Access, addresses: Addresses
+) -> list[BaseRoute]:
     """Every route under `/server/v1` that is not a token's own."""
     return [
         *AccountRoutes(access).routes(),
-        *UdfRoutes(registry, publisher, access).routes(),
+        *UdfRoutes(registry, publisher, runs, access).routes(),
         *TokenRoutes(registry, access, addresses).routes(),
     ]

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from tileserver.errors import ConflictError, NotFoundError
 from tileserver.publication import Publisher
 from tileserver.registry import Account, Registry, StoredUdf
+from tileserver.runlog import RunLog
 from tileserver.udfs import Udf
 from tileserver.web.access import Access
 from tileserver.web.hosted.owned import named_udf, own_token, own_udf
@@ -42,8 +43,8 @@ class UdfBody(msgspec.Struct, kw_only=True):
 class UdfRoutes:
     """UDFs saved, read, listed and deleted, with and without `/by-collection/{c}`."""
 
-    def __init__(self, registry: Registry, publisher: Publisher, access: Access) -> None:
-        self.registry, self.publisher, self.access = registry, publisher, access
+    def __init__(self, registry: Registry, publisher: Publisher, runs: RunLog, access: Access) -> None:
+        self.registry, self.publisher, self.runs, self.access = registry, publisher, runs, access
 
     def routes(self) -> list[BaseRoute]:
         """Every route."""
@@ -112,7 +113,7 @@ class UdfRoutes:
         stored = await own_udf(self.registry, account, request.path_params["id"])
         _refuse_file(stored)
         await self.registry.publications.delete_udf(stored.id)
-        await self.publisher.pipeline.runs.forget(stored.id)
+        await self.runs.forget(stored.id)
         return JSONResponse(_udf(stored, account))
 
     async def _publish(self, account: Account, posted: NewUdf, stored: StoredUdf | None) -> StoredUdf:
