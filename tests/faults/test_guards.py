@@ -38,7 +38,7 @@ GUARDS = (
     Guard(
         "a job has a deadline",
         "execution/worker.py",
-        "_DEADLINES.add(reply, seconds)",
+        "self._nursery.deadlines.add(reply, seconds)",
         "pass",
         (LOCAL + "test_a_deadline_kills",),
     ),

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tileserver.execution.deadlines import Deadlines
 from tileserver.execution.sandbox import Sandbox, command, outer_pid, readable
 from tileserver.frames import PROTOCOL, Birth, Born, Died, End, FromNursery, Limits, ToNursery
 
@@ -30,6 +31,8 @@ _FIXED: Final = {
 }
 _NUMBERS: Final = itertools.count(1)
 _DECODER: Final = msgspec.msgpack.Decoder(FromNursery)
+_TICK_SECONDS: Final = 0.02
+"""After a deadline a job is ended at most so much later, and what it takes to end it."""
 
 
 class Nursery:
@@ -57,6 +60,8 @@ class Nursery:
         self._births: dict[int, asyncio.Future[int]] = {}
         self._deaths: dict[int, asyncio.Future[Died]] = {}
         self._ids = itertools.count(1)
+        self.deadlines = Deadlines(_TICK_SECONDS)
+        """Of its workers' jobs."""
 
     @property
     def ready(self) -> bool:

@@ -15,7 +15,6 @@ from typing import Any, Final, Self, cast
 import msgspec
 
 from tileserver.execution.calls import CallsProtocol
-from tileserver.execution.deadlines import Deadlines
 from tileserver.execution.nursery import Nursery
 from tileserver.frames import Assembler, Died, FrameError, Limits, Message, pack
 from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
@@ -28,7 +27,6 @@ _PIPE_BYTES: Final = 2**20
 _BUFFER: Final = bytearray(_PIPE_BYTES)
 """What is printed passes through here, whichever worker it comes from."""
 _GOODBYE_SECONDS: Final = 2
-_DEADLINES: Final = Deadlines(0.02)
 
 
 class WorkerLostError(Exception):
@@ -134,7 +132,7 @@ class Worker(asyncio.Protocol):
         reply: asyncio.Future[tuple[Message, bytes]] = asyncio.get_running_loop().create_future()
         self._reply = reply
         self._write(message)
-        _DEADLINES.add(reply, seconds)
+        self._nursery.deadlines.add(reply, seconds)
         try:
             return await reply
         except (TimeoutError, asyncio.CancelledError):
