@@ -14,7 +14,7 @@ _Paths = Annotated[
     list[Path] | None, typer.Argument(help="Files, or folders of files, with a UDF each.", show_default=False)
 ]
 _Reload = Annotated[bool, typer.Option("--reload", help="Publish edits as they are saved.")]
-_SIZES: Final = frozenset({"worker_memory", "cache_memory", "cache_disk"})
+_SIZES: Final = frozenset({"worker_memory", "worker_disk", "memory_budget", "cache_memory", "cache_disk"})
 
 
 def with_setting_flags(serve: Callable[..., None]) -> Callable[..., None]:

@@ -34,6 +34,8 @@ class CallsProtocol(asyncio.Protocol):
         self._calling: tuple[Job, Slot, Answer, float] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._callees: set[Callee] = set()
+        self._open = 0
+        """Calls that have no answer yet."""
 
     def attend(self, job: Job, slot: Slot, answer: Answer) -> None:
         """Calls are made on behalf of this job from now on."""
@@ -41,7 +43,7 @@ class CallsProtocol(asyncio.Protocol):
 
     def dismiss(self) -> tuple[Callee, ...]:
         """What the job has called; it is over, and what is still under way is ended."""
-        self._calling = None
+        self._calling, self._open = None, 0
         if not self._callees and not self._tasks:
             return ()
         for task in self._tasks:
@@ -78,13 +80,18 @@ class CallsProtocol(asyncio.Protocol):
         if not slot.paused:
             slot.pause()
         outcome = partial(_outcome, call, job, answer, until - time.monotonic())
-        self._tasks.add(asyncio.create_task(self._perform(slot, outcome)))
+        self._open += 1
+        task = asyncio.create_task(self._perform(slot, outcome))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _perform(self, slot: Slot, outcome: "Callable[[], Awaitable[Outcome]]") -> None:
         answer, body, callees = await outcome()
-        self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
-        if not self._tasks and slot.paused:
+        self._open -= 1
+        if not self._open and slot.paused:
             await slot.resume()
+            if self._open and not slot.paused:  # another thread has called meanwhile
+                slot.pause()
         self._callees.update(callees)
         self._send(answer, body)
 

@@ -113,6 +113,8 @@ class LocalExecutor:
         began = time.monotonic()
         started = 0
         for _ in range(_ATTEMPTS):
+            if slot.paused:  # its worker died while it waited for a call
+                await slot.resume()
             try:
                 return await self._attempt(_since(began, job) if started else job, source, slot)
             except WorkerLostError as lost:

@@ -44,7 +44,7 @@ class Slot:
 
     def leave(self) -> None:
         """Give it back; waiters get it at once."""
-        self._queue.release(0.0 if self.paused else self.weight)
+        self._queue.release(self)
 
     def weigh(self, weight: float) -> None:
         """The job turns out to take more or less."""
@@ -208,10 +208,13 @@ class Queue:
         self.running += 1
         self.weight += slot.weight
 
-    def release(self, weight: float) -> None:
-        """A job is done."""
+    def release(self, slot: Slot) -> None:
+        """A job is done, though it may just wait to go on."""
+        if slot in self._resuming:
+            self._resuming.remove(slot)
+            slot.turn.cancel()
         self.running -= 1
-        self.adjust(-weight)
+        self.adjust(0.0 if slot.paused else -slot.weight)
 
     def adjust(self, difference: float) -> None:
         """What runs weighs more or less by so much."""
@@ -219,15 +222,12 @@ class Queue:
         self._hand_on()
 
     async def readmit(self, slot: Slot) -> None:
-        """Let a paused job go on, before all who have not begun."""
-        slot.turn = asyncio.get_running_loop().create_future()
-        self._resuming.append(slot)
-        self._hand_on()
-        try:
-            await slot.turn
-        finally:
-            if slot in self._resuming:
-                self._resuming.remove(slot)
+        """Let a paused job go on, before all who have not begun; several may wait for it."""
+        if slot not in self._resuming:
+            slot.turn = asyncio.get_running_loop().create_future()
+            self._resuming.append(slot)
+            self._hand_on()
+        await asyncio.shield(slot.turn)
 
     def close(self) -> None:
         """Turn away who waits and who comes."""

@@ -1,5 +1,6 @@
 """What the runs of each UDF version took lately: of a core, of time and of memory."""
 
+import os
 from typing import Final
 
 import msgspec
@@ -9,6 +10,7 @@ LEAST: Final = 0.05
 """The weight of a job that only waits: twenty run per core."""
 _WHOLE: Final = 1.25
 """Below it a job counts as one core: threads of libraries beside the main one are no second core."""
+_CORES: Final = float(os.cpu_count() or 1)
 _NEWEST: Final = 0.3
 """What the newest run counts against those before."""
 
@@ -53,4 +55,4 @@ class Shares:
 
 def as_weight(share: float) -> float:
     """The weight of a job that keeps so many cores busy."""
-    return max(share if share > _WHOLE else min(share, 1.0), LEAST)
+    return max(min(share, _CORES) if share > _WHOLE else min(share, 1.0), LEAST)

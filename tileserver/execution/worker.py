@@ -26,6 +26,7 @@ _PIPE_BYTES: Final = 2**20
 """What a function may print before it has to wait for us; the kernel's usual 64 kB make many small reads."""
 _BUFFER: Final = bytearray(_PIPE_BYTES)
 """What is printed passes through here, whichever worker it comes from."""
+_MOST: Final = 2**50
 _GOODBYE_SECONDS: Final = 2
 
 
@@ -106,7 +107,7 @@ class Worker(asyncio.Protocol):
         self.jobs += 1
         reply, body = await self._ask(job, job.timeout)
         printed = self._printed_text()
-        if not isinstance(reply, (Rendered, Failed)) or reply.id != job.id:
+        if not isinstance(reply, (Rendered, Failed)) or reply.id != job.id or not _is_possible(reply):
             raise self._broken("answered something else")
         self.memory = max(reply.memory, self.memory)
         self.retired |= bool(reply.leak)
@@ -267,6 +268,11 @@ class Worker(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The process has gone."""
         self._end("the process ended")
+
+
+def _is_possible(reply: Rendered | Failed) -> bool:
+    """Whether what a worker says of its cost are numbers to count with: neither infinite nor none at all."""
+    return all(0 <= each < _MOST for each in (reply.wall_ms, reply.cpu_ms, reply.runnable_ms, reply.memory))
 
 
 def _pipe() -> tuple[int, int]:

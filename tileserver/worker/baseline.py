@@ -15,6 +15,7 @@ _THREADS: Final = 8
 _DESCRIPTORS: Final = 64
 _COUNT_EVERY: Final = 64
 """Quick jobs between two closer looks."""
+_TIMERS: Final = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _SIGNALS: Final = tuple(map(int, signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
 
 
@@ -58,7 +59,8 @@ class Baseline:
             warnings.filters.extend(self._filters)  # type: ignore[attr-defined]
 
     def _restore_signals(self) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in _TIMERS:
+            signal.setitimer(timer, 0)
         if list(map(_signal.getsignal, _SIGNALS)) != self._handlers:
             for number, handler in zip(_SIGNALS, self._handlers, strict=True):
                 if _signal.getsignal(number) != handler:

@@ -110,7 +110,8 @@ class WorkerProcess:
         reply = program if isinstance(program, Failed) else self._outcome(program, job)
         self._calls.job = None
         quick = self._cost.is_quick()
-        leak = self._baseline.leak(quick=quick) if self._baseline else ""
+        assert self._baseline is not None
+        leak = "did not load" if isinstance(program, Failed) else self._baseline.leak(quick=quick)
         return msgspec.structs.replace(reply, id=job.id, leak=leak, **self._cost.noted(quick=quick))
 
     def _outcome(self, program: Program, job: Job) -> Rendered | Failed:

@@ -24,7 +24,8 @@ from tileserver.errors import (
     UdfTimedOutError,
 )
 from tileserver.execution import LocalExecutor
-from tileserver.jobs import Job, Output, Rendered
+from tileserver.jobs import Job, Output, Rendered, Source
+from tileserver.udfs import digest
 
 
 async def run(
@@ -158,6 +159,24 @@ def test_what_a_run_changes_is_undone(tmp_path: Path, name: str) -> None:
     async def check(executor: LocalExecutor) -> None:
         seen = [(await run(executor, name, run=number)).body for number in range(4)]
         assert seen == seen[:1] * 4
+
+    on_a_pool(tmp_path, check)
+
+
+def test_what_failed_to_load_is_loaded_again(tmp_path: Path) -> None:
+    """What was away for a moment, a store as it may be, fails no later job."""
+    store = tmp_path / "store"
+    code = f"from tileserver import udf\nFOUND = open({str(store)!r}, 'rb').read()\n@udf\ndef f():\n    return FOUND\n"
+    udf = Source(digest=digest(code, {}), name="f", code=code, entry="f", path="f.py")
+
+    async def check(executor: LocalExecutor) -> None:
+        job = Job(id=1, digest=udf.digest, tile=None, arguments={}, output=Output(tiled=False), timeout=20, limit=100)
+        with pytest.raises(UdfRaisedError) as caught:
+            await executor.run(job, udf, group="g")
+        assert "No such file" in caught.value.message
+        store.write_text("there")
+        assert (await executor.run(job, udf, group="g")).body == b"there"
+        store.unlink()
 
     on_a_pool(tmp_path, check)
 

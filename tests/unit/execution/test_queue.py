@@ -1,6 +1,7 @@
 """The queue: who goes first, how many at once, who is turned away; nobody waits beside a free slot."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -270,4 +271,48 @@ def test_shares_follow_the_runs() -> None:
     assert share.weight == pytest.approx(LEAST)
     share.learn(runnable=2.0, seconds=2.0)
     assert share.weight == pytest.approx(LEAST + 0.3 * (1 - LEAST))
-    assert [as_weight(share) for share in (0.0, 0.5, 1.1, 1.2, 3.0)] == [LEAST, 0.5, 1.0, 1.0, 3.0]
+    assert [as_weight(share) for share in (0.0, 0.5, 1.1, 1.2, 3.0)] == [
+        LEAST,
+        0.5,
+        1.0,
+        1.0,
+        min(3.0, os.cpu_count() or 1),
+    ]
+
+
+def test_who_leaves_while_it_waits_to_go_on_leaves_nothing() -> None:
+    """A job that ends in that moment, by its deadline as it may be, takes no room any more."""
+
+    async def check() -> None:
+        queue = make()
+        caller = await queue.enter("a", Share())
+        caller.pause()
+        other = await queue.enter("b", Share())
+        resuming = asyncio.ensure_future(caller.resume())
+        await settle()
+        caller.leave()
+        other.leave()
+        await asyncio.gather(resuming, return_exceptions=True)
+        assert (queue.running, queue.weight) == (0, 0.0)
+        (await asyncio.wait_for(queue.enter("c", Share()), 1)).leave()
+
+    on_a_loop(check)
+
+
+def test_two_may_wait_for_one_job_to_go_on() -> None:
+    """As threads do whose calls are answered at once; it weighs once."""
+
+    async def check() -> None:
+        queue = make()
+        caller = await queue.enter("a", Share())
+        caller.pause()
+        other = await queue.enter("b", Share())
+        resuming = [asyncio.ensure_future(caller.resume()) for _ in range(2)]
+        await settle()
+        other.leave()
+        await asyncio.wait_for(asyncio.gather(*resuming), 1)
+        assert (queue.running, queue.weight) == (1, 1.0)
+        caller.leave()
+        assert (queue.running, queue.weight) == (0, 0.0)
+
+    on_a_loop(check)

@@ -66,8 +66,10 @@ def test_what_a_job_changed_is_put_back() -> None:
         sys.setrecursionlimit(99)
         changed = around()
         signal.alarm(60)
+        signal.setitimer(signal.ITIMER_PROF, 60)
         baseline.restore()
-        return changed != before and around() == before and os.umask(0) == 0o077
+        timers = [signal.getitimer(each) for each in (signal.ITIMER_PROF, signal.ITIMER_VIRTUAL)]
+        return timers == [(0, 0)] * 2 and changed != before and around() == before and os.umask(0) == 0o077
 
     assert in_a_child(check)
 
