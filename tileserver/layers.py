@@ -7,7 +7,7 @@ import msgspec
 
 from tileserver import query as queries
 from tileserver.errors import InvalidParameterError, TileserverError, UdfError
-from tileserver.formats import is_media_type
+from tileserver.formats import ALL, is_media_type
 from tileserver.jobs import Call, Job, Output, Rendered, Source
 from tileserver.registry import Grant
 from tileserver.runlog import Run
@@ -17,6 +17,8 @@ from tileserver.udfs import Udf, bind, is_reserved, seconds
 
 _TEXT_LIMIT: Final = 64_000
 """Characters of each of its texts that a run keeps."""
+_HARMLESS: Final = frozenset({"", *(each.media_type for each in ALL if each.name != "html")})
+"""Media types that browsers run nothing of; of any other a worker may not say that we wrote it."""
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -163,7 +165,7 @@ def entry_of(rendered: Rendered, layer: Layer, created: float) -> Entry:
         epoch=layer.grant.epoch,
         kind=rendered.kind,
         empty=rendered.empty,
-        authored=rendered.authored,
+        authored=rendered.authored or rendered.media_type not in _HARMLESS,
         udf_ms=rendered.udf_ms,
         encode_ms=rendered.encode_ms,
         callees=rendered.callees,

@@ -1,5 +1,6 @@
 """DESIGN's "Rules that every tile answer keeps", sentence by sentence, on a real server."""
 
+import contextlib
 import gzip
 import io
 import json
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from server import Running, raw
+
+from tileserver import processes
 
 CORS = {
     "access-control-allow-origin": "*",
@@ -386,11 +389,11 @@ def test_no_secret_is_where_others_look(server: Running, client: httpx.Client) -
         server.token("failing").encode(),
     ]
     client.get(f"/tiles/{server.token('failing')}/5/1/2.png")
-    pids = [server.process.pid]
+    pids = processes.tree([server.process.pid])
+    seen = []
     for pid in pids:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            pids += map(int, (task / "children").read_text().split())
-    seen = [Path(f"/proc/{pid}/{what}").read_bytes() for pid in pids for what in ("cmdline", "environ")]
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # a worker that has just ended
+            seen += [Path(f"/proc/{pid}/{what}").read_bytes() for what in ("cmdline", "environ")]
     seen += [file.read_bytes() for file in (server.data / "logs").iterdir()]
     assert len(pids) > 1
     assert not [secret for secret in secrets if any(secret in each for each in seen)]
