@@ -19,7 +19,6 @@ _MAGIC: Final = (
     (b"GIF89a", "image/gif"),
     (b"%PDF-", "application/pdf"),
 )
-_FIRST: Final = (b"RIFF", *(magic for magic, _ in _MAGIC))
 
 
 def draw(result: Any, output: Output) -> Drawn:
@@ -46,8 +45,6 @@ def draw(result: Any, output: Output) -> Drawn:
 
 def media_type(body: bytes) -> str:
     """The media type of PNG, JPEG, GIF, WebP and PDF by their first bytes; else `application/octet-stream`."""
-    if not body.startswith(_FIRST):
-        return "application/octet-stream"
     if body[:4] == b"RIFF" and body[8:12] == b"WEBP":
         return "image/webp"
     return next((name for magic, name in _MAGIC if body.startswith(magic)), "application/octet-stream")

@@ -21,7 +21,7 @@ class Breaker:
 
     def check(self, digest: str) -> None:
         """Raises UdfSuspendedError while the version rests."""
-        if digest in self._resting and self._resting[digest] > time.monotonic():
+        if self._resting.get(digest, 0.0) > time.monotonic():
             raise UdfSuspendedError(f"{CRASHES} runs crashed or broke a limit within a minute")
 
     def count(self, digest: str, job: str) -> None:

@@ -191,9 +191,7 @@ class Queue:
             del self._groups[slot.group]
 
     def _fits(self, slot: Slot) -> bool:
-        if self.running >= self.processes:
-            return False
-        return self._has_room(slot)
+        return not self._is_full() and self._has_room(slot)
 
     def _is_full(self) -> bool:
         """Whether nobody fits, whatever they take."""

@@ -47,10 +47,10 @@ class Shares:
 
     def of(self, digest: str) -> Share:
         """What is known."""
-        try:
-            return self._shares[digest]
-        except KeyError:
-            return self._shares.setdefault(digest, Share())
+        share = self._shares.get(digest)
+        if share is None:
+            share = self._shares[digest] = Share()
+        return share
 
 
 def as_weight(share: float) -> float:

@@ -24,7 +24,7 @@ class Cost:
         self._start = self._peak = self._floor = system.peak_bytes()
         self._limited = 0.0
         self._unlimited = 0
-        self._count()
+        self._counted = _counts()
         self.begin()
 
     def limit(self, seconds: float) -> None:
@@ -64,10 +64,12 @@ class Cost:
 
     def _count(self) -> tuple[float, float]:
         """Seconds of processor that all but this thread took since this was asked last, and that this one waited."""
-        children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        others = time.process_time() - time.thread_time() + children.ru_utime + children.ru_stime
-        waited = system.waited_seconds()
-        before, self._counted = self._counted, (others, waited)
-        return max(others - before[0], 0.0), waited - before[1]
+        before, self._counted = self._counted, _counts()
+        return max(self._counted[0] - before[0], 0.0), self._counted[1] - before[1]
 
-    _counted = (0.0, 0.0)
+
+def _counts() -> tuple[float, float]:
+    """Seconds of other threads and of children that have ended; and of waiting for a core."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    others = time.process_time() - time.thread_time() + children.ru_utime + children.ru_stime
+    return others, system.waited_seconds()

@@ -20,6 +20,16 @@ def source(name: str) -> Source:
     return Source(digest=udf.digest, name=name, code=file.read_text(), entry=udf.entry, path=str(file))
 
 
+def on_a_loop(check: Callable[[], Awaitable[None]]) -> None:
+    """Run `check`, which has a moment."""
+
+    async def main() -> None:
+        async with asyncio.timeout(20):
+            await check()
+
+    asyncio.run(main())
+
+
 def on_a_pool(tmp_path: Path, check: Callable[[LocalExecutor], Awaitable[None]]) -> None:
     """Run `check` on a pool of two; afterwards nothing of it may be left."""
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pools import on_a_loop
 
 from tileserver.errors import BusyError, TooManyRequestsError
 from tileserver.execution.queue import Queue, Slot
@@ -16,14 +16,6 @@ from tileserver.execution.shares import LEAST, Share, Shares, as_weight
 
 def make(capacity: float = 1, **changed: Any) -> Queue:
     return Queue(capacity, **({"limit": 50, "hold": 5.0, "processes": 100, "group_limit": 50} | changed))
-
-
-def on_a_loop(check: Callable[[], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with asyncio.timeout(20):
-            await check()
-
-    asyncio.run(main())
 
 
 async def settle() -> None:
@@ -280,14 +272,19 @@ def test_shares_follow_the_runs() -> None:
     ]
 
 
+async def paused_beside(queue: Queue) -> tuple[Slot, Slot]:
+    """One that waits for a job of its own, and one that has its core meanwhile."""
+    caller = await queue.enter("a", Share())
+    caller.pause()
+    return caller, await queue.enter("b", Share())
+
+
 def test_who_leaves_while_it_waits_to_go_on_leaves_nothing() -> None:
     """A job that ends in that moment, by its deadline as it may be, takes no room any more."""
 
     async def check() -> None:
         queue = make()
-        caller = await queue.enter("a", Share())
-        caller.pause()
-        other = await queue.enter("b", Share())
+        caller, other = await paused_beside(queue)
         resuming = asyncio.ensure_future(caller.resume())
         await settle()
         caller.leave()
@@ -304,9 +301,7 @@ def test_two_may_wait_for_one_job_to_go_on() -> None:
 
     async def check() -> None:
         queue = make()
-        caller = await queue.enter("a", Share())
-        caller.pause()
-        other = await queue.enter("b", Share())
+        caller, other = await paused_beside(queue)
         resuming = [asyncio.ensure_future(caller.resume()) for _ in range(2)]
         await settle()
         other.leave()
