@@ -64,6 +64,13 @@ class Born(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     pid: int
 
 
+class Unborn(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """From the nursery: the system gives no process for the worker."""
+
+    id: int
+    reason: str
+
+
 class Died(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """From the nursery: the worker has ended, and so has what it left behind."""
 
@@ -75,7 +82,7 @@ class Died(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 ToNursery = Birth | End
-FromNursery = Hello | Born | Died
+FromNursery = Hello | Born | Unborn | Died
 
 
 class FrameError(ValueError):

@@ -23,6 +23,14 @@ def children(pid: int | str = "self") -> list[int]:
     return found
 
 
+def is_alive(pid: int) -> bool:
+    """Whether the process runs or sleeps; what has ended and was not yet waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1] not in (b"Z", b"X", b"")
+    except OSError:
+        return False
+
+
 def tree(pids: Iterable[int]) -> list[int]:
     """These processes and all below them."""
     found = list(pids)

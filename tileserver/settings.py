@@ -2,7 +2,6 @@
 
 import difflib
 import ipaddress
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from tileserver import machine
 from tileserver.errors import SetupError
 from tileserver.sizes import size
 
@@ -49,15 +49,6 @@ Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDec
 Address = Annotated[str, AfterValidator(_address)]
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _three_quarters() -> int:
-    """Of the machine's memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
-
-
 class Settings(BaseSettings):
     """Everything that can be set, with defaults for one person on one machine."""
 
@@ -77,9 +68,7 @@ class Settings(BaseSettings):
     allowed_hosts: Names = Field((), description="more names that a Host header may have, beside the loopback ones")
     trusted_proxies: Networks = Field((), description="addresses whose X-Forwarded-* headers count")
     root_path: str = Field("", description="path in front of all routes, as /maps")
-    workers: float = Field(
-        default_factory=lambda: float(_cores()), gt=0, le=4096, description="functions that run at once"
-    )
+    workers: float = Field(default_factory=machine.cores, gt=0, le=4096, description="functions that run at once")
     processes: int = Field(1, ge=1, le=64, description="server processes, which share the functions that run")
     timeout: float = Field(30, gt=0, le=3600, description="seconds that a tile's function may run")
     file_timeout: float = Field(120, gt=0, le=36000, description="seconds that a file's function may run")
@@ -87,7 +76,7 @@ class Settings(BaseSettings):
     worker_disk: Size = Field(2 * 10**9, description="what a worker may write into its scratch folder")
     worker_processes: int = Field(256, ge=1, description="processes and threads of a worker")
     memory_budget: Size = Field(
-        default_factory=_three_quarters, description="memory that all workers together may take"
+        default_factory=lambda: machine.memory() * 3 // 4, description="memory that all workers together may take"
     )
     token_queue: int = Field(256, ge=1, description="tiles of one token that may wait for a worker")
     drain: float = Field(30, ge=0, le=3600, description="seconds that running functions have after SIGTERM")

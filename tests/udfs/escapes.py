@@ -6,8 +6,10 @@ from tileserver import udf
 
 
 @udf
-def escapes(run: int = 0, mark: str = "stray", seconds: float = 600):
-    """Leaves a daemon behind, in a session of its own."""
+def escapes(run: int = 0, mark: str = "stray", seconds: float = 600, disowns: bool = False):
+    """Leaves a daemon behind, in a session of its own; `disowns`: it adopts no orphans either."""
+    if disowns:
+        ctypes.CDLL(None).prctl(36, 0)  # PR_SET_CHILD_SUBREAPER
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:

@@ -1,11 +1,11 @@
 """The pool that `serve` runs functions in, as the settings say."""
 
 import os
-import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from tileserver import scratch
 from tileserver import settings as configuration
 from tileserver.errors import SetupError
 from tileserver.execution import LocalExecutor, sandbox
@@ -24,6 +24,8 @@ _PASSED = (
     "GDAL_DATA",
     "CURL_CA_BUNDLE",
     "SSL_CERT_FILE",
+    "GDAL_DISABLE_READDIR_ON_OPEN",
+    "GOOGLE_APPLICATION_CREDENTIALS",
 )
 _PASSED_PREFIXES = ("AWS_", "GS_", "AZURE_STORAGE_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
@@ -35,17 +37,17 @@ def pool_maker(settings: Settings) -> Callable[[], LocalExecutor]:
         SetupError: a layer of strict isolation is missing here.
     """
     within = _sandbox(settings)
-    scratch = settings.data_dir / "scratch"
+    folder = settings.data_dir / "scratch"
 
     def make() -> LocalExecutor:
-        _clear(scratch)
+        _clear(folder)
         return LocalExecutor(
             workers=settings.workers,
             limits=Limits(memory=settings.worker_memory, scratch=settings.worker_disk, tasks=settings.worker_processes),
             memory_budget=settings.memory_budget,
             token_limit=settings.token_queue,
             environment=_worker_environment(settings),
-            scratch=scratch,
+            scratch=folder,
             sandbox=within,
         )
 
@@ -58,7 +60,7 @@ def _clear(folder: Path) -> None:
 
     def remove() -> None:
         for each in left:
-            shutil.rmtree(each, ignore_errors=True)
+            scratch.remove(str(each))
 
     if left:
         threading.Thread(target=remove, daemon=True).start()

@@ -4,18 +4,19 @@ import asyncio
 import contextlib
 import itertools
 import os
-import shutil
 import socket
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from tileserver import scratch as scratches
 from tileserver.execution.deadlines import Deadlines
 from tileserver.execution.sandbox import Sandbox, command, outer_pid, readable
-from tileserver.frames import PROTOCOL, Birth, Born, Died, End, FromNursery, Limits, ToNursery
+from tileserver.frames import PROTOCOL, Birth, Born, Died, End, FromNursery, Limits, Unborn
 
 _FIXED: Final = {
     # One thread before the fork: these libraries start more on import unless told not to.
@@ -24,15 +25,25 @@ _FIXED: Final = {
     "ARROW_IO_THREADS": "1",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",
     "ARROW_DEFAULT_MEMORY_POOL": "system",  # mimalloc would reserve a gigabyte of addresses
-    "AWS_EC2_METADATA_DISABLED": "true",
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONSAFEPATH": "1",
 }
+_USUAL: Final = {
+    "PATH": os.defpath,
+    "AWS_EC2_METADATA_DISABLED": "true",  # else each look for credentials waits for a machine that is not there
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+}
+"""What the server's own environment may say otherwise."""
 _NUMBERS: Final = itertools.count(1)
 _DECODER: Final = msgspec.msgpack.Decoder(FromNursery)
 _TICK_SECONDS: Final = 0.02
 """After a deadline a job is ended at most so much later, and what it takes to end it."""
+_STUCK_SECONDS: Final = 5
+"""It may leave unread for so long what it is told; then it is ended, and its workers with it."""
+
+
+class BirthFailedError(OSError):
+    """There is no process to be had at the moment."""
 
 
 class Nursery:
@@ -50,7 +61,7 @@ class Nursery:
         sandbox: where it and its workers are confined.
         lost: called once when the process has gone, and with it all its workers.
         """
-        self._environment = {"PATH": os.defpath, **environment, **_FIXED}
+        self._environment = {**_USUAL, **environment, **_FIXED}
         self._scratch = scratch / f"nursery-{os.getpid()}-{next(_NUMBERS)}"
         self._sandbox, self._tell_lost = sandbox, lost
         self._read = tuple(readable(sandbox.read)) if sandbox else ()
@@ -60,6 +71,9 @@ class Nursery:
         self._births: dict[int, asyncio.Future[int]] = {}
         self._deaths: dict[int, asyncio.Future[Died]] = {}
         self._ids = itertools.count(1)
+        self._ends: deque[int] = deque()
+        """Workers that it has yet to be told to end."""
+        self._stuck: asyncio.TimerHandle | None = None
         self.deadlines = Deadlines(_TICK_SECONDS)
         """Of its workers' jobs."""
 
@@ -100,15 +114,25 @@ class Nursery:
 
         Raises:
             ConnectionError: the nursery has gone, or goes before it answers.
+            BirthFailedError: the system gives it no process.
         """
         await asyncio.shield(self._hello)
+        if self._control is None:
+            raise ConnectionResetError("the nursery ended")
         number = next(self._ids)
-        scratch = self._scratch / f"worker-{number}"
+        birth = Birth(id=number, scratch=self._folder(number), limits=limits, read=self._read)
+        try:
+            socket.send_fds(self._control, [msgspec.msgpack.encode(birth)], list(descriptors))
+        except BlockingIOError:
+            raise BirthFailedError("the nursery is busy") from None
         loop = asyncio.get_running_loop()
         born = self._births[number] = loop.create_future()
         death = self._deaths[number] = loop.create_future()
-        self._send(Birth(id=number, scratch=str(scratch), limits=limits, read=self._read), descriptors)
         return number, await self._seen_from_here(await asyncio.shield(born)), death
+
+    def _folder(self, number: int) -> str:
+        """A worker's scratch folder."""
+        return str(self._scratch / f"worker-{number}")
 
     async def _seen_from_here(self, pid: int) -> int:
         """What a process is called outside of the sandbox; 0 when it has ended."""
@@ -119,18 +143,33 @@ class Nursery:
     def end(self, number: int) -> None:
         """Kill a worker with everything it started; with the nursery all have gone."""
         if number in self._deaths:
-            with contextlib.suppress(ConnectionError):
-                self._send(End(id=number))
+            self._ends.append(number)
+            if self._stuck is None:
+                self._tell_ends()
 
-    def _send(self, message: ToNursery, descriptors: Sequence[int] = ()) -> None:
+    def _tell_ends(self) -> None:
+        """Tell it who is to end, as fast as it reads; one that does not read for long is stuck, and ended."""
         if self._control is None:
-            raise ConnectionResetError("the nursery ended")
+            return
+        loop = asyncio.get_running_loop()
         try:
-            socket.send_fds(self._control, [msgspec.msgpack.encode(message)], list(descriptors))
-        except BlockingIOError:  # it is stuck; the workers end with it
-            self._kill()
-        except OSError as error:
-            raise ConnectionResetError(str(error)) from None
+            while self._ends:
+                self._control.send(msgspec.msgpack.encode(End(id=self._ends[0])))
+                self._ends.popleft()
+        except BlockingIOError:
+            if self._stuck is None:
+                self._stuck = loop.call_later(_STUCK_SECONDS, self._kill)
+                loop.add_writer(self._control.fileno(), self._tell_ends)
+            return
+        except OSError:  # it has gone, which is heard in a moment
+            self._ends.clear()
+        self._forget_stuck(self._control)
+
+    def _forget_stuck(self, control: socket.socket) -> None:
+        if self._stuck is not None:
+            asyncio.get_running_loop().remove_writer(control.fileno())
+            self._stuck.cancel()
+            self._stuck = None
 
     def _kill(self) -> None:
         process = self._process
@@ -153,49 +192,70 @@ class Nursery:
 
     def _note(self, news: FromNursery) -> None:
         if isinstance(news, Born):
-            _set(self._births.pop(news.id), news.pid)
+            _set(self._births.pop(news.id, None), news.pid)
+        elif isinstance(news, Unborn):
+            _fail(self._births.pop(news.id, None), BirthFailedError(news.reason))
+            del self._deaths[news.id]
         elif isinstance(news, Died):
-            _set(self._deaths.pop(news.id), news)
+            _set(self._deaths.pop(news.id, None), news)
+            self._clear(self._folder(news.id))
         elif news.protocol != PROTOCOL:
             self._kill()
         else:
             _set(self._hello, None)
 
-    def _lost(self) -> None:
-        """The process is gone, and with it all its workers."""
-        if self._control is None:
+    @staticmethod
+    def _clear(folder: str) -> None:
+        """Remove a scratch folder, in a thread where there is something in it."""
+        try:
+            os.rmdir(folder)  # noqa: PTH106 - mostly it is empty
+        except FileNotFoundError:
             return
-        asyncio.get_running_loop().remove_reader(self._control.fileno())
-        self._control.close()
-        self._control = None
+        except OSError:
+            asyncio.get_running_loop().run_in_executor(None, scratches.remove, folder)
+
+    def _lost(self) -> None:
+        """The process is gone, and with it all its workers; or it never came."""
+        control, self._control = self._control, None
+        if control is not None:
+            self._forget_stuck(control)
+            asyncio.get_running_loop().remove_reader(control.fileno())
+            control.close()
+            self._tell_lost()
         waiting: list[asyncio.Future[Any]] = [*self._births.values(), *self._deaths.values(), self._hello]
         for future in waiting:
-            if not future.done():
-                future.set_exception(ConnectionError("the nursery ended"))
-                future.exception()  # seen, should nobody wait for it
+            _fail(future, ConnectionError("the nursery ended"))
         self._births.clear()
         self._deaths.clear()
-        self._tell_lost()
 
     @property
     def lost(self) -> bool:
         """Whether it has ended."""
         return self._control is None
 
-    async def close(self) -> None:
-        """End it with all its workers, and wait until they are gone with all that they wrote."""
-        self._lost()
-        if self._process is None:
-            return
-        process = await self._process
+    async def _gone(self, process: asyncio.subprocess.Process) -> None:
         try:
             await asyncio.wait_for(process.wait(), 5)
         except TimeoutError:
             self._kill()
             await process.wait()
-        await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
+
+    async def close(self) -> None:
+        """End it with all its workers, and wait until they are gone with all that they wrote."""
+        self._lost()
+        if self._process is None:
+            return
+        with contextlib.suppress(OSError):  # it could not be started
+            await self._gone(await self._process)
+        await asyncio.to_thread(scratches.remove, str(self._scratch))
 
 
-def _set(future: "asyncio.Future[Any]", value: Any) -> None:
-    if not future.done():
+def _set(future: "asyncio.Future[Any] | None", value: Any) -> None:
+    if future is not None and not future.done():
         future.set_result(value)
+
+
+def _fail(future: "asyncio.Future[Any] | None", error: OSError) -> None:
+    if future is not None and not future.done():
+        future.set_exception(error)
+        future.exception()  # seen, should nobody wait for it

@@ -4,6 +4,8 @@ By default one serves all. In strict isolation each UDF version has its own, in 
 """
 
 import asyncio
+import logging
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
@@ -17,10 +19,13 @@ from tileserver.execution.worker import Worker
 from tileserver.frames import Limits
 from tileserver.jobs import Source
 
+_LOG: Final = logging.getLogger("tileserver.execution")
 _READY_SECONDS: Final = 60
 """How long a job waits for a nursery."""
 _PAUSES: Final = (0.0, 0.2, 1.0, 5.0)
 """Before the first, second ... start in a row that came to nothing; then the last again."""
+_AGAIN_SECONDS: Final = 0.2
+"""After the system gave no process, or no descriptors."""
 
 
 class Supervisor:
@@ -64,15 +69,18 @@ class Supervisor:
                         return await Worker.bear(nursery, source, limits)
                     except ConnectionError:
                         await renewed.wait()
+                    except OSError as error:
+                        _LOG.warning("a worker cannot be born: %s", error)
+                        await asyncio.sleep(_AGAIN_SECONDS)
         except TimeoutError:
             raise BusyError("Functions cannot run at the moment.") from None
         raise BusyError("The server is being stopped.")
 
     async def _renew(self) -> None:
-        before, self._renewed = self._renewed, asyncio.Event()
         self._lost.clear()
         self._nursery = Nursery(self._environment, self._scratch, self._sandbox, lost=self._lost.set)
         await self._nursery.start()
+        before, self._renewed = self._renewed, asyncio.Event()
         before.set()
 
     async def _keep(self) -> None:
@@ -83,8 +91,12 @@ class Supervisor:
             assert self._nursery is not None
             failures = 0 if self._nursery.ready else failures + 1
             await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])
-            await self._nursery.close()
-            await self._renew()
+            try:
+                await self._nursery.close()
+                await self._renew()
+            except Exception:  # whatever it is, it must not be the end of all births
+                _LOG.exception("a nursery cannot be started")
+                self._lost.set()
 
     async def close(self) -> None:
         """End it with all its workers; who waits for one is told."""
@@ -105,13 +117,15 @@ class Nurseries:
     ) -> None:
         self._environment, self._scratch, self._limits, self._sandbox = environment, scratch, limits, sandbox
         self._supervisors: dict[str, asyncio.Task[Supervisor]] = {}
+        self._bearing: Counter[str] = Counter()
+        """Births under way by version: a nursery that is new has no worker yet."""
         self._ending: set[asyncio.Task[None]] = set()
 
     @property
     def ready(self) -> bool:
         """Whether a worker can be born: at once by default, after the start of its nursery in strict isolation."""
         task = self._supervisors.get("")
-        return self._sandbox is not None or (task is not None and task.done() and task.result().ready)
+        return self._sandbox is not None or (task is not None and _has_started(task) and task.result().ready)
 
     async def start(self) -> None:
         """Start the one that serves all; it imports while we go on."""
@@ -120,11 +134,20 @@ class Nurseries:
 
     async def bear(self, source: Source) -> Worker:
         """A new worker; raises like `Supervisor.bear`."""
-        supervisor = await self._supervisor(source.digest if self._sandbox else "")
-        return await supervisor.bear(source)
+        key = source.digest if self._sandbox else ""
+        self._bearing[key] += 1
+        try:
+            supervisor = await self._supervisor(key)
+            return await supervisor.bear(source)
+        except OSError as error:
+            _LOG.warning("a nursery cannot be started: %s", error)
+            raise BusyError("Functions cannot run at the moment.") from None
+        finally:
+            self._bearing[key] -= 1
 
     async def _supervisor(self, key: str) -> Supervisor:
-        if key not in self._supervisors:
+        task = self._supervisors.get(key)
+        if task is None or (task.done() and not _has_started(task)):
             self._supervisors[key] = asyncio.create_task(self._started())
         return await asyncio.shield(self._supervisors[key])
 
@@ -137,15 +160,22 @@ class Nurseries:
         """End the nurseries of versions that have no worker any more."""
         if self._sandbox is None:
             return
-        for key in [key for key, task in self._supervisors.items() if task.done() and key not in digests]:
+        self._bearing = +self._bearing
+        kept = {*digests, *self._bearing}
+        for key in [key for key, task in self._supervisors.items() if task.done() and key not in kept]:
             ending = asyncio.create_task(self._end(self._supervisors.pop(key)))
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
 
     @staticmethod
     async def _end(started: asyncio.Task[Supervisor]) -> None:
-        await (await started).close()
+        if not started.done() or _has_started(started):
+            await (await started).close()
 
     async def close(self) -> None:
         """End all with all their workers."""
         await asyncio.gather(*self._ending, *map(self._end, self._supervisors.values()), return_exceptions=True)
+
+
+def _has_started(task: asyncio.Task[Supervisor]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None

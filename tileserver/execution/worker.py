@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 import mmap
 import os
 import signal
@@ -14,20 +13,18 @@ from typing import Any, Final, Self, cast
 
 import msgspec
 
+from tileserver import processes
 from tileserver.execution.calls import CallsProtocol
 from tileserver.execution.nursery import Nursery
+from tileserver.execution.printed import Printed
 from tileserver.frames import Assembler, Died, FrameError, Limits, Message, pack
 from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
 from tileserver.results import Results
 
-PRINTED_LIMIT: Final = 64 * 1024
-"""Bytes of what a run printed that are kept, the last ones."""
-_PIPE_BYTES: Final = 2**20
-"""What a function may print before it has to wait for us; the kernel's usual 64 kB make many small reads."""
-_BUFFER: Final = bytearray(_PIPE_BYTES)
-"""What is printed passes through here, whichever worker it comes from."""
 _MOST: Final = 2**50
 _GOODBYE_SECONDS: Final = 2
+_MOMENT_SECONDS: Final = 0.25
+"""Between the end of a process's channel and its own."""
 
 
 class WorkerLostError(Exception):
@@ -61,38 +58,42 @@ class Worker(asyncio.Protocol):
         self._reply: asyncio.Future[tuple[Message, bytes]] | None = None
         self._looked: tuple[float, float] | None = None
         self._death: asyncio.Future[Died] | None = None
-        self._output = -1
+        self._printed: Printed | None = None
         self._results: Results | None = None
-        self._printed = bytearray()
+        self._fault = ""
+        """What the process did for which it was ended."""
         self.alive = True
 
     @classmethod
     async def bear(cls, nursery: Nursery, source: Source, limits: Limits) -> Self:
-        """A new worker that has been sent its source.
+        """A new worker that has been sent its source. A birth that nobody waits for comes to its end all the same.
 
         Raises:
             ConnectionError: the nursery has gone.
+            OSError: there is no process or no descriptor to be had.
         """
+        birth = asyncio.create_task(cls._born(nursery, source, limits))
+        try:
+            return await asyncio.shield(birth)
+        except asyncio.CancelledError:
+            birth.add_done_callback(_unwanted)
+            raise
+
+    @classmethod
+    async def _born(cls, nursery: Nursery, source: Source, limits: Limits) -> Self:
         self = cls(source, nursery)
         loop = asyncio.get_running_loop()
-        (ours, theirs), (our_calls, their_calls) = socket.socketpair(), socket.socketpair()
-        self._output, output = _pipe()
-        self._results = Results.create()
-        given = (theirs.fileno(), output, self._results.descriptor, their_calls.fileno())
-        try:
+        with contextlib.ExitStack() as kept, contextlib.ExitStack() as lent:
+            ours, theirs = _pair(kept, lent)
+            our_calls, their_calls = _pair(kept, lent)
+            kept.callback(self._close_files)
+            self._printed = Printed()
+            lent.callback(os.close, self._printed.writing_end)
+            self._results = Results.create()
+            given = (theirs.fileno(), self._printed.writing_end, self._results.descriptor, their_calls.fileno())
             self.number, self.pid, self._death = await nursery.fork(given, limits)
-        except BaseException:
-            for each in (ours, our_calls):
-                each.close()
-            self._close_files()
-            raise
-        finally:
-            theirs.close()
-            their_calls.close()
-            os.close(output)
-        loop.add_reader(self._output, self._read_output)
-        ours.setblocking(False)
-        our_calls.setblocking(False)
+            kept.pop_all()
+        self._printed.listen()
         await loop.create_unix_connection(lambda: self, sock=ours)
         await loop.create_unix_connection(lambda: self.calls, sock=our_calls)
         self._write(source)
@@ -106,12 +107,14 @@ class Worker(asyncio.Protocol):
         """
         self.jobs += 1
         reply, body = await self._ask(job, job.timeout)
-        printed = self._printed_text()
+        printed = self._printed.text() if self._printed is not None else ""
         if not isinstance(reply, (Rendered, Failed)) or reply.id != job.id or not _is_possible(reply):
             raise self._broken("answered something else")
         self.memory = max(reply.memory, self.memory)
         self.retired |= bool(reply.leak)
         if isinstance(reply, Rendered):
+            if max(reply.stored, len(body)) > job.limit:
+                raise self._broken("answered more than it may")
             content: Any = self._taken(reply.stored) if reply.stored else body
             return msgspec.structs.replace(reply, body=content, printed=printed)
         return msgspec.structs.replace(reply, printed=printed)
@@ -127,8 +130,9 @@ class Worker(asyncio.Protocol):
         if not self.alive:
             raise WorkerLostError("died while it was idle", started=False, status=None)
         self._looked = None
-        if self._results is not None:
-            self._results.mark(begun=False)
+        assert self._results is not None
+        assert self._printed is not None
+        self._results.mark(begun=False)
         self._printed.clear()
         reply: asyncio.Future[tuple[Message, bytes]] = asyncio.get_running_loop().create_future()
         self._reply = reply
@@ -146,16 +150,27 @@ class Worker(asyncio.Protocol):
 
     async def _lost(self, reason: str) -> WorkerLostError:
         """Why it died, as the nursery tells it in a moment."""
-        died = None
-        if self._death is not None:
-            self._nursery.end(self.number)  # it may live on with its channel closed
-            with contextlib.suppress(TimeoutError, ConnectionError):
-                died = await asyncio.wait_for(asyncio.shield(self._death), _GOODBYE_SECONDS)
+        died = await self._died()
         printed = self.take_printed()
+        if self._fault:  # the end was ours, the reason was not
+            return WorkerLostError(self._fault, started=True, status=1, printed=printed)
         if died is None:
             return WorkerLostError(reason, started=self._has_begun(), status=None, printed=printed)
         reason, breach = _ending(died.status), _breach(died)
         return WorkerLostError(reason, started=self._has_begun(), status=died.status, breach=breach, printed=printed)
+
+    async def _died(self) -> Died | None:
+        """How it died; where it goes on without its channel, it is ended."""
+        if self._death is None:
+            return None
+        with contextlib.suppress(ConnectionError):
+            await asyncio.wait((self._death,), timeout=_MOMENT_SECONDS)
+            if not self._death.done() and processes.is_alive(self.pid):
+                self._fault = self._fault or "the process closed its channel and went on"
+            self._nursery.end(self.number)
+            with contextlib.suppress(TimeoutError):
+                return await asyncio.wait_for(asyncio.shield(self._death), _GOODBYE_SECONDS)
+        return None
 
     def _has_begun(self) -> bool:
         """Whether the worker has noted the job before it died."""
@@ -165,46 +180,24 @@ class Worker(asyncio.Protocol):
         self.kill()
         return WorkerLostError(f"the process {reason}", started=True, status=1)
 
+    def take_printed(self) -> str:
+        """What the last run printed, though there is no reply; call it once."""
+        if self._printed is None:
+            return ""
+        self._printed.read()
+        return self._printed.text()
+
     def share(self) -> float | None:
         """The part of a core that it takes, or would, since this was asked last; None at first in a job."""
         now, runnable = time.monotonic(), _runnable_seconds(self.pid)
         before, self._looked = self._looked, (now, runnable)
         return (runnable - before[1]) / max(now - before[0], 1e-3) if before else None
 
-    def take_printed(self) -> str:
-        """What the last run printed; call it once."""
-        self._read_output()
-        return self._printed_text()
-
-    def _printed_text(self) -> str:
-        """With a reply nothing is left to read: it was printed before, and the loop reads whatever there is before it
-        lets anyone go on.
-        """
-        if not self._printed:
-            return ""
-        text = self._printed.decode("utf-8", "replace")
-        self._printed.clear()
-        return text
-
-    def _read_output(self) -> None:
-        """Drain the pipe, keeping the end of what came."""
-        if self._output < 0:
-            return
-        try:
-            count = os.readv(self._output, (_BUFFER,))
-        except BlockingIOError:
-            return
-        if not count:
-            self._stop_reading()
-            return
-        self._printed += memoryview(_BUFFER)[max(count - PRINTED_LIMIT, 0) : count]
-        del self._printed[:-PRINTED_LIMIT]
-
     def _taken(self, length: int) -> bytes | mmap.mmap:
         assert self._results is not None
         try:
             body = self._results.take(length)
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, OSError):
             raise self._broken("wrote less than it said") from None
         self.retired |= not isinstance(body, bytes)
         return body
@@ -235,14 +228,9 @@ class Worker(asyncio.Protocol):
         self.kill()
         self._close_files()
 
-    def _stop_reading(self) -> None:
-        if self._output >= 0:
-            asyncio.get_running_loop().remove_reader(self._output)
-            os.close(self._output)
-            self._output = -1
-
     def _close_files(self) -> None:
-        self._stop_reading()
+        if self._printed is not None:
+            self._printed.close()
         if self._results is not None:
             self._results.close()
             self._results = None
@@ -259,6 +247,7 @@ class Worker(asyncio.Protocol):
             for message, body in self._frames.feed(data):
                 self._received(message, body)
         except FrameError:
+            self._fault = "the process wrote nonsense into its channel"
             self.kill()
 
     def _received(self, message: Message, body: bytes) -> None:
@@ -270,18 +259,22 @@ class Worker(asyncio.Protocol):
         self._end("the process ended")
 
 
+def _unwanted(birth: "asyncio.Task[Any]") -> None:
+    """Let go of a worker whose job has been cancelled before it was there."""
+    if not birth.cancelled() and birth.exception() is None:
+        birth.result().close()
+
+
 def _is_possible(reply: Rendered | Failed) -> bool:
     """Whether what a worker says of its cost are numbers to count with: neither infinite nor none at all."""
     return all(0 <= each < _MOST for each in (reply.wall_ms, reply.cpu_ms, reply.runnable_ms, reply.memory))
 
 
-def _pipe() -> tuple[int, int]:
-    """Both ends of a pipe for what is printed, the reading one not blocking."""
-    read, write = os.pipe2(os.O_CLOEXEC)
-    os.set_blocking(read, False)
-    with contextlib.suppress(OSError, AttributeError):  # beyond a user's allowance it stays small
-        fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    return read, write
+def _pair(kept: contextlib.ExitStack, lent: contextlib.ExitStack) -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets, ours not blocking; each is closed with the stack to which it belongs."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    return kept.enter_context(ours), lent.enter_context(theirs)
 
 
 def _runnable_seconds(pid: int) -> float:

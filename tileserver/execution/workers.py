@@ -76,7 +76,8 @@ class Workers:
 
     def _is_worn(self, worker: Worker, now: float) -> bool:
         old = worker.jobs >= RECYCLE_JOBS or now - worker.born > RECYCLE_SECONDS
-        return old or not worker.alive or worker.retired or worker.memory > _GROWTH * self._memory
+        memory = min(worker.source.memory or self._memory, self._memory)
+        return old or not worker.alive or worker.retired or worker.memory > _GROWTH * memory
 
     def end_idle(self, seconds: float) -> None:
         """End those that have been idle for longer."""

@@ -8,7 +8,6 @@ import gc
 import importlib
 import os
 import select
-import shutil
 import signal
 import socket
 import time
@@ -17,8 +16,8 @@ from typing import Final
 
 import msgspec
 
-from tileserver import prctl, processes
-from tileserver.frames import PROTOCOL, Birth, Born, Died, FromNursery, Hello, ToNursery
+from tileserver import prctl, processes, scratch
+from tileserver.frames import PROTOCOL, Birth, Born, Died, FromNursery, Hello, ToNursery, Unborn
 from tileserver.worker import system
 from tileserver.worker.process import WorkerProcess
 from tileserver.worker.watch import Watch
@@ -49,7 +48,9 @@ class Nursery:
     """Runs until the server closes the control socket."""
 
     def __init__(self, descriptor: int) -> None:
-        self.control = socket.socket(fileno=descriptor)
+        self.control = socket.socket(fileno=os.dup(descriptor))  # a low number, whichever the server had
+        os.close(descriptor)
+        self.wake, self._waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.births: dict[int, Birth] = {}
         """Living workers by process id."""
         self.breaches: dict[int, str] = {}
@@ -59,7 +60,7 @@ class Nursery:
     def run(self) -> None:
         """Serve births and ends, report deaths."""
         prctl.adopt_orphans()  # and not killed with the server: it sees that go, and then ends what functions left
-        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        prctl.hide_memory()
         for module in _IMPORTS:
             with suppress(ImportError):
                 importlib.import_module(module)
@@ -67,21 +68,22 @@ class Nursery:
         gc.freeze()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
         self._send(Hello(protocol=PROTOCOL, pid=os.getpid()))
         try:
-            while self._turn(wake_read):
+            while self._turn():
                 pass
         finally:
             self._end_all()
 
-    def _turn(self, wake: int) -> bool:
-        ready, _, _ = select.select([self.control.fileno(), wake], [], [], _LOOK_SECONDS if self.births else None)
-        if wake in ready:
+    def _turn(self) -> bool:
+        control = self.control.fileno()
+        ready, _, _ = select.select([control, self.wake], [], [], _LOOK_SECONDS if self.births else None)
+        if self.wake in ready:
             with suppress(BlockingIOError):
-                os.read(wake, 4096)
+                os.read(self.wake, 4096)
             self._reap()
-        if self.control.fileno() in ready and not self._obey():
+        if control in ready and not self._obey():
             return False
         if time.monotonic() - self._looked > _LOOK_SECONDS:
             self._look()
@@ -103,26 +105,34 @@ class Nursery:
         return True
 
     def _bear(self, birth: Birth, descriptors: list[int]) -> None:
-        pid = os.fork()
-        if pid == 0:
-            self._become_worker(birth, descriptors)
+        try:
+            pid = os.fork()
+        except OSError as error:  # too many processes, or no memory: perhaps not for long
+            self._send(Unborn(id=birth.id, reason=str(error)))
+        else:
+            if pid == 0:
+                self._become_worker(birth, descriptors)
+            self.births[pid] = birth
+            self._send(Born(id=birth.id, pid=pid))
         for descriptor in descriptors:
             os.close(descriptor)
-        self.births[pid] = birth
-        self._send(Born(id=birth.id, pid=pid))
 
     def _become_worker(self, birth: Birth, descriptors: list[int]) -> None:
         """Never returns: whatever happens, the child must not go on as a nursery."""
         try:
             signal.set_wakeup_fd(-1)
+            self.control.close()
+            os.close(self.wake)
+            os.close(self._waker)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             WorkerProcess(descriptors, birth).run()
         finally:
             os._exit(70)
 
     def _look(self) -> None:
-        """End who takes more than it may."""
+        """End who takes more than it may, and who is nobody's child: what a function left that adopts no orphans."""
         self._looked = time.monotonic()
+        self._end_strangers()
         for pid, birth in self.births.items():
             breach = pid not in self.breaches and self.watch.breach(pid, birth)
             if breach:
@@ -130,7 +140,7 @@ class Nursery:
                 system.end_trees([pid])
 
     def _reap(self) -> None:
-        """Report workers that died, after the end of what they left behind."""
+        """Report workers that died, after the end of what they left behind. The server removes their folders."""
         dead: list[Died] = []
         with suppress(ChildProcessError):
             while (found := os.waitpid(-1, os.WNOHANG))[0]:
@@ -140,10 +150,12 @@ class Nursery:
                     breach = self.breaches.pop(pid, "")
                     dead.append(Died(id=birth.id, status=os.waitstatus_to_exitcode(status), breach=breach))
                     self.watch.forget(pid)
-                    shutil.rmtree(birth.scratch, ignore_errors=True)
-        system.end_trees(pid for pid in processes.children() if pid not in self.births)
+        self._end_strangers()
         for each in dead:
             self._send(each)
+
+    def _end_strangers(self) -> None:
+        system.end_trees(pid for pid in processes.children() if pid not in self.births)
 
     def _send(self, message: FromNursery) -> None:
         with suppress(OSError):
@@ -157,5 +169,5 @@ class Nursery:
             system.end_trees(pids)
             with suppress(ChildProcessError):
                 os.waitpid(-1, 0)
-        for scratch in left:
-            shutil.rmtree(scratch, ignore_errors=True)
+        for folder in left:
+            scratch.remove(folder)

@@ -1,12 +1,9 @@
 """What workers take, with all that they started: looked at from outside, by the nursery."""
 
-import os
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from typing import Final
 
-from tileserver import processes
+from tileserver import processes, scratch
 from tileserver.frames import Birth
 from tileserver.worker import system
 
@@ -37,7 +34,7 @@ class Watch:
         began = time.monotonic()
         if began < self._disk_due.get(pid, 0.0):
             return False
-        full = _is_full(birth.scratch, birth.limits.scratch)
+        full = scratch.is_full(birth.scratch, birth.limits.scratch, _FILES)
         self._disk_due[pid] = began + (time.monotonic() - began) / _DISK_SHARE
         return full
 
@@ -50,22 +47,3 @@ class Watch:
         """The worker has ended."""
         self._start.pop(pid, None)
         self._disk_due.pop(pid, None)
-
-
-def _is_full(folder: str, limit: int) -> bool:
-    held = 0
-    for number, size in enumerate(_sizes(folder), 1):
-        held += size
-        if held > limit or number > _FILES:
-            return True
-    return False
-
-
-def _sizes(folder: str) -> Iterator[int]:
-    """Bytes that each file below a folder has on disk; holes take none."""
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            with suppress(OSError):
-                yield entry.stat(follow_symlinks=False).st_blocks * 512
-                if entry.is_dir(follow_symlinks=False):
-                    yield from _sizes(entry.path)

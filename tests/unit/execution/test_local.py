@@ -115,11 +115,12 @@ def test_a_large_result_goes_through_a_file(tmp_path: Path) -> None:
     on_a_pool(tmp_path, check)
 
 
-def test_no_daemon_outlives_its_run(tmp_path: Path) -> None:
-    """What a function leaves running, in a session of its own, is ended, and its worker with it."""
+@pytest.mark.parametrize("disowns", [False, True])
+def test_no_daemon_outlives_its_run(tmp_path: Path, *, disowns: bool) -> None:
+    """What a function leaves running, in a session of its own, is ended; also where its worker adopts no orphans."""
 
     async def check(executor: LocalExecutor) -> None:
-        await run(executor, "escapes")
+        await run(executor, "escapes", disowns=disowns)
         await nothing_runs(tmp_path)
 
     on_a_pool(tmp_path, check)
@@ -242,5 +243,17 @@ def test_a_worker_sees_nothing_of_the_server(tmp_path: Path, monkeypatch: pytest
         )
         assert not [name for name in seen["modules"] if name.startswith(strange)]
         assert seen["threads"] == 1
+
+    on_a_pool(tmp_path, check)
+
+
+@pytest.mark.parametrize("name", ["closes", "garbles", "segfaults"])
+def test_what_ends_its_own_worker_runs_once(tmp_path: Path, name: str) -> None:
+    """Also where it is we who end the process, for what the function did to its channel."""
+
+    async def check(executor: LocalExecutor) -> None:
+        with pytest.raises(UdfCrashedError):
+            await run(executor, name)
+        assert executor.stats().deaths == 1
 
     on_a_pool(tmp_path, check)

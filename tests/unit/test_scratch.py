@@ -1,0 +1,88 @@
+"""Scratch folders as functions leave them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tileserver import scratch
+
+DEPTH = 3000
+"""Folders in folders: deeper than calls may go, and longer than a path may be."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "scratch"
+    made.mkdir()
+    return made
+
+
+def deepen(folder: Path, depth: int) -> None:
+    """Folders in folders, a file in the innermost; by descriptors, since no path would do."""
+    place = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("in", dir_fd=place)
+        inner = os.open("in", os.O_RDONLY, dir_fd=place)
+        os.close(place)
+        place = inner
+    os.close(os.open("last", os.O_WRONLY | os.O_CREAT, dir_fd=place))
+    os.close(place)
+
+
+def test_a_folder_of_any_depth_is_removed(folder: Path) -> None:
+    deepen(folder, DEPTH)
+    assert not scratch.is_full(str(folder), 10**9, 10**5)
+    scratch.remove(str(folder))
+    assert not folder.exists()
+
+
+def test_what_may_not_be_written_is_removed(folder: Path) -> None:
+    for each in (folder / "a", folder / "a" / "b"):
+        each.mkdir()
+        (each / "file").write_text("x")
+    for each in (folder / "a" / "b", folder / "a"):
+        each.chmod(0o500)
+    scratch.remove(str(folder))
+    assert not folder.exists()
+
+
+def test_links_are_removed_and_not_followed(folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").write_bytes(bytes(10**6))
+    (folder / "to").symlink_to(outside)
+    (folder / "nowhere").symlink_to(tmp_path / "missing")
+    assert not scratch.is_full(str(folder), 10**5, 10)
+    scratch.remove(str(folder))
+    assert not folder.exists()
+    assert (outside / "kept").exists()
+
+
+def test_names_that_removal_uses_itself(folder: Path) -> None:
+    for name in ("removed-0", "removed-1", "x"):
+        (folder / name / "removed-0" / "removed-1").mkdir(parents=True)
+        (folder / name / "file").write_text("x")
+    scratch.remove(str(folder))
+    assert not folder.exists()
+
+
+def test_what_is_not_there_is_no_error(tmp_path: Path) -> None:
+    scratch.remove(str(tmp_path / "missing"))
+    assert not scratch.is_full(str(tmp_path / "missing"), 0, 0)
+
+
+def test_bytes_and_files_are_counted(folder: Path) -> None:
+    (folder / "in").mkdir()
+    (folder / "in" / "one").write_bytes(bytes(10**6))
+    assert scratch.is_full(str(folder), 10**6 - 1, 100)
+    assert not scratch.is_full(str(folder), 10**7, 100)
+    for number in range(20):
+        (folder / f"{number}").touch()
+    assert scratch.is_full(str(folder), 10**7, 20)
+
+
+def test_holes_take_no_room(folder: Path) -> None:
+    with (folder / "sparse").open("wb") as file:
+        file.truncate(10**9)
+    assert not scratch.is_full(str(folder), 10**6, 10)
