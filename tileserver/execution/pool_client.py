@@ -1,21 +1,25 @@
 """The other processes' end: an executor that is lent by the one that holds the pool."""
 
 import asyncio
+import logging
 import time
 from typing import Final, TypeVar
 
 import msgspec
 
-from tileserver.errors import SetupError
-from tileserver.execution.channel import Ask, Channel, Message, Refused, Run, Stats, Watch, refused
+from tileserver.errors import BusyError, SetupError
+from tileserver.execution.channel import Ask, Channel, Message, Refused, Run, Stats, Watch, connect, refused
 from tileserver.execution.executor import ExecutorStats
 from tileserver.execution.pool_server import HELLO
 from tileserver.frames import FrameError
 from tileserver.jobs import Described, Job, Rendered, Source
 
+_LOG: Final = logging.getLogger("tileserver.execution")
 _SPARE: Final = 32
 """Connections that are kept open between jobs."""
 _GREETING_SECONDS: Final = 5
+_PAUSES: Final = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8)
+"""Seconds between attempts to connect to a holder that lives."""
 _SILENT_SECONDS: Final = 5
 """The holder tells how it stands once a second."""
 _Answer = TypeVar("_Answer", bound=Message)
@@ -81,7 +85,7 @@ class PoolClient:
 
     async def _ask(self, request: Message, kind: type[_Answer]) -> _Answer:
         try:
-            channel = self._spare.pop() if self._spare else await self._connect()
+            channel = self._spare.pop() if self._spare else await self._reach()
             reply = await self._exchange(channel, request)
         except (OSError, FrameError) as error:
             raise PoolLostError(str(error)) from None
@@ -110,10 +114,28 @@ class PoolClient:
         else:
             self._spare.append(channel)
 
+    async def _reach(self) -> Channel:
+        """A new connection, tried for again: a burst may leave no room for a moment, though the holder is well.
+
+        Raises:
+            OSError: the holder has gone.
+            BusyError: it lives, and there was no room.
+        """
+        for pause in _PAUSES:
+            try:
+                return await self._connect()
+            except OSError as error:
+                if self._closed:
+                    raise
+                reason = str(error)
+            await asyncio.sleep(pause)
+        _LOG.warning("there was no connection to the process that holds the pool: %s", reason)
+        raise BusyError
+
     async def _connect(self) -> Channel:
         if self._closed:
             raise ConnectionAbortedError
-        channel = Channel(*await asyncio.open_unix_connection(self._address))
+        channel = await connect(self._address)
         try:
             await channel.send(HELLO)
         except BaseException:

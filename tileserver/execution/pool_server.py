@@ -12,6 +12,7 @@ import msgspec
 from tileserver import __version__
 from tileserver.errors import SetupError, TileserverError
 from tileserver.execution.channel import Ask, Channel, Hello, Message, Refused, Run, Stats, Watch, refusal
+from tileserver.execution.election import BACKLOG
 from tileserver.execution.executor import Executor, ExecutorStats
 from tileserver.frames import PROTOCOL, FrameError
 
@@ -36,7 +37,7 @@ class PoolServer:
 
     async def start(self, listener: socket.socket) -> None:
         """Begin to answer."""
-        self._server = await asyncio.start_unix_server(self._serve, sock=listener)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener, backlog=BACKLOG)
 
     def stats(self) -> ExecutorStats:
         """How the pool stands, with the processes that share it."""
