@@ -21,8 +21,6 @@ from tileserver.jobs import Described, Job, Rendered, Source
 
 _LOG: Final = logging.getLogger("tileserver.execution")
 _ATTEMPTS: Final = 2
-_HOLD_SECONDS: Final = 10.0
-"""How long a job waits for a pool."""
 _START_SECONDS: Final = 5.0
 """How long the start waits to hear whether there is one."""
 _PAUSES: Final = (0.02, 0.02, 0.02, 0.05, 0.1, 0.25)
@@ -34,8 +32,11 @@ _Result = TypeVar("_Result")
 class SharedExecutor:
     """The pool, wherever it is."""
 
-    def __init__(self, data_dir: Path, make_local: Callable[[], Executor]) -> None:
-        self._make_local = make_local
+    def __init__(self, data_dir: Path, make_local: Callable[[], Executor], *, hold: float = 10.0) -> None:
+        """Args:
+        hold: seconds that a job waits for a pool.
+        """
+        self._make_local, self._hold_seconds = make_local, hold
         self.answer: Answer = nobody
         """Who answers the calls of functions while the pool is here, also those of the others' jobs."""
         self._election = Election(data_dir)
@@ -53,8 +54,8 @@ class SharedExecutor:
         self._misses = 0
         """Looks in a row that found no holder."""
         self._retired = False
-        self._reason: str | None = None
-        """Why there is no pool, where that is known."""
+        self._reason = ""
+        """Why there is no pool, as the log has it: with paths, which are not for strangers."""
 
     async def start(self) -> None:
         """Hold the pool or find who does; does not wait until functions can run.
@@ -89,9 +90,15 @@ class SharedExecutor:
             return
         if not self._begun:
             raise error
-        self._reason = str(error)
+        self._explain(str(error))
         await self._resign()
         await asyncio.sleep(1)
+
+    def _explain(self, reason: str) -> None:
+        """Say, once, why functions cannot run."""
+        if reason != self._reason:
+            _LOG.warning("functions cannot run: %s", reason)
+        self._reason = reason
 
     def _wins(self) -> bool:
         try:
@@ -125,7 +132,7 @@ class SharedExecutor:
         client = PoolClient(self._election.address)
         try:
             await client.start()
-            self._client, self._misses = client, 0
+            self._client, self._misses, self._reason = client, 0, ""
             self._found.set()
             await client.lost()
         finally:
@@ -153,7 +160,8 @@ class SharedExecutor:
             pool = await self._pool()
             try:
                 return await ask(pool)
-            except PoolLostError:
+            except PoolLostError as error:
+                _LOG.info("a job lost its pool: %s", error)
                 if isinstance(pool, PoolClient):
                     self._lose(pool)
         raise BusyError("The process that ran the function ended; try again in a moment.")
@@ -161,10 +169,10 @@ class SharedExecutor:
     async def _pool(self) -> Executor | PoolClient:
         if not self._found.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._found.wait(), _HOLD_SECONDS)
+                await asyncio.wait_for(self._found.wait(), self._hold_seconds)
         pool = self._local or self._client
         if pool is None:
-            raise BusyError("The server is being stopped." if self._retired else self._reason)
+            raise BusyError("The server is being stopped." if self._retired else "Functions cannot run at the moment.")
         return pool
 
     def retire(self) -> None:

@@ -112,6 +112,12 @@ def processes_in(folder: Path) -> list[int]:
     return found
 
 
+def cpu_seconds(pid: int) -> float:
+    """What a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def lines(file: Path) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
@@ -260,14 +266,60 @@ def test_another_version_is_refused(start: Start) -> None:
     assert "text" in holder.run("echo")
 
 
-def test_a_holder_that_stands_still_is_not_ready(start: Start) -> None:
-    """The others say so, and that it is again."""
-    holder, other = start(), start()
+def test_a_holder_that_stands_still(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
+    """The others say so, answer what waits for it and what comes, and do not wear themselves out; then it goes on."""
+    holder, other = start(), start("--hold=2")
     until(lambda: other.stats()["ready"])
     holder.process.send_signal(signal.SIGSTOP)
-    until(lambda: not other.stats()["ready"])
+    asked = other.send(name="echo")  # before anybody can have noticed
+    assert other.answer(asked)["sentence"] == "Functions cannot run at the moment."
+    assert not other.stats()["ready"]
+    spent = cpu_seconds(other.process.pid)
+    assert other.run("echo")["sentence"] == "Functions cannot run at the moment."
+    assert cpu_seconds(other.process.pid) - spent < 0.5
+    assert "stopped or stuck" in capfd.readouterr().err
     holder.process.send_signal(signal.SIGCONT)
-    until(lambda: other.stats()["ready"])
+    assert "text" in other.run("echo")
+    until(lambda: holder.stats()["processes"] == 2)
+
+
+def test_a_stopped_holder_that_is_killed_is_followed(start: Start) -> None:
+    """By whoever has waited for it."""
+    holder, other = start(), start()
+    holder.process.send_signal(signal.SIGSTOP)
+    until(lambda: not other.stats()["ready"])
+    asked = other.send(name="echo")
+    holder.kill()
+    assert "text" in other.answer(asked)
+    assert other.stats()["here"]
+
+
+def test_a_process_that_stood_still_itself(start: Start, tmp_path: Path) -> None:
+    """Longer than a holder may be silent: its job goes on, for the holder has told how it stands all the time."""
+    _, other = start(), start()
+    go, started = tmp_path / "go", tmp_path / "started"
+    asked = other.send(name="waits", started=str(started), go=str(go))
+    until(lambda: len(lines(started)) == 1)
+    other.process.send_signal(signal.SIGSTOP)
+    time.sleep(5.5)
+    other.process.send_signal(signal.SIGCONT)
+    assert other.stats()["ready"]
+    go.touch()
+    assert other.answer(asked)["text"] == '{"waited":true}'
+    assert len(lines(started)) == 1
+
+
+def test_why_there_is_no_pool_is_not_for_strangers(
+    start: Start, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """They read a sentence of ours; the log has the path."""
+    holder, other = start(), start("--hold=0.5")
+    (tmp_path / "scratch").rename(tmp_path / "elsewhere")
+    holder.kill()
+    assert other.run("echo")["sentence"] == "Functions cannot run at the moment."
+    assert capfd.readouterr().err.count(f"No such file or directory: '{tmp_path}/scratch'") == 1
+    (tmp_path / "scratch").mkdir()
+    until(lambda: "text" in other.run("echo"))
 
 
 def test_rubbish_on_the_socket_harms_nobody(start: Start, tmp_path: Path) -> None:
