@@ -23,6 +23,8 @@ _LOG: Final = logging.getLogger("tileserver.execution")
 _ATTEMPTS: Final = 2
 _START_SECONDS: Final = 5.0
 """How long the start waits to hear whether there is one."""
+_DRAIN_SECONDS: Final = 3.0
+"""What the others' jobs have where nobody says otherwise."""
 _PAUSES: Final = (0.02, 0.02, 0.02, 0.05, 0.1, 0.25)
 """Seconds between looks for a holder that is going or coming, which takes milliseconds; the last is repeated."""
 _NOBODY: Final = ExecutorStats(ready=False, capacity=0, running=0, queued=0, workers=0, deaths=0, here=False)
@@ -113,7 +115,7 @@ class SharedExecutor:
         await local.start()
         self._local, self._server = local, PoolServer(local)
         try:
-            if self._election.won:
+            if self._election.won and not self._retired:
                 await self._server.start(self._election.listen())
         except OSError as error:
             _LOG.warning("the pool cannot be shared: %s", error)
@@ -175,16 +177,23 @@ class SharedExecutor:
             raise BusyError("The server is being stopped." if self._retired else "Functions cannot run at the moment.")
         return pool
 
-    def retire(self) -> None:
-        """Take the pool no more, for this process will end; what it has it keeps until `close`."""
+    def retire(self, seconds: float = _DRAIN_SECONDS) -> None:
+        """Take the pool no more, for this process will end; what it has it keeps until `close`.
+
+        Args:
+            seconds: what the others' jobs have, if the pool is here; may be said again.
+        """
         self._retired = True
         self._found.set()
+        if self._server is not None:
+            self._server.end_in(seconds)
         if self._seeking is not None and self._client is None and self._local is None:
             self._seeking.cancel()
 
     async def close(self) -> None:
         """End everything of this process; the pool is another's afterwards."""
-        self.retire()
+        if not self._retired:
+            self.retire()
         client = self._client
         if self._seeking is not None:
             self._seeking.cancel()
