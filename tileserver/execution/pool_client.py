@@ -149,11 +149,11 @@ class PoolClient:
         raise BusyError
 
     async def _connect(self) -> Channel:
-        if self._closed:
-            raise ConnectionAbortedError
         channel = await connect(self._address)
         try:
             await channel.send(HELLO)
+            if self._closed:
+                raise ConnectionAbortedError("the pool has been left")
         except BaseException:
             channel.close()
             raise

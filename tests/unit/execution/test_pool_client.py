@@ -72,6 +72,19 @@ def test_a_full_backlog_is_waited_for(tmp_path: Path) -> None:
     on_a_socket(tmp_path, check, NARROW)
 
 
+def test_a_client_that_is_closed_while_it_connects(tmp_path: Path) -> None:
+    """Nothing is asked over that connection, which nobody would end."""
+
+    async def check(client: PoolClient, server: PoolServer) -> None:
+        asked = asyncio.create_task(describe(client))
+        await asyncio.sleep(0)
+        await client.close()
+        with pytest.raises(PoolLostError):
+            await asked
+
+    on_a_socket(tmp_path, check)
+
+
 def test_no_connection_is_busy(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """While the holder lives; why is told to the log alone. It has gone when the client has been left."""
 
