@@ -60,6 +60,15 @@ def three(tmp_path: Path) -> Iterator[Running]:
     until(lambda: processes_in(tmp_path) == [])
 
 
+def refuses(url: str) -> bool:
+    """Whether a server takes no more connections."""
+    try:
+        httpx.get(f"{url}/livez")
+    except httpx.TransportError:
+        return True
+    return False
+
+
 def tile(running: Running, x: int, **query: object) -> int:
     """The status of a tile, asked over a connection of its own."""
     url = f"{running.url}/tiles/{running.token('counted')}/5/{x}/0.png"
@@ -215,6 +224,50 @@ def test_two_servers_share_a_pool(tmp_path: Path) -> None:
         assert tile(second, 2) == 200
         until(lambda: httpx.get(f"{second.url}/readyz").json()["pool"] == "here")
         until(lambda: not any((data / "scratch" / name).exists() for name in left))
+
+
+def test_a_holder_drains_the_others_jobs(tmp_path: Path) -> None:
+    """Longer than Ctrl-C would wait; what is new is answered meanwhile, and afterwards by the next holder."""
+    log, told = tmp_path / "log", []
+    with (
+        serving(UDFS / "counted.py", data=tmp_path / "data") as first,
+        contextlib.nullcontext(first.url) as url,
+        serving(UDFS / "counted.py", data=tmp_path / "data") as second,
+    ):
+        asking = threading.Thread(target=lambda: told.append(tile(second, 1, seconds=6, log=log)))
+        asking.start()
+        until(log.exists)
+        first.process.send_signal(signal.SIGTERM)
+        until(lambda: refuses(url))
+        assert tile(second, 2) == 200
+        assert told == []
+        assert first.process.wait(20) == 0
+        asking.join(20)
+        assert told == [200]
+        assert log.read_text().count("\n") == 1
+        assert tile(second, 3) == 200
+
+
+def test_a_second_signal_cuts_the_others_jobs(tmp_path: Path) -> None:
+    """Though `--drain` is not over; the next holder runs them again."""
+    log, told = tmp_path / "log", []
+    with (
+        serving(UDFS / "counted.py", data=tmp_path / "data") as first,
+        contextlib.nullcontext(first.url) as url,
+        serving(UDFS / "counted.py", data=tmp_path / "data") as second,
+    ):
+        asking = threading.Thread(target=lambda: told.append(tile(second, 1, seconds=8, log=log)))
+        asking.start()
+        until(log.exists)
+        first.process.send_signal(signal.SIGTERM)
+        until(lambda: refuses(url))
+        first.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        assert first.process.wait(20) == 0
+        assert time.monotonic() - began < 3
+        asking.join(30)
+        assert told == [200]
+        assert log.read_text().count("\n") == 2
 
 
 def test_functions_call_functions_wherever_the_pool_is(tmp_path: Path) -> None:

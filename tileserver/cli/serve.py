@@ -39,6 +39,8 @@ from tileserver.web.protocol import LimitedProtocol
 
 _GRACE: Final = 3.0
 """Seconds that functions which run have at most after Ctrl-C; who waits at a terminal does not wait for long."""
+_CLOSING: Final = 6
+"""Seconds beyond that, in which the functions are ended and who waits for them is told."""
 
 
 def register(app: typer.Typer) -> None:
@@ -126,6 +128,7 @@ class _Stop:
 
     def __init__(self, drain: float) -> None:
         self.server: uvicorn.Server | None = None
+        self.executor: SharedExecutor | None = None
         self.asked = asyncio.Event()
         self.grace = drain
         """Seconds that functions which run have."""
@@ -135,9 +138,12 @@ class _Stop:
     def __call__(self, number: signal.Signals) -> None:
         if number == signal.SIGINT:
             self.grace = min(self.grace, _GRACE)
+        if self.asked.is_set():
+            self.grace = 0.0
+        if self.executor is not None:
+            self.executor.retire(self.grace)
         if self.server is not None:
-            # The others of a shared pool have a grace after us.
-            self.server.config.timeout_graceful_shutdown = math.ceil(self.grace + _GRACE) + 3
+            self.server.config.timeout_graceful_shutdown = math.ceil(self.grace) + _CLOSING
             self.server.force_exit = self.server.should_exit
             self.server.should_exit = True
         self.asked.set()
@@ -154,7 +160,7 @@ def _settle_garbage() -> None:
 
 async def _serve(settings: Settings, paths: list[Path], listener: socket.socket, part: Part, *, reload: bool) -> None:
     stop = _Stop(settings.drain)
-    async with _backend(settings) as (pipeline, executor):
+    async with _backend(settings) as (pipeline, stop.executor):
         registry = pipeline.registry
         publisher = Publisher(registry, pipeline.grants, pipeline.settling)
         server = _Server(_uvicorn_config(Application(settings, pipeline, publisher), settings))
@@ -170,7 +176,7 @@ async def _serve(settings: Settings, paths: list[Path], listener: socket.socket,
         _settle_garbage()
         running = asyncio.create_task(server.serve(sockets=[listener]))
         follows = [_follow(shelf, address, part)] if reload and part.follows else []
-        async with _beside(_poll(registry), _end_functions(stop, pipeline, executor), *follows):
+        async with _beside(_poll(registry), _end_functions(stop, pipeline), *follows):
             try:
                 if part.first:
                     found = await shelf.refresh()
@@ -206,10 +212,9 @@ async def _follow(shelf: Shelf, address: str, part: Part) -> None:
     await follow(shelf, address)
 
 
-async def _end_functions(stop: _Stop, pipeline: Pipeline, executor: SharedExecutor) -> None:
+async def _end_functions(stop: _Stop, pipeline: Pipeline) -> None:
     """At a stop, let those go who wait for news; some time later end the functions that still run: they are told."""
     await stop.asked.wait()
-    executor.retire()
     pipeline.runs.release()
     await asyncio.sleep(stop.grace)
     await pipeline.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import mmap
+import socket
 import struct
 from typing import Any, Final
 
@@ -79,6 +80,23 @@ def refused(refusal: Refused) -> TileserverError:
     for name, value in refusal.facts.items():
         setattr(error, name, tuple(value) if isinstance(value, list) else value)
     return error
+
+
+async def connect(address: str) -> "Channel":
+    """A connection to the socket at a path.
+
+    Raises:
+        OSError: nobody is there, or too many wait to be accepted.
+    """
+    # Not left to the loop: where the backlog is full, asyncio goes on with a socket that is not connected.
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        connection.connect(address)
+    except BaseException:
+        connection.close()
+        raise
+    return Channel(*await asyncio.open_unix_connection(sock=connection))
 
 
 class Channel:

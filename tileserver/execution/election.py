@@ -14,6 +14,8 @@ LOCK: Final = "pool.lock"
 SOCKET: Final = "pool.sock"
 _LONGEST: Final = 100
 """Bytes of a socket's path, of which systems allow 104 to 108."""
+BACKLOG: Final = 1024
+"""Connections that may wait to be accepted; each job of a burst makes one. The kernel may allow fewer."""
 
 
 class Election:
@@ -58,7 +60,7 @@ class Election:
             self._unlink()
             listener.bind(self.address)
             (self._folder / SOCKET).chmod(0o600)
-            listener.listen(128)
+            listener.listen(BACKLOG)
             listener.setblocking(False)
         except OSError:
             listener.close()

@@ -1,28 +1,32 @@
 """The other processes' end: an executor that is lent by the one that holds the pool."""
 
 import asyncio
-import time
+import contextlib
+import logging
 from typing import Final, TypeVar
 
 import msgspec
 
-from tileserver.errors import SetupError
-from tileserver.execution.channel import Ask, Channel, Message, Refused, Run, Stats, Watch, refused
+from tileserver.errors import BusyError, SetupError
+from tileserver.execution.channel import Ask, Channel, Message, Refused, Run, Stats, Watch, connect, refused
 from tileserver.execution.executor import ExecutorStats
 from tileserver.execution.pool_server import HELLO
 from tileserver.frames import FrameError
 from tileserver.jobs import Described, Job, Rendered, Source
 
+_LOG: Final = logging.getLogger("tileserver.execution")
 _SPARE: Final = 32
 """Connections that are kept open between jobs."""
 _GREETING_SECONDS: Final = 5
+_PAUSES: Final = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8)
+"""Seconds between attempts to connect to a holder that lives."""
 _SILENT_SECONDS: Final = 5
-"""The holder tells how it stands once a second."""
+"""After which a holder, which tells how it stands once a second, is stopped or stuck."""
 _Answer = TypeVar("_Answer", bound=Message)
 
 
 class PoolLostError(ConnectionError):
-    """The process that held the pool has gone."""
+    """The process that held the pool has gone, or does not answer."""
 
 
 class PoolClient:
@@ -33,7 +37,8 @@ class PoolClient:
         self._spare: list[Channel] = []
         self._busy: set[Channel] = set()
         self._stats: ExecutorStats | None = None
-        self._noted = 0.0
+        self._heard = False
+        """Whether the holder has told something since the last look."""
         self._watch: Channel | None = None
         self._closed = False
 
@@ -53,25 +58,40 @@ class PoolClient:
             raise SetupError("another version runs on this data directory; stop it, or use --data-dir") from None
 
     async def lost(self) -> None:
-        """Return when the holder has gone; until then, note how the pool stands."""
-        assert self._watch is not None
+        """Return when the holder has gone or fallen silent; until then, note how the pool stands."""
+        listening, quiet = asyncio.create_task(self._listen()), 0
         try:
+            # In seconds of ours, one by one: while this process itself was stopped, nobody can have been silent.
+            while not listening.done() and quiet < _SILENT_SECONDS:
+                self._heard = False
+                await asyncio.wait({listening}, timeout=1)
+                quiet = 0 if self._heard else quiet + 1
+        finally:
+            listening.cancel()
+        if listening.done():
+            listening.result()
+        else:
+            _LOG.warning("the process that holds the pool is stopped or stuck: functions cannot run until it goes on")
+            await self.close()
+
+    async def _listen(self) -> None:
+        assert self._watch is not None
+        with contextlib.suppress(ConnectionError, FrameError):
             while True:
                 self._note(await self._watch.receive())
-        except (ConnectionError, FrameError):
-            return
 
     def _note(self, message: Message) -> None:
         if isinstance(message, Refused):
             raise refused(message)
         if isinstance(message, Stats):
-            self._stats, self._noted = msgspec.structs.replace(message.stats, here=False), time.monotonic()
+            self._stats, self._heard = msgspec.structs.replace(message.stats, here=False), True
 
     async def run(self, job: Job, source: Source, *, group: str, nested: bool = False) -> Rendered:
         """The answer to a job; see `Executor.run`.
 
         Raises:
-            PoolLostError: the holder went before it answered.
+            PoolLostError: the holder went before it answered, or fell silent.
+            BusyError: there was no connection.
         """
         return await self._ask(Run(job=job, source=source, group=group, nested=nested), Rendered)
 
@@ -81,7 +101,7 @@ class PoolClient:
 
     async def _ask(self, request: Message, kind: type[_Answer]) -> _Answer:
         try:
-            channel = self._spare.pop() if self._spare else await self._connect()
+            channel = self._spare.pop() if self._spare else await self._reach()
             reply = await self._exchange(channel, request)
         except (OSError, FrameError) as error:
             raise PoolLostError(str(error)) from None
@@ -110,12 +130,30 @@ class PoolClient:
         else:
             self._spare.append(channel)
 
+    async def _reach(self) -> Channel:
+        """A new connection, tried for again: a burst may leave no room for a moment, though the holder is well.
+
+        Raises:
+            OSError: the holder has gone.
+            BusyError: it lives, and there was no room.
+        """
+        for pause in _PAUSES:
+            try:
+                return await self._connect()
+            except OSError as error:
+                if self._closed:
+                    raise
+                reason = str(error)
+            await asyncio.sleep(pause)
+        _LOG.warning("there was no connection to the process that holds the pool: %s", reason)
+        raise BusyError
+
     async def _connect(self) -> Channel:
-        if self._closed:
-            raise ConnectionAbortedError
-        channel = Channel(*await asyncio.open_unix_connection(self._address))
+        channel = await connect(self._address)
         try:
             await channel.send(HELLO)
+            if self._closed:
+                raise ConnectionAbortedError("the pool has been left")
         except BaseException:
             channel.close()
             raise
@@ -135,7 +173,6 @@ class PoolClient:
             channel.close()
 
     def stats(self) -> ExecutorStats:
-        """How the pool stood within the last second; not ready where its holder has fallen silent."""
+        """How the pool stood within the last second."""
         assert self._stats is not None
-        silent = time.monotonic() - self._noted > _SILENT_SECONDS
-        return msgspec.structs.replace(self._stats, ready=False) if silent else self._stats
+        return self._stats

@@ -12,13 +12,14 @@ import msgspec
 from tileserver import __version__
 from tileserver.errors import SetupError, TileserverError
 from tileserver.execution.channel import Ask, Channel, Hello, Message, Refused, Run, Stats, Watch, refusal
+from tileserver.execution.election import BACKLOG
 from tileserver.execution.executor import Executor, ExecutorStats
 from tileserver.frames import PROTOCOL, FrameError
 
 HELLO: Final = Hello(version=__version__, protocol=PROTOCOL)
 _LOG: Final = logging.getLogger("tileserver.execution")
-_DRAIN_SECONDS: Final = 3.0
-"""How long a holder that is asked to end lets the others' jobs run."""
+_LAST_SECONDS: Final = 3.0
+"""For jobs that came while others ended. Who comes now waits for the next holder, and does so for ten seconds."""
 
 
 class PoolServer:
@@ -33,24 +34,45 @@ class PoolServer:
         self._ids = itertools.count(-1, -1)
         """Of the others' jobs; the holder's own count up from 1, and calls name the job that makes them."""
         self._closing = False
+        self._end: asyncio.TimerHandle | None = None
 
     async def start(self, listener: socket.socket) -> None:
         """Begin to answer."""
-        self._server = await asyncio.start_unix_server(self._serve, sock=listener)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener, backlog=BACKLOG)
 
     def stats(self) -> ExecutorStats:
         """How the pool stands, with the processes that share it."""
         return msgspec.structs.replace(self._executor.stats(), processes=1 + len(self._watchers))
 
+    def end_in(self, seconds: float) -> None:
+        """The others' jobs have so many seconds from now, whatever was said before."""
+        if self._end is not None:
+            self._end.cancel()
+        self._end = asyncio.get_running_loop().call_later(seconds, self._cut)
+
     async def close(self) -> None:
-        """Take nothing new, let what runs end for a moment, and go: the others then ask elsewhere."""
+        """Let what runs end, take nothing new, and go: the others then ask elsewhere. `end_in` says when at the latest.
+
+        Until what runs now has ended new jobs are taken: nobody else can have the pool meanwhile.
+        """
+        await self._jobs_end()
+        self._refuse()
+        await self._jobs_end(_LAST_SECONDS)
+        self._cut()
+
+    async def _jobs_end(self, seconds: float | None = None) -> None:
+        if self._jobs:
+            await asyncio.wait(self._jobs.values(), timeout=seconds)
+
+    def _refuse(self) -> None:
         self._closing = True
         if self._server is not None:
             self._server.close()
         for channel in self._channels - set(self._jobs):
             channel.close()
-        if self._jobs:
-            await asyncio.wait(self._jobs.values(), timeout=_DRAIN_SECONDS)
+
+    def _cut(self) -> None:
+        self._refuse()
         for channel in list(self._channels):
             channel.close()
 

@@ -21,10 +21,10 @@ from tileserver.jobs import Described, Job, Rendered, Source
 
 _LOG: Final = logging.getLogger("tileserver.execution")
 _ATTEMPTS: Final = 2
-_HOLD_SECONDS: Final = 10.0
-"""How long a job waits for a pool."""
 _START_SECONDS: Final = 5.0
 """How long the start waits to hear whether there is one."""
+_DRAIN_SECONDS: Final = 3.0
+"""What the others' jobs have where nobody says otherwise."""
 _PAUSES: Final = (0.02, 0.02, 0.02, 0.05, 0.1, 0.25)
 """Seconds between looks for a holder that is going or coming, which takes milliseconds; the last is repeated."""
 _NOBODY: Final = ExecutorStats(ready=False, capacity=0, running=0, queued=0, workers=0, deaths=0, here=False)
@@ -34,8 +34,11 @@ _Result = TypeVar("_Result")
 class SharedExecutor:
     """The pool, wherever it is."""
 
-    def __init__(self, data_dir: Path, make_local: Callable[[], Executor]) -> None:
-        self._make_local = make_local
+    def __init__(self, data_dir: Path, make_local: Callable[[], Executor], *, hold: float = 10.0) -> None:
+        """Args:
+        hold: seconds that a job waits for a pool.
+        """
+        self._make_local, self._hold_seconds = make_local, hold
         self.answer: Answer = nobody
         """Who answers the calls of functions while the pool is here, also those of the others' jobs."""
         self._election = Election(data_dir)
@@ -53,8 +56,8 @@ class SharedExecutor:
         self._misses = 0
         """Looks in a row that found no holder."""
         self._retired = False
-        self._reason: str | None = None
-        """Why there is no pool, where that is known."""
+        self._reason = ""
+        """Why there is no pool, as the log has it: with paths, which are not for strangers."""
 
     async def start(self) -> None:
         """Hold the pool or find who does; does not wait until functions can run.
@@ -89,9 +92,15 @@ class SharedExecutor:
             return
         if not self._begun:
             raise error
-        self._reason = str(error)
+        self._explain(str(error))
         await self._resign()
         await asyncio.sleep(1)
+
+    def _explain(self, reason: str) -> None:
+        """Say, once, why functions cannot run."""
+        if reason != self._reason:
+            _LOG.warning("functions cannot run: %s", reason)
+        self._reason = reason
 
     def _wins(self) -> bool:
         try:
@@ -106,7 +115,7 @@ class SharedExecutor:
         await local.start()
         self._local, self._server = local, PoolServer(local)
         try:
-            if self._election.won:
+            if self._election.won and not self._retired:
                 await self._server.start(self._election.listen())
         except OSError as error:
             _LOG.warning("the pool cannot be shared: %s", error)
@@ -125,7 +134,7 @@ class SharedExecutor:
         client = PoolClient(self._election.address)
         try:
             await client.start()
-            self._client, self._misses = client, 0
+            self._client, self._misses, self._reason = client, 0, ""
             self._found.set()
             await client.lost()
         finally:
@@ -153,7 +162,8 @@ class SharedExecutor:
             pool = await self._pool()
             try:
                 return await ask(pool)
-            except PoolLostError:
+            except PoolLostError as error:
+                _LOG.info("a job lost its pool: %s", error)
                 if isinstance(pool, PoolClient):
                     self._lose(pool)
         raise BusyError("The process that ran the function ended; try again in a moment.")
@@ -161,22 +171,29 @@ class SharedExecutor:
     async def _pool(self) -> Executor | PoolClient:
         if not self._found.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._found.wait(), _HOLD_SECONDS)
+                await asyncio.wait_for(self._found.wait(), self._hold_seconds)
         pool = self._local or self._client
         if pool is None:
-            raise BusyError("The server is being stopped." if self._retired else self._reason)
+            raise BusyError("The server is being stopped." if self._retired else "Functions cannot run at the moment.")
         return pool
 
-    def retire(self) -> None:
-        """Take the pool no more, for this process will end; what it has it keeps until `close`."""
+    def retire(self, seconds: float = _DRAIN_SECONDS) -> None:
+        """Take the pool no more, for this process will end; what it has it keeps until `close`.
+
+        Args:
+            seconds: what the others' jobs have, if the pool is here; may be said again.
+        """
         self._retired = True
         self._found.set()
+        if self._server is not None:
+            self._server.end_in(seconds)
         if self._seeking is not None and self._client is None and self._local is None:
             self._seeking.cancel()
 
     async def close(self) -> None:
         """End everything of this process; the pool is another's afterwards."""
-        self.retire()
+        if not self._retired:
+            self.retire()
         client = self._client
         if self._seeking is not None:
             self._seeking.cancel()

@@ -70,7 +70,13 @@ async def main(folder: Path) -> None:
     """Serve standard input until it ends."""
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
-    executor = SharedExecutor(folder, lambda: LocalExecutor(workers=2, limits=LIMITS, environment={}, scratch=scratch))
+    hold = next((float(each.removeprefix("--hold=")) for each in sys.argv if each.startswith("--hold=")), 10.0)
+
+    def make() -> LocalExecutor:
+        list(scratch.iterdir())  # as the server does, which fails where the folder has gone
+        return LocalExecutor(workers=2, limits=LIMITS, environment={}, scratch=scratch)
+
+    executor = SharedExecutor(folder, make, hold=hold)
     try:
         await executor.start()
     except TileserverError as error:

@@ -1,119 +1,15 @@
 """One pool for several processes: real ones, on one data directory."""
 
-import contextlib
 import json
 import os
-import signal
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from peers import Start, lines, until
 
 from tileserver.errors import BY_CODE, BusyError, InvalidParameterError, TileserverError, UdfRaisedError
 from tileserver.execution.channel import refusal, refused
-
-PEER = Path(__file__).parent / "peer.py"
-
-
-class Peer:
-    """A process on a data directory."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        command = [sys.executable, str(PEER), str(folder), *arguments]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.first = self._line()
-        self._number = 0
-        self._answers: dict[int, dict[str, Any]] = {}
-
-    def _line(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        return dict(json.loads(self.process.stdout.readline() or "{}"))
-
-    def send(self, **request: Any) -> int:
-        """The number under which `answer` has what comes of it."""
-        assert self.process.stdin is not None
-        self._number += 1
-        self.process.stdin.write(json.dumps({"number": self._number} | request) + "\n")
-        self.process.stdin.flush()
-        return self._number
-
-    def answer(self, number: int) -> dict[str, Any]:
-        """What came of a request; waits for it."""
-        while number not in self._answers:
-            line = self._line()
-            assert line, "the process ended"
-            self._answers[line.pop("answer")] = line
-        return self._answers[number]
-
-    def run(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """What a UDF answers."""
-        return self.answer(self.send(name=name, **arguments))
-
-    def stats(self) -> dict[str, Any]:
-        """How it sees the pool."""
-        return self.answer(self.send(stats=True))
-
-    def kill(self) -> None:
-        """SIGKILL."""
-        self.process.kill()
-        self.process.wait()
-
-    def end(self) -> None:
-        """Let it close."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.close()
-        try:
-            self.process.wait(20)
-        finally:
-            self.process.kill()
-            self.process.stdout.close()
-
-
-Start = Callable[..., Peer]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """A function that starts a process; afterwards nothing of any may be left."""
-    peers = []
-
-    def start_(*arguments: str, folder: Path = tmp_path) -> Peer:
-        peers.append(Peer(folder, *arguments))
-        return peers[-1]
-
-    yield start_
-    for peer in reversed(peers):  # the holder last: nobody need take over
-        peer.end()
-    until(lambda: processes_in(tmp_path) == [])
-
-
-def until(holds: Callable[[], object], seconds: float = 20) -> None:
-    """Wait for what nobody announces."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def processes_in(folder: Path) -> list[int]:
-    """Processes whose working directory is in `folder`."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if entry.name.isdigit() and str((entry / "cwd").readlink()).startswith(str(folder)):
-                found.append(int(entry.name))
-    return found
-
-
-def lines(file: Path) -> list[str]:
-    return file.read_text().splitlines() if file.exists() else []
 
 
 def test_answers_and_errors_arrive_as_they_are(start: Start) -> None:
@@ -188,57 +84,6 @@ def test_a_job_that_nobody_waits_for_is_ended(start: Start, tmp_path: Path) -> N
     until(lambda: holder.stats()["processes"] == 2)
 
 
-def test_when_the_holder_is_killed_another_takes_over(start: Start, tmp_path: Path) -> None:
-    """What ran for the others is run again, once, and answered; who comes later finds the new one."""
-    holder, second, third = start(), start(), start()
-    go, started = tmp_path / "go", tmp_path / "started"
-    asked = [(peer, peer.send(name="waits", started=str(started), go=str(go))) for peer in (second, third)]
-    until(lambda: len(lines(started)) == 2)
-    holder.kill()
-    until(lambda: len(lines(started)) == 4)
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in lines(started)[:2]))
-    go.touch()
-    assert [peer.answer(number)["text"] for peer, number in asked] == ['{"waited":true}'] * 2
-    assert sorted(peer.stats()["here"] for peer in (second, third)) == [False, True]
-    late = start()
-    assert late.first["here"] is False
-    assert "text" in late.run("echo")
-
-
-def test_a_job_that_loses_two_holders_is_busy(start: Start, tmp_path: Path) -> None:
-    """It is not run for ever."""
-    peers = [start(), start(), start()]
-    started = tmp_path / "started"
-    asker = peers[2]
-    until(lambda: peers[0].stats()["processes"] == 3)
-    number = asker.send(name="waits", started=str(started))
-    until(lambda: len(lines(started)) == 1)
-    asker.process.send_signal(signal.SIGSTOP)  # so that it is not the one that takes over
-    peers[0].kill()
-    until(lambda: peers[1].stats()["here"])
-    asker.process.send_signal(signal.SIGCONT)
-    until(lambda: len(lines(started)) == 2)
-    peers[1].kill()
-    assert asker.answer(number)["error"] == "BusyError"
-    assert "text" in asker.run("echo")
-    assert asker.stats()["here"] is True
-
-
-def test_a_holder_that_ends_lets_the_others_jobs_end(start: Start, tmp_path: Path) -> None:
-    """They are answered by it, and the next ones by another."""
-    holder, other = start(), start()
-    go, started = tmp_path / "go", tmp_path / "started"
-    number = other.send(name="waits", started=str(started), go=str(go))
-    until(lambda: len(lines(started)) == 1)
-    assert holder.process.stdin is not None
-    holder.process.stdin.close()
-    go.touch()
-    assert other.answer(number)["text"] == '{"waited":true}'
-    assert len(lines(started)) == 1
-    assert holder.process.wait(20) == 0
-    assert "text" in other.run("echo")
-
-
 def test_a_folder_with_a_long_name(start: Start, tmp_path: Path) -> None:
     """Longer than the path of a socket may be; and what a dead holder left is replaced."""
     folder = tmp_path / ("d" * 120) / ("e" * 120)
@@ -258,16 +103,6 @@ def test_another_version_is_refused(start: Start) -> None:
     told = start("--another-version").first["refused"]
     assert "this is 0.0.9; stop it, or use --data-dir" in told
     assert "text" in holder.run("echo")
-
-
-def test_a_holder_that_stands_still_is_not_ready(start: Start) -> None:
-    """The others say so, and that it is again."""
-    holder, other = start(), start()
-    until(lambda: other.stats()["ready"])
-    holder.process.send_signal(signal.SIGSTOP)
-    until(lambda: not other.stats()["ready"])
-    holder.process.send_signal(signal.SIGCONT)
-    until(lambda: other.stats()["ready"])
 
 
 def test_rubbish_on_the_socket_harms_nobody(start: Start, tmp_path: Path) -> None:
