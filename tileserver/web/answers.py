@@ -134,7 +134,7 @@ _HITS: Final = frozenset({"memory", "disk", "outside"})
 
 
 def _cache_control(layer: Layer, entry: Entry, left: int) -> bytes:
-    if layer.max_age <= 0:
+    if layer.max_age <= 0 or not entry.facts.settled:
         return b"no-store"
     scope = b"public" if layer.grant.shared_cache else b"private"
     settled = layer.versioned and not entry.facts.callees  # of those the URL does not name the version
