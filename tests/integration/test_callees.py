@@ -83,10 +83,12 @@ def test_a_changed_callee_makes_its_callers_stale(chain: Chain) -> None:
 
 
 def test_what_rests_on_a_failed_call_is_not_kept(chain: Chain) -> None:
-    """It is asked for anew each time; when the callee is well again, the answer is kept."""
+    """By nobody: it is asked for anew each time; when the callee is well again, the answer is kept."""
     _, running, publish = chain
     publish("from tileserver import udf\n@udf\ndef bottom():\n    raise ValueError\n")
-    assert [get(running, "lenient").json() for _ in range(3)] == ["udf_raised"] * 3
+    answers = [get(running, "lenient") for _ in range(3)]
+    assert [answer.json() for answer in answers] == ["udf_raised"] * 3
+    assert {answer.headers["cache-control"] for answer in answers} == {"no-store"}
     publish(BOTTOM.format(value=5))
     assert get(running, "lenient").json() == 5
     assert "run" not in ages(running, "lenient")

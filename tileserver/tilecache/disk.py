@@ -77,7 +77,7 @@ class DiskTier:
             used = sum(stat.st_size for _, stat in files)
             if used <= self.limit * 0.9:
                 return used
-            for place, stat in _losers(files):
+            for place, stat in losers(files):
                 if used <= self.limit * 0.8:
                     break
                 self._remove(place)
@@ -112,7 +112,7 @@ class DiskTier:
             place.unlink()
 
 
-def _losers(files: list[File]) -> Iterator[File]:
+def losers(files: list[File]) -> Iterator[File]:
     """In which order files go: of two drawn at random the one that was read longer ago, which needs no index."""
     random.shuffle(files)
     while len(files) > 1:
