@@ -3,6 +3,7 @@
 `layer` and `hit` never wait: a cached tile is answered by them alone. `render` does the rest.
 """
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
@@ -31,6 +32,8 @@ FAILURE_SECONDS: Final = 3
 """How long a failure is answered again without a run."""
 CALL_DEPTH: Final = 5
 """Calls that may wait for each other."""
+_NEARLY: Final = 0.9
+"""Part of its caller's time after which a run that fails may have failed for want of more."""
 _QUERY_LIMIT: Final = 2048
 """Characters of a query whose layer is kept: as many as are kept must fit into memory."""
 
@@ -139,20 +142,20 @@ class Pipeline:
 
     async def _falls_short(self, flown: Flown, generation: int) -> bool:
         """Whether who came in this generation can have something better than what others waited for."""
-        if flown.cut or flown.generation == generation:
+        if flown.cut or flown.generation >= generation:
             return flown.cut
         answer = flown.answer
         return isinstance(answer, TileserverError) or not await self.current(answer.entry.facts.callees)
 
     async def _fly(self, layer: Layer, tile: Tile | None, key: Key, within: Within) -> Flown:
-        generation = self.registry.generation
+        generation, began = self.registry.generation, time.monotonic()
         entry = await self.cache.find(key, layer.grant.epoch, layer.max_age)
         if entry is not None and await self.current(entry.facts.callees):
             return Flown(Answer(entry=entry, source="disk"), generation)
         try:
             answer = await self._runner.answer(layer, tile, within)
         except TileserverError as failure:
-            cut = within.seconds < self._runner.longest(layer, tile) and _is_late(failure)
+            cut = time.monotonic() - began > _NEARLY * within.seconds
             if not cut and failure.code not in {"busy", "too_many_requests"}:
                 self._failures[key] = failure, generation
             return Flown(failure, generation, cut)
@@ -201,11 +204,6 @@ class Pipeline:
         """End every run; who waits for one is told that the server is busy."""
         await self.executor.close()
         await self.settling.close()  # those that find out are told too
-
-
-def _is_late(failure: TileserverError) -> bool:
-    """Whether more time might have helped: it took too long, or something that it called gave it nothing."""
-    return failure.code == "udf_timed_out" or (isinstance(failure, UdfError) and failure.exception == "CallError")
 
 
 def _tile(call: Call) -> Tile | None:

@@ -74,12 +74,9 @@ class Runner:
         self._runs.add(run_of(layer, job, asked, rendered))
         return rendered
 
-    def longest(self, layer: Layer, tile: Tile | None) -> float:
-        """Seconds that a run may take whose caller does not wait for less."""
-        longest = self._settings.timeout if tile else self._settings.file_timeout
-        return min(layer.udf.options.timeout or longest, longest)
-
     def _job(self, layer: Layer, tile: Tile | None, within: Within, *, sample: bool) -> Job:
+        longest = self._settings.timeout if tile else self._settings.file_timeout
+        longest = min(layer.udf.options.timeout or longest, longest)
         return Job(
             id=next(self._ids),
             digest=layer.grant.digest,
@@ -87,7 +84,7 @@ class Runner:
             partition=tile.partition.name if tile else "",
             arguments=layer.arguments,
             output=layer.output,
-            timeout=min(self.longest(layer, tile), within.seconds),
+            timeout=min(longest, within.seconds),
             limit=TILE_LIMIT if tile and not layer.output.exchange else FILE_LIMIT,
             sample=sample,
             caller=within.caller,

@@ -75,15 +75,17 @@ class Settling:
 
     async def _found_out(self, grant: Grant) -> tuple[str | None, dict[str, Any]]:
         """Kind and facts; where a run failed, what was known before it, with a mark."""
-        udf, facts = self._grants.udf(grant), dict[str, Any]()
+        kind, facts = grant.kind, dict[str, Any]()
         try:
+            udf = self._grants.udf(grant)
+            kind = kind or udf.kind
             facts = await self._described(grant, udf)
             udf = with_computed(udf, facts.get("options", {}), facts.get("defaults", {}), file=udf.name)
             rendered = await self._probe(grant, udf)
         except TileserverError:
             self._failed[grant.udf_id, grant.digest] = True
-            return grant.kind or udf.kind, facts | _UNPROBED
-        return rendered.kind or grant.kind or udf.kind, facts | rendered.facts
+            return kind, facts | _UNPROBED
+        return rendered.kind or kind, facts | rendered.facts
 
     async def _described(self, grant: Grant, udf: Udf) -> dict[str, Any]:
         defaults = tuple(each.name for each in udf.parameters if each.computed)
@@ -97,9 +99,8 @@ class Settling:
         for tile in probe_tiles(udf):
             ask = Ask("", "", 1, "", tile is not None)
             layer = bound(msgspec.structs.replace(grant, kind=None), udf, ask, {})
-            rendered = await self._runner.run(
-                layer, tile, below(None, layer, first_look(grant.account_id, grant.digest)), sample=True
-            )
+            within = below(None, layer, first_look(grant.account_id, grant.digest))
+            rendered = await self._runner.run(layer, tile, within, sample=True)
             if not rendered.empty:
                 break
         return rendered

@@ -30,6 +30,15 @@ from tileserver import udf
 def bottom():
     return {value}
 """
+KEEPS = """
+from tileserver import run, udf
+
+KEPT = run("middle")
+
+@udf(cache_max_age=0)
+def keeps():
+    return KEPT
+"""
 LENIENT = """
 from tileserver import CallError, run, udf
 
@@ -80,6 +89,17 @@ def test_a_changed_callee_makes_its_callers_stale(chain: Chain) -> None:
         answers = [get(running, "top") for _ in range(6)]
         assert {answer.text for answer in answers} == {f'["top",["middle",{value}]]'}
         assert "run" not in ages(running, "top")
+
+
+def test_a_changed_callee_ends_workers_that_remember_it(chain: Chain) -> None:
+    """What was called at module level is called anew, whichever process holds the pool."""
+    folder, running, publish = chain
+    (folder / "keeps.py").write_text(KEEPS)
+    running.wait_for("^  keeps ", timeout=20)
+    for value in (1, 2, 3):
+        if value > 1:
+            publish(BOTTOM.format(value=value))
+        assert {get(running, "keeps").text for _ in range(6)} == {f'["middle",{value}]'}
 
 
 def test_what_rests_on_a_failed_call_is_not_kept(chain: Chain) -> None:

@@ -105,6 +105,10 @@ class CallsProtocol(asyncio.Protocol):
         self._transport = cast("asyncio.WriteTransport", transport)
         self._transport.set_write_buffer_limits(high=UNREAD_LIMIT)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The worker has gone, or its function has closed what is none of its business."""
+        self.tainted, self._transport = True, None
+
     def pause_writing(self) -> None:
         """The worker does not read."""
         self._writable.clear()

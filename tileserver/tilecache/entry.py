@@ -36,7 +36,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     @property
     def settled(self) -> bool:
         """Whether no call failed on which the answer rests."""
-        return not self.callees or all(callee.digest for callee in self.callees)
+        return all(callee.digest for callee in self.callees)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

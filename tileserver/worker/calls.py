@@ -52,7 +52,10 @@ class Calls:
             if len(frame) > CALL_LIMIT:
                 raise CallError(f"'{call.name}': parameters are at most 1 MB")
             self._pending[self._number] = future
-            self._socket.sendall(frame)
+            try:
+                self._socket.sendall(frame)
+            except OSError:
+                raise _unheard() from None
             if self._reader is None:
                 self._reader = threading.Thread(target=self._read, name="calls", daemon=True)
                 self._reader.start()
@@ -67,12 +70,19 @@ class Calls:
                         _resolve(self._pending.pop(message.id), message, body)
         with self._lock:  # the server hears no more, as of one that sent it something else
             for future in self._pending.values():
-                future.set_exception(CallError("the server does not answer calls any more"))
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(_unheard())
+
+
+def _unheard() -> CallError:
+    return CallError("the server does not answer calls any more")
 
 
 def _resolve(future: "Future[Any]", answer: Called, body: bytes) -> None:
     from tileserver.encode.exchange import read
 
+    if not future.set_running_or_notify_cancel():  # a coroutine that waits no more
+        return
     if answer.code:
         future.set_exception(CallError(answer.message, cause=answer.code))
         return

@@ -172,4 +172,20 @@ def test_the_workers_end_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> 
     ours.close()
     with pytest.raises(CallError, match="any more"):
         future.result(10)
+    with pytest.raises(CallError, match="any more"):
+        asking.ask(Call(id=0, job=0, name="b", arguments={}))
+    asking._socket.close()
+
+
+def test_an_answer_for_who_waits_no_more_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a coroutine with a time limit of its own: the next one gets its answer."""
+    monkeypatch.setattr(authoring, "_connection", [])
+    ours, theirs = socket.socketpair()
+    asking = Calls(theirs.detach())
+    first, second = (asking.ask(Call(id=0, job=0, name="b", arguments={})) for _ in range(2))
+    first.cancel()
+    for number in (1, 2):
+        ours.sendall(pack(Called(id=number, media_type="application/json"), b"5"))
+    assert second.result(10) == 5
+    ours.close()
     asking._socket.close()
