@@ -57,7 +57,8 @@ def run(
     """What another UDF of the same account returns: an array, a table, text, bytes, or plain data, as it returned it.
 
     The answer may come from the cache; a run has the time that the calling function has left, and the calling function
-    takes no core while it waits. Dates, geometries and tables as parameters travel as text (ISO 8601, GeoJSON).
+    takes no core while it waits. It works at module level too: what a module keeps goes with its process as soon as the
+    UDF called has changed. Dates, geometries and tables as parameters travel as text (ISO 8601, GeoJSON).
 
     Args:
         name: the UDF's name, or a shared token.
@@ -66,7 +67,8 @@ def run(
         parameters: the UDF's own.
 
     Raises:
-        CallError: there is no such UDF, it failed, or calls go deeper than five or in a circle; `cause` is a code.
+        CallError: there is no such UDF, it failed, calls go deeper than five or in a circle, 64 are under way already,
+            or the parameters take more than 1 MB; `cause` is a code.
     """
     return _ask(name, tile, cache_max_age, parameters).result()
 

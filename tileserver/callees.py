@@ -4,7 +4,6 @@ from cachetools import LRUCache
 
 from tileserver.jobs import Callee
 from tileserver.registry import Registry
-from tileserver.tilecache import Entry
 
 
 class Callees:
@@ -15,19 +14,18 @@ class Callees:
         self._current: LRUCache[tuple[Callee, ...], int] = LRUCache(10_000)
         """By what was called, the generation of the registry in which all of it was found unchanged."""
 
-    def known_current(self, entry: Entry) -> bool:
+    def known_current(self, callees: tuple[Callee, ...]) -> bool:
         """Whether nothing has changed as far as memory tells; does not wait."""
-        callees = entry.facts.callees
         return not callees or self._current.get(callees) == self._registry.generation
 
-    async def current(self, entry: Entry) -> bool:
-        """Whether all that the answer rests on is as it was."""
-        if self.known_current(entry):
+    async def current(self, callees: tuple[Callee, ...]) -> bool:
+        """Whether all that was called is as it was."""
+        if self.known_current(callees):
             return True
         generation = self._registry.generation
-        for account_id, name, digest in entry.facts.callees:
+        for account_id, name, digest in callees:
             grant = await self._registry.lookup.named(account_id, name)
             if grant is None or grant.digest != digest:
                 return False
-        self._current[entry.facts.callees] = generation
+        self._current[callees] = generation
         return True

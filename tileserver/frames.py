@@ -16,6 +16,8 @@ PROTOCOL: Final = 2
 BODY_LIMIT: Final = 8 * 2**20
 """Bytes of a body in a frame."""
 MESSAGE_LIMIT: Final = 64 * 2**20
+CALL_LIMIT: Final = 2**20
+"""Bytes of a call with its parameters."""
 _HEAD: Final = struct.Struct("<II")
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Message)
@@ -98,9 +100,9 @@ def pack(message: Message, body: bytes = b"") -> bytes:
 class Assembler:
     """Frames out of the pieces that a stream comes in."""
 
-    def __init__(self, body_limit: int = BODY_LIMIT) -> None:
+    def __init__(self, body_limit: int = BODY_LIMIT, message_limit: int = MESSAGE_LIMIT) -> None:
         self._pieces = bytearray()
-        self._body_limit = body_limit
+        self._body_limit, self._message_limit = body_limit, message_limit
 
     def feed(self, piece: bytes) -> list[tuple[Message, bytes]]:
         """The frames that `piece` completes.
@@ -128,7 +130,7 @@ class Assembler:
         if there < 0:
             return None
         message, body = _HEAD.unpack_from(buffer, start)
-        if message > MESSAGE_LIMIT or body > self._body_limit:
+        if message > self._message_limit or body > self._body_limit:
             raise FrameError("a frame is larger than it may be")
         if there < message + body:
             return None

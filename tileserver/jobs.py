@@ -54,6 +54,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=
     """Whether it was written with `@fused.udf`."""
     memory: int = 0
     """Bytes that its workers may take, where that is less than the server allows; 0 leaves it to the server."""
+    account_id: str = ""
+    """Whose it is: what a worker has called for one account, it does not remember for another."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):

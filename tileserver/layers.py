@@ -134,6 +134,7 @@ def source_of(grant: Grant, udf: Udf) -> Source:
         path=grant.file or f"{udf.name}.py",
         fused=udf.fused,
         memory=udf.options.memory or 0,
+        account_id=grant.account_id,
     )
 
 

@@ -3,7 +3,9 @@
 `layer` and `hit` never wait: a cached tile is answered by them alone. `render` does the rest.
 """
 
-from typing import Final
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
 
 import msgspec
 from cachetools import LRUCache, TTLCache
@@ -11,10 +13,11 @@ from cachetools import LRUCache, TTLCache
 from tileserver import query as queries
 from tileserver.callees import Callees
 from tileserver.callgraph import CallGraph
-from tileserver.errors import CallError, InvalidParameterError, TileserverError
+from tileserver.errors import CallError, InvalidParameterError, TileserverError, UdfError
 from tileserver.execution import Executor
+from tileserver.execution.calls import first_look
 from tileserver.grants import Grants
-from tileserver.jobs import Call, Callee, Job, Rendered
+from tileserver.jobs import Call, Callee, Caller, Job, Rendered
 from tileserver.layers import Answer, Ask, Layer, bound, called
 from tileserver.registry import Grant, Registry
 from tileserver.runlog import RunLog
@@ -29,6 +32,20 @@ FAILURE_SECONDS: Final = 3
 """How long a failure is answered again without a run."""
 CALL_DEPTH: Final = 5
 """Calls that may wait for each other."""
+_NEARLY: Final = 0.9
+"""Part of its caller's time after which a run that fails may have failed for want of more."""
+_QUERY_LIMIT: Final = 2048
+"""Characters of a query whose layer is kept: as many as are kept must fit into memory."""
+
+
+class Flown(NamedTuple):
+    """What a flight came to."""
+
+    answer: Answer | TileserverError
+    generation: int
+    """The registry's when the flight began."""
+    cut: bool = False
+    """Whether it failed for want of its caller's time."""
 
 
 class Pipeline:
@@ -43,10 +60,11 @@ class Pipeline:
         self.settling = Settling(self.grants, registry.publications, executor, self._runner)
         self._layers: LRUCache[Ask, Layer] = LRUCache(4096)
         self._generation = -1
-        self._flights: Flights[Answer] = Flights()
-        self._failures: TTLCache[Key, TileserverError] = TTLCache(10_000, FAILURE_SECONDS)
+        self._flights: Flights[Flown] = Flights()
+        self._failures: TTLCache[Key, tuple[TileserverError, int]] = TTLCache(10_000, FAILURE_SECONDS)
+        """With the registry's generation when the run began: another one may do better."""
         self._calls, self._callees = CallGraph(), Callees(registry)
-        executor.answer = self.call
+        executor.answer = self
 
     # Token to layer
 
@@ -73,7 +91,7 @@ class Pipeline:
             grant = await self.grants.of(ask.token)
             udf = self.grants.udf(grant)
         layer = bound(grant, udf, ask, query)
-        if generation == self.registry.generation:
+        if generation == self.registry.generation and len(ask.query) <= _QUERY_LIMIT:
             self._layers[ask] = layer
         return layer
 
@@ -87,7 +105,7 @@ class Pipeline:
     def hit(self, layer: Layer, z: int, x: int, y: int) -> Entry | None:
         """The tile if memory has it fresh. Does not wait."""
         entry = self.cache.hit(Key(layer.key, z, x, y), layer.grant.epoch, layer.max_age)
-        return entry if entry is not None and self._callees.known_current(entry) else None
+        return entry if entry is not None and self._callees.known_current(entry.facts.callees) else None
 
     async def render(self, layer: Layer, tile: Tile | None, within: Within | None = None) -> Answer:
         """The answer from disk, from a run that is under way, or from a run of its own.
@@ -100,33 +118,50 @@ class Pipeline:
         """
         key = Key(layer.key, tile.z, tile.x, tile.y) if tile else Key(layer.key, -1, 0, 0)
         entry = self.cache.hit(key, layer.grant.epoch, layer.max_age)
-        if entry is not None and await self._callees.current(entry):  # as under another spelling of the query
+        if entry is not None and await self.current(entry.facts.callees):  # as under another spelling of the query
             return Answer(entry=entry, source="memory")
-        failure = self._failures.get(key)
-        if failure is not None:
+        failure, generation = self._failures.get(key, (None, 0))
+        if failure is not None and generation == self.registry.generation:
             raise failure.with_traceback(None)  # it would grow with each who is told
         # Who allows an answer less age, or knows of a later clearing, does not take what others wait for.
         flight = key._replace(layer=f"{key.layer}/{layer.max_age}/{layer.grant.epoch}")
         name = "/".join(map(str, flight))
         with self._calls.waiting(within.caller.chain if within else (), name):
-            answer, own = await self._flights.join(
-                flight, lambda: self._fly(layer, tile, key, below(within, layer, name))
-            )
+            answer, own = await self._flown(flight, lambda: self._fly(layer, tile, key, below(within, layer, name)))
+        if isinstance(answer, TileserverError):
+            raise answer.with_traceback(None)
         return answer if own else msgspec.structs.replace(answer, source="shared")
 
-    async def _fly(self, layer: Layer, tile: Tile | None, key: Key, within: Within) -> Answer:
+    async def _flown(self, flight: Key, fly: Callable[[], Awaitable[Flown]]) -> tuple[Answer | TileserverError, bool]:
+        """What the flight comes to, and whether it is the request's own; one that others began may not do for it."""
+        generation = self.registry.generation
+        flown, own = await self._flights.join(flight, fly)
+        if not own and await self._falls_short(flown, generation):
+            flown, own = await self._flights.join(flight, fly)
+        return flown.answer, own
+
+    async def _falls_short(self, flown: Flown, generation: int) -> bool:
+        """Whether who came in this generation can have something better than what others waited for."""
+        if flown.cut or flown.generation >= generation:
+            return flown.cut
+        answer = flown.answer
+        return isinstance(answer, TileserverError) or not await self.current(answer.entry.facts.callees)
+
+    async def _fly(self, layer: Layer, tile: Tile | None, key: Key, within: Within) -> Flown:
+        generation, began = self.registry.generation, time.monotonic()
         entry = await self.cache.find(key, layer.grant.epoch, layer.max_age)
-        if entry is not None and await self._callees.current(entry):
-            return Answer(entry=entry, source="disk")
+        if entry is not None and await self.current(entry.facts.callees):
+            return Flown(Answer(entry=entry, source="disk"), generation)
         try:
             answer = await self._runner.answer(layer, tile, within)
         except TileserverError as failure:
-            if failure.code not in {"busy", "too_many_requests"}:
-                self._failures[key] = failure
-            raise
-        if layer.max_age > 0 and all(callee.digest for callee in answer.entry.facts.callees):
+            cut = time.monotonic() - began > _NEARLY * within.seconds
+            if not cut and failure.code not in {"busy", "too_many_requests"}:
+                self._failures[key] = failure, generation
+            return Flown(failure, generation, cut)
+        if layer.max_age > 0 and answer.entry.facts.settled:
             await self.cache.store(key, answer.entry)
-        return answer
+        return Flown(answer, generation)
 
     # Functions that call others
 
@@ -141,19 +176,29 @@ class Pipeline:
         """
         if len(job.caller.chain) > CALL_DEPTH:
             raise CallError(f"calls go deeper than {CALL_DEPTH}")
-        grant = await self._callee(call.name, job.caller.account_id)
+        grant = await self._callee(call.name, job.caller)
         layer = called(grant, self.grants.udf(grant), call)
-        answer = await self.render(layer, _tile(call), Within(job.caller, seconds))
+        try:
+            answer = await self.render(layer, _tile(call), Within(job.caller, seconds))
+        except UdfError as failure:
+            if grant.expose_errors or grant.account_id == job.caller.account_id:
+                raise
+            raise type(failure) from None  # its own words are for its owner
         facts = answer.entry.facts
         callees = Callee(grant.account_id, grant.name, grant.digest), *facts.callees
         return Rendered(media_type=facts.media_type, kind=facts.kind, body=answer.entry.body, callees=callees)
 
-    async def _callee(self, name: str, account_id: str) -> Grant:
-        grant = await self.grants.named(name, account_id)
+    async def _callee(self, name: str, caller: Caller) -> Grant:
+        grant = await self.grants.named(name, caller.account_id)
         if not self.grants.udf(grant).computed:
             return grant
-        await self.settling.settled(grant)
-        return await self.grants.named(name, account_id)
+        with self._calls.waiting(caller.chain, first_look(grant.account_id, grant.digest)):
+            await self.settling.settled(grant)
+        return await self.grants.named(name, caller.account_id)
+
+    async def current(self, callees: tuple[Callee, ...]) -> bool:
+        """Whether all that was called is as it was."""
+        return await self._callees.current(callees)
 
     async def close(self) -> None:
         """End every run; who waits for one is told that the server is busy."""

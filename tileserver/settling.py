@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from typing import Any, Final
 
 import msgspec
@@ -9,6 +10,7 @@ from cachetools import TTLCache
 
 from tileserver.errors import TileserverError
 from tileserver.execution import Executor
+from tileserver.execution.calls import first_look
 from tileserver.grants import Grants
 from tileserver.jobs import Rendered
 from tileserver.layers import Ask, bound, probe_tiles, source_of
@@ -16,9 +18,13 @@ from tileserver.registry import Grant, Publications
 from tileserver.runner import Runner, below
 from tileserver.udfs import Udf, with_computed
 
+_LOG: Final = logging.getLogger("tileserver")
 LOOK_SECONDS: Final = 2
 """How long metadata wait for a first run."""
 _RETRY_SECONDS: Final = 10
+"""After which what failed is tried again, by the next who asks."""
+_UNPROBED: Final = {"unprobed": True}
+"""What is kept with the facts where no run has succeeded yet."""
 Version = tuple[str, str]
 """A UDF's id and a digest."""
 
@@ -48,7 +54,7 @@ class Settling:
     async def look(self, token: str) -> Grant:
         """What the token opens, with what a run tells of it, for which this waits a moment; raises like `Grants.of`."""
         grant = await self._grants.of(token)
-        if grant.facts is None:
+        if not _is_known(grant):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.settled(grant), LOOK_SECONDS)
         return await self._grants.of(token)
@@ -58,20 +64,28 @@ class Settling:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _settle(self, grant: Grant) -> None:
-        facts: dict[str, Any] = {}
-        udf = self._grants.udf(grant)
         try:
+            kind, facts = await self._found_out(grant)
+            text = msgspec.json.encode(facts).decode()
+            if (kind, text) != (grant.kind, grant.facts) and facts != _UNPROBED:
+                await self._publications.learn(grant.udf_id, grant.digest, kind=kind, facts=text)
+        except Exception:  # an accident of ours, as a locked registry: who waits goes on with what there is
+            _LOG.exception("nothing could be found out about '%s'", grant.name)
+            self._failed[grant.udf_id, grant.digest] = True
+
+    async def _found_out(self, grant: Grant) -> tuple[str | None, dict[str, Any]]:
+        """Kind and facts; where a run failed, what was known before it, with a mark."""
+        kind, facts = grant.kind, dict[str, Any]()
+        try:
+            udf = self._grants.udf(grant)
+            kind = kind or udf.kind
             facts = await self._described(grant, udf)
             udf = with_computed(udf, facts.get("options", {}), facts.get("defaults", {}), file=udf.name)
             rendered = await self._probe(grant, udf)
         except TileserverError:
             self._failed[grant.udf_id, grant.digest] = True
-            rendered = None
-        kind = (rendered.kind if rendered else "") or grant.kind or udf.kind
-        facts |= rendered.facts if rendered else {}
-        if facts or kind != grant.kind:
-            text = msgspec.json.encode(facts).decode()
-            await self._publications.learn(grant.udf_id, grant.digest, kind=kind, facts=text)
+            return kind, facts | _UNPROBED
+        return rendered.kind or kind, facts | rendered.facts
 
     async def _described(self, grant: Grant, udf: Udf) -> dict[str, Any]:
         defaults = tuple(each.name for each in udf.parameters if each.computed)
@@ -80,13 +94,17 @@ class Settling:
         described = await self._executor.describe(source_of(grant, udf), udf.computed, defaults)
         return {"options": described.options, "defaults": described.defaults}
 
-    async def _probe(self, grant: Grant, udf: Udf) -> Rendered | None:
+    async def _probe(self, grant: Grant, udf: Udf) -> Rendered:
         """The first run that shows a kind: at the shallowest zooms, in the middle of the bounds; else as a file."""
-        rendered = None
         for tile in probe_tiles(udf):
             ask = Ask("", "", 1, "", tile is not None)
             layer = bound(msgspec.structs.replace(grant, kind=None), udf, ask, {})
-            rendered = await self._runner.run(layer, tile, below(None, layer, "probe"), sample=True)
+            within = below(None, layer, first_look(grant.account_id, grant.digest))
+            rendered = await self._runner.run(layer, tile, within, sample=True)
             if not rendered.empty:
                 break
         return rendered
+
+
+def _is_known(grant: Grant) -> bool:
+    return grant.facts is not None and not _UNPROBED.keys() <= msgspec.json.decode(grant.facts).keys()

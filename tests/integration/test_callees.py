@@ -30,6 +30,15 @@ from tileserver import udf
 def bottom():
     return {value}
 """
+KEEPS = """
+from tileserver import run, udf
+
+KEPT = run("middle")
+
+@udf(cache_max_age=0)
+def keeps():
+    return KEPT
+"""
 LENIENT = """
 from tileserver import CallError, run, udf
 
@@ -82,11 +91,24 @@ def test_a_changed_callee_makes_its_callers_stale(chain: Chain) -> None:
         assert "run" not in ages(running, "top")
 
 
+def test_a_changed_callee_ends_workers_that_remember_it(chain: Chain) -> None:
+    """What was called at module level is called anew, whichever process holds the pool."""
+    folder, running, publish = chain
+    (folder / "keeps.py").write_text(KEEPS)
+    running.wait_for("^  keeps ", timeout=20)
+    for value in (1, 2, 3):
+        if value > 1:
+            publish(BOTTOM.format(value=value))
+        assert {get(running, "keeps").text for _ in range(6)} == {f'["middle",{value}]'}
+
+
 def test_what_rests_on_a_failed_call_is_not_kept(chain: Chain) -> None:
-    """It is asked for anew each time; when the callee is well again, the answer is kept."""
+    """By nobody: it is asked for anew each time; when the callee is well again, the answer is kept."""
     _, running, publish = chain
     publish("from tileserver import udf\n@udf\ndef bottom():\n    raise ValueError\n")
-    assert [get(running, "lenient").json() for _ in range(3)] == ["udf_raised"] * 3
+    answers = [get(running, "lenient") for _ in range(3)]
+    assert [answer.json() for answer in answers] == ["udf_raised"] * 3
+    assert {answer.headers["cache-control"] for answer in answers} == {"no-store"}
     publish(BOTTOM.format(value=5))
     assert get(running, "lenient").json() == 5
     assert "run" not in ages(running, "lenient")

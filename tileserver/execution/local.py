@@ -20,7 +20,7 @@ from tileserver.errors import (
     UdfTimedOutError,
 )
 from tileserver.execution.breaker import Breaker
-from tileserver.execution.calls import Answer, nobody
+from tileserver.execution.calls import Answer, description, nobody
 from tileserver.execution.executor import ExecutorStats
 from tileserver.execution.queue import Queue, Slot
 from tileserver.execution.sandbox import Sandbox
@@ -40,6 +40,7 @@ _LEAST_MEMORY: Final = 64 * 10**6
 """Bytes that a worker counts for at least."""
 _ATTEMPTS: Final = 5
 """Workers that a job may meet; only one of them may die with the job begun."""
+_DESCRIBE_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.1
 """How often running jobs are weighed while others wait."""
 
@@ -127,7 +128,7 @@ class LocalExecutor:
         raise BusyError("Functions cannot run at the moment.")
 
     async def _attempt(self, job: Job, source: Source, slot: Slot) -> Rendered:
-        worker = self._workers.take(source.digest, job.partition) or await self._bear(source)
+        worker = await self._worker(source, job.partition)
         began = time.monotonic()
         self._running[slot] = worker
         worker.calls.attend(job, slot, self.answer)
@@ -138,6 +139,7 @@ class LocalExecutor:
             raise UdfTimedOutError(message, printed=worker.take_printed(), spent=_spent(began)) from None
         finally:
             callees = worker.calls.dismiss()
+            worker.retired |= worker.calls.tainted
             del self._running[slot]
             self._give_back(worker)
         self._learn(slot.share, reply)
@@ -157,18 +159,38 @@ class LocalExecutor:
         """What the source's text alone does not say; see `Executor.describe`."""
         slot = await self._queue.enter("", Share())
         try:
-            worker = self._workers.take(source.digest, "") or await self._bear(source)
+            worker = await self._worker(source, "")
+            worker.calls.attend(description(source, _DESCRIBE_SECONDS), slot, self.answer)
             try:
-                reply = await worker.describe(Describe(options=options, defaults=defaults), 30)
+                reply = await worker.describe(Describe(options=options, defaults=defaults), _DESCRIBE_SECONDS)
+                worker.retired |= isinstance(reply, Failed)  # it may have failed to load
             except (WorkerLostError, TimeoutError) as error:
                 raise UdfCrashedError(str(error)) from None
             finally:
+                worker.calls.dismiss()
+                worker.retired |= worker.calls.tainted
                 self._give_back(worker)
         finally:
             slot.leave()
         if isinstance(reply, Failed):
             raise failure(reply)
         return reply
+
+    async def _worker(self, source: Source, partition: str) -> Worker:
+        """An idle one of the version, unless it remembers what is so no more; else a new one."""
+        while worker := self._workers.take(source.digest, partition):
+            if not worker.calls.callees or await self._is_current(worker, source):
+                return worker
+            self._workers.end(worker)
+        return await self._bear(source)
+
+    async def _is_current(self, worker: Worker, source: Source) -> bool:
+        try:
+            same = worker.source.account_id == source.account_id  # two accounts may have the same text
+            return same and await self.answer.current(worker.calls.callees)
+        except BaseException:
+            self._workers.end(worker)
+            raise
 
     async def _bear(self, source: Source) -> Worker:
         """A new worker, for which an idle one may have to go."""

@@ -1,14 +1,18 @@
 """The disk tier: a file per entry, written aside and renamed. Trouble with the disk is a miss, never a failed tile."""
 
 import contextlib
+import fcntl
 import os
 import random
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from tileserver.tilecache.entry import Entry, read, write
 from tileserver.tilecache.keys import Key, path
+
+File = tuple[Path, os.stat_result]
 
 
 class DiskTier:
@@ -17,6 +21,8 @@ class DiskTier:
     def __init__(self, root: Path, limit: int) -> None:
         self.root, self.limit = root, limit
         self._written = 0
+        self._clearing = threading.Lock()
+        """Held while a thread makes room: no tile waits for it."""
 
     def has(self, key: Key) -> bool:
         """Whether there may be an entry; to ask the system's memory of names takes a twentieth of a thread's turn."""
@@ -42,9 +48,15 @@ class DiskTier:
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._write(place, stored)
         self._written += len(stored)
-        if self._written > self.limit // 20:
+        if self._written > self.limit // 20 and self._clearing.acquire(blocking=False):
             self._written = 0
+            threading.Thread(target=self._clear, name="make room", daemon=True).start()
+
+    def _clear(self) -> None:
+        try:
             self.make_room()
+        finally:
+            self._clearing.release()
 
     def _write(self, place: Path, stored: bytes) -> None:
         descriptor, aside = tempfile.mkstemp(dir=place.parent)
@@ -56,24 +68,38 @@ class DiskTier:
             self._remove(Path(aside))
 
     def make_room(self) -> int:
-        """Bytes that are left in use, after entries were removed down to 80 % of the limit if it was exceeded.
+        """Bytes that are left in use, after entries were removed down to 80 % of the limit if it was nearly reached.
 
-        Of two entries drawn at random the one that was read longer ago goes, which needs no index.
+        One process at a time: two that count the same files would remove twice as many.
         """
-        entries = list(self._files())
-        used = sum(stat.st_size for _, stat in entries)
-        if used <= self.limit * 0.9:
+        with self._alone():
+            files = list(self._files())
+            used = sum(stat.st_size for _, stat in files)
+            if used <= self.limit * 0.9:
+                return used
+            for place, stat in losers(files):
+                if used <= self.limit * 0.8:
+                    break
+                self._remove(place)
+                used -= stat.st_size
             return used
-        random.shuffle(entries)
-        while used > self.limit * 0.8 and entries:
-            rivals = [entries.pop() for _ in range(min(2, len(entries)))]
-            rivals.sort(key=lambda file: max(file[1].st_atime, file[1].st_mtime))
-            self._remove(rivals[0][0])
-            used -= rivals[0][1].st_size
-            entries[:0] = rivals[1:]
-        return used
 
-    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While other processes wait; on a file system without locks they do not."""
+        try:
+            descriptor = os.open(self.root, os.O_RDONLY)
+        except OSError:
+            yield
+            return
+        try:
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _files(self) -> Iterator[File]:
         for folder, _, names in os.walk(self.root):
             for name in names:
                 with contextlib.suppress(OSError):
@@ -84,3 +110,18 @@ class DiskTier:
     def _remove(place: Path) -> None:
         with contextlib.suppress(OSError):
             place.unlink()
+
+
+def losers(files: list[File]) -> Iterator[File]:
+    """In which order files go: of two drawn at random the one that was read longer ago, which needs no index."""
+    random.shuffle(files)
+    while len(files) > 1:
+        rival = random.randrange(len(files) - 1)  # noqa: S311 - no secret
+        if _last_read(files[-1]) > _last_read(files[rival]):
+            files[-1], files[rival] = files[rival], files[-1]
+        yield files.pop()
+    yield from files
+
+
+def _last_read(file: File) -> float:
+    return max(file[1].st_atime, file[1].st_mtime)

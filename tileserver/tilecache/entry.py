@@ -33,6 +33,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     callees: tuple[Callee, ...] = ()
     """What the run called: when one of these changes, the answer is stale."""
 
+    @property
+    def settled(self) -> bool:
+        """Whether no call failed on which the answer rests."""
+        return all(callee.digest for callee in self.callees)
+
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that can be sent."""

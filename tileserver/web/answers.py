@@ -134,10 +134,11 @@ _HITS: Final = frozenset({"memory", "disk", "outside"})
 
 
 def _cache_control(layer: Layer, entry: Entry, left: int) -> bytes:
-    if layer.max_age <= 0:
+    callees = entry.facts.callees
+    if layer.max_age <= 0 or (callees and not entry.facts.settled):
         return b"no-store"
     scope = b"public" if layer.grant.shared_cache else b"private"
-    settled = layer.versioned and not entry.facts.callees  # of those the URL does not name the version
+    settled = layer.versioned and not callees  # of those the URL does not name the version
     return b"%s, max-age=%d" % (scope, min(left, 86400 if settled else 60))
 
 

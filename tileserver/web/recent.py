@@ -52,11 +52,13 @@ class Recent:
                 plain = False
         return None if plain else ready.whole
 
-    def keep(self, scope: Scope, answer: Prepared, timing: bytes) -> None:
-        """Keep an answer that comes from memory now."""
-        if self._word[0] != self._generation:
+    def keep(self, scope: Scope, answer: Prepared, timing: bytes, generation: int) -> None:
+        """Keep an answer that comes from memory, where it was looked for in this generation."""
+        if generation < self._generation:
+            return
+        if generation != self._generation:
             self._ready.clear()
-            self._generation = self._word[0]
+            self._generation = generation
         if not self._ready:
             asyncio.get_running_loop().call_later(1, self._ready.clear)
         if len(self._ready) < KEPT and 0 < len(answer.body) <= BODY_LIMIT:

@@ -96,7 +96,8 @@ class TokenRoutes:
 
     def __init__(self, pipeline: Pipeline, access: Access) -> None:
         self.pipeline, self.access = pipeline, access
-        self.recent = Recent(pipeline.registry.generation_word)
+        self._word = pipeline.registry.generation_word
+        self.recent = Recent(self._word)
         self.metrics = Metrics(pipeline.executor, self.recent)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, address: Address) -> None:
@@ -104,7 +105,7 @@ class TokenRoutes:
         if scope["method"] == "OPTIONS":
             await respond(scope, send, 204, PREFLIGHT, b"")
             return
-        began = time.perf_counter()
+        began, generation = time.perf_counter(), self._word[0]
         query = scope["query_string"].decode("latin-1")
         ask = Ask(address.token, address.extension, address.scale, query, address.z >= 0)
         try:
@@ -125,7 +126,7 @@ class TokenRoutes:
         prepared = prepare(layer, answer.entry, answer.source, hosted=address.hosted)
         timing = _timing(answer, (time.perf_counter() - began) * 1000)
         if answer.source == "memory":
-            self.recent.keep(scope, prepared, timing)
+            self.recent.keep(scope, prepared, timing, generation)
         await send_prepared(scope, send, prepared, timing)
 
     def _hit(self, address: Address, ask: Ask) -> tuple[Layer, Answer] | None:

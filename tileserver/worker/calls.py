@@ -4,6 +4,7 @@ Threads and coroutines of one function may ask at once; a thread that starts wit
 answers. A function waits inside `run`, so the server sees that it needs no core meanwhile.
 """
 
+import contextlib
 import os
 import socket
 import threading
@@ -14,7 +15,7 @@ import msgspec
 
 from tileserver import authoring
 from tileserver.errors import CallError
-from tileserver.frames import Assembler, pack
+from tileserver.frames import CALL_LIMIT, Assembler, pack
 from tileserver.jobs import Call, Called, Job
 
 _ANSWER_LIMIT: Final = 2**30
@@ -31,7 +32,7 @@ class Calls:
         self._number = 0
         self._reader: threading.Thread | None = None
         self.job: Job | None = None
-        """On whose behalf `run` asks; calls of threads that one before has left are refused."""
+        """On whose behalf `run` asks; without one the server decides, which knows whether the module is just loaded."""
         authoring.connect(self.ask)
         self._pid = os.getpid()
 
@@ -39,16 +40,22 @@ class Calls:
         """What the UDF returns, once it has.
 
         Raises:
-            CallError: this is no running function's own process.
+            CallError: this is not the function's own process, or the parameters are too large.
         """
         job = self.job
-        if job is None or os.getpid() != self._pid:
+        if os.getpid() != self._pid:
             raise CallError("run() only works while the function runs, in its own process.")
         future: Future[Any] = Future()
         with self._lock:
             self._number += 1
+            frame = pack(msgspec.structs.replace(call, id=self._number, job=job.id if job else 0))
+            if len(frame) > CALL_LIMIT:
+                raise CallError(f"'{call.name}': parameters are at most 1 MB")
             self._pending[self._number] = future
-            self._socket.sendall(pack(msgspec.structs.replace(call, id=self._number, job=job.id)))
+            try:
+                self._socket.sendall(frame)
+            except OSError:
+                raise _unheard() from None
             if self._reader is None:
                 self._reader = threading.Thread(target=self._read, name="calls", daemon=True)
                 self._reader.start()
@@ -56,15 +63,26 @@ class Calls:
 
     def _read(self) -> None:
         frames = Assembler(_ANSWER_LIMIT)
-        while piece := self._socket.recv(1 << 20):
-            for message, body in frames.feed(piece):
-                if isinstance(message, Called):
-                    _resolve(self._pending.pop(message.id), message, body)
+        with contextlib.suppress(OSError):
+            while piece := self._socket.recv(1 << 20):
+                for message, body in frames.feed(piece):
+                    if isinstance(message, Called):
+                        _resolve(self._pending.pop(message.id), message, body)
+        with self._lock:  # the server hears no more, as of one that sent it something else
+            for future in self._pending.values():
+                if future.set_running_or_notify_cancel():
+                    future.set_exception(_unheard())
+
+
+def _unheard() -> CallError:
+    return CallError("the server does not answer calls any more")
 
 
 def _resolve(future: "Future[Any]", answer: Called, body: bytes) -> None:
     from tileserver.encode.exchange import read
 
+    if not future.set_running_or_notify_cancel():  # a coroutine that waits no more
+        return
     if answer.code:
         future.set_exception(CallError(answer.message, cause=answer.code))
         return

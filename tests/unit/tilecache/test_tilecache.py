@@ -1,8 +1,12 @@
 """The tile cache: what is stored comes back, what is damaged does not, and the bounds hold."""
 
 import asyncio
+import fcntl
+import os
 import random
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -12,7 +16,7 @@ from hypothesis import strategies as st
 
 from tileserver.jobs import Output
 from tileserver.tilecache import Entry, Facts, Flights, Key, TileCache, etag, layer_key
-from tileserver.tilecache.disk import DiskTier
+from tileserver.tilecache.disk import DiskTier, File, losers
 from tileserver.tilecache.entry import read, write
 from tileserver.tilecache.keys import path
 from tileserver.tilecache.memory import MemoryTier
@@ -61,7 +65,59 @@ def test_the_disk_tier_keeps_its_limit(tmp_path: Path) -> None:
     tier = DiskTier(tmp_path, 200_000)
     for index in range(200):
         tier.put(Key("layer" * 5, 8, index, 0), entry(bytes(10_000)))
-    assert sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file()) <= 210_000
+        settle()
+    assert used(tmp_path) <= 210_000
+
+
+def test_no_tile_waits_for_room(tmp_path: Path) -> None:
+    """It is made beside, by one process at a time: here another one has its hand on the folder."""
+    tier = DiskTier(tmp_path, 200_000)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    for index in range(40):
+        tier.put(Key("layer" * 5, 8, index, 0), entry(bytes(10_000)))
+    assert used(tmp_path) > 400_000
+    assert sum(thread.name == "make room" for thread in threading.enumerate()) == 1
+    os.close(descriptor)
+    settle()
+    assert used(tmp_path) <= 160_000
+
+
+def test_two_that_make_room_at_once_make_it_once(tmp_path: Path) -> None:
+    """The second finds that the first has done it."""
+    tiers = [DiskTier(tmp_path, 2_000_000) for _ in range(4)]
+    for index in range(1000):
+        place = tmp_path / path(Key("layer" * 5, 10, index, 0))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(bytes(2_000))
+    with ThreadPoolExecutor(4) as pool:
+        left = list(pool.map(DiskTier.make_room, tiers))
+    assert left == [1_600_000] * 4
+    assert used(tmp_path) == 1_600_000
+
+
+def test_what_was_read_longest_ago_goes_first(tmp_path: Path) -> None:
+    """Mostly: of two drawn at random the older one. Twice as many entries take twice as long."""
+    now = time.time()
+    files: list[File] = [
+        (Path(str(when)), os.stat_result((0, 0, 0, 0, 0, 0, 9, when, when, 0))) for when in range(100_000)
+    ]
+    order = [stat.st_mtime for _, stat in losers(files)]
+    assert time.time() - now < 5
+    assert sorted(order) == list(range(100_000))
+    assert sum(order[:10_000]) / 10_000 < 40_000
+
+
+def settle() -> None:
+    """Wait until there is room."""
+    for thread in threading.enumerate():
+        if thread.name == "make room":
+            thread.join()
+
+
+def used(folder: Path) -> int:
+    """Bytes."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def test_a_disk_that_fails_is_a_miss(tmp_path: Path) -> None:

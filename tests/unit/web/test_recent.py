@@ -26,7 +26,7 @@ def test_the_same_request_gets_the_same_messages() -> None:
     async def check() -> None:
         recent = Recent(memoryview(bytearray(8)).cast("Q"))
         assert recent.find(scope(GZIP)) is None
-        recent.keep(scope(), ANSWER, b"lookup;dur=0.1")
+        recent.keep(scope(), ANSWER, b"lookup;dur=0.1", 0)
         whole = recent.find(scope(GZIP))
         assert whole is not None
         assert (whole[0]["status"], whole[1]["body"]) == (200, b"body")
@@ -47,11 +47,28 @@ def test_a_change_of_any_token_forgets_everything() -> None:
     async def check() -> None:
         word = memoryview(bytearray(8)).cast("Q")
         recent = Recent(word)
-        recent.keep(scope(), ANSWER, b"")
+        recent.keep(scope(), ANSWER, b"", 0)
         word[0] += 1
         assert recent.find(scope(GZIP)) is None
-        recent.keep(scope(), ANSWER, b"")
+        recent.keep(scope(), ANSWER, b"", 1)
         assert recent.find(scope(GZIP)) is not None
+
+    asyncio.run(check())
+
+
+def test_what_was_found_before_a_change_is_not_kept_after_it() -> None:
+    """An answer that is on its way while a token is switched off; newer ones stay beside it."""
+
+    async def check() -> None:
+        word = memoryview(bytearray(8)).cast("Q")
+        recent = Recent(word)
+        word[0] = 1
+        recent.keep(scope(), ANSWER, b"", 0)
+        assert recent.find(scope(GZIP)) is None
+        recent.keep(scope(path=b"/u"), ANSWER, b"", 1)
+        recent.keep(scope(), ANSWER, b"", 0)
+        assert recent.find(scope(GZIP)) is None
+        assert recent.find(scope(GZIP, path=b"/u")) is not None
 
     asyncio.run(check())
 
@@ -64,8 +81,8 @@ def test_a_second_later_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
         loop = asyncio.get_running_loop()
         later: list[Any] = []
         monkeypatch.setattr(loop, "call_later", lambda delay, call: later.append((delay, call)))
-        recent.keep(scope(), ANSWER, b"")
-        recent.keep(scope(path=b"/u"), ANSWER, b"")
+        recent.keep(scope(), ANSWER, b"", 0)
+        recent.keep(scope(path=b"/u"), ANSWER, b"", 0)
         [(delay, clear)] = later
         assert delay == 1
         clear()
