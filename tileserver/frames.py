@@ -18,6 +18,8 @@ BODY_LIMIT: Final = 8 * 2**20
 MESSAGE_LIMIT: Final = 64 * 2**20
 CALL_LIMIT: Final = 2**20
 """Bytes of a call with its parameters."""
+REPLY_LIMIT: Final = 4 * 2**20
+"""Bytes of a reply without its body: numbers, facts, an error with its traceback."""
 _HEAD: Final = struct.Struct("<II")
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Message)

@@ -21,7 +21,7 @@ from tileserver.jobs import Call, Callee, Caller, Job, Rendered
 from tileserver.layers import Answer, Ask, Layer, bound, called
 from tileserver.registry import Grant, Registry
 from tileserver.runlog import RunLog
-from tileserver.runner import Runner, Within, below
+from tileserver.runner import REFUSALS, Runner, Within, below
 from tileserver.settings import Settings
 from tileserver.settling import Settling
 from tileserver.tilecache import Entry, Flights, Key, TileCache
@@ -156,7 +156,7 @@ class Pipeline:
             answer = await self._runner.answer(layer, tile, within)
         except TileserverError as failure:
             cut = time.monotonic() - began > _NEARLY * within.seconds
-            if not cut and failure.code not in {"busy", "too_many_requests"}:
+            if not cut and failure.code not in REFUSALS:
                 self._failures[key] = failure, generation
             return Flown(failure, generation, cut)
         if layer.max_age > 0 and answer.entry.facts.settled:

@@ -21,7 +21,7 @@ FILE_LIMIT: Final = 512 * 2**20
 """Bytes of an encoded answer."""
 _LARGE: Final = 2**20
 """Bytes that are digested in a thread."""
-_REFUSALS: Final = frozenset({"busy", "too_many_requests", "udf_suspended"})
+REFUSALS: Final = frozenset({"busy", "too_many_requests", "udf_suspended"})
 """Codes of what did not run."""
 
 
@@ -68,7 +68,7 @@ class Runner:
         try:
             rendered = await self._executor.run(job, source, group=within.caller.token_id, nested=nested)
         except TileserverError as failure:
-            if failure.code not in _REFUSALS:
+            if failure.code not in REFUSALS:
                 self._runs.add(run_of(layer, job, asked, failure))
             raise
         self._runs.add(run_of(layer, job, asked, rendered))

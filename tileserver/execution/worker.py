@@ -17,7 +17,7 @@ from tileserver import processes
 from tileserver.execution.calls import CallsProtocol
 from tileserver.execution.nursery import Nursery
 from tileserver.execution.printed import Printed
-from tileserver.frames import Assembler, Died, FrameError, Limits, Message, pack
+from tileserver.frames import REPLY_LIMIT, Assembler, Died, FrameError, Limits, Message, pack
 from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
 from tileserver.results import Results
 
@@ -54,7 +54,7 @@ class Worker(asyncio.Protocol):
         """Called when it dies; set while it is idle."""
         self.calls = CallsProtocol()
         self._transport: asyncio.WriteTransport | None = None
-        self._frames = Assembler()
+        self._frames = Assembler(message_limit=REPLY_LIMIT)
         self._reply: asyncio.Future[tuple[Message, bytes]] | None = None
         self._looked: tuple[float, float] | None = None
         self._death: asyncio.Future[Died] | None = None

@@ -14,7 +14,7 @@ import msgspec
 
 from tileserver.encode import encode
 from tileserver.errors import CallError, InvalidParameterError, TileserverError, UdfError
-from tileserver.frames import Assembler, Birth, Message, pack
+from tileserver.frames import REPLY_LIMIT, Assembler, Birth, Message, pack
 from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
 from tileserver.results import Results
 from tileserver.tiles import Tile
@@ -29,6 +29,8 @@ _PIECE_BYTES: Final = 2**13
 """Read at once: a job has less, and a larger buffer would be made anew for each."""
 _NICE: Final = 10
 """The server answers first."""
+_TEXT_LIMIT: Final = 64_000
+"""Characters of each text about an error."""
 T = TypeVar("T")
 
 
@@ -86,6 +88,8 @@ class WorkerProcess:
     def _send(self, message: Message, body: bytes = b"") -> None:
         try:
             frame = pack(message, body)
+            if len(frame) - len(body) > REPLY_LIMIT:
+                raise ValueError("columns and values take more than 4 MB")
         except (ValueError, TypeError, OverflowError, RecursionError) as error:  # as numbers above 64 bits in `facts`
             text = f"the result cannot be described: {_plain(str(error))}"
             frame = pack(Failed(id=getattr(message, "id", 0), code="bad_result", message=text))
@@ -184,8 +188,8 @@ def failure(error: BaseException, source: Source) -> Failed:
 
 
 def _plain(text: str) -> str:
-    """Without lone surrogates, which no frame carries."""
-    return text.encode("utf-8", "replace").decode()
+    """Without lone surrogates, which no frame carries, and no longer than anybody reads."""
+    return text[:_TEXT_LIMIT].encode("utf-8", "replace").decode()
 
 
 def _summary(error: Any) -> list[str]:

@@ -257,3 +257,17 @@ def test_what_ends_its_own_worker_runs_once(tmp_path: Path, name: str) -> None:
         assert executor.stats().deaths == 1
 
     on_a_pool(tmp_path, check)
+
+
+def test_an_exception_that_says_too_much_is_cut(tmp_path: Path) -> None:
+    """Its beginning is told; the worker is none the worse for it."""
+
+    async def check(executor: LocalExecutor) -> None:
+        for _ in range(2):
+            with pytest.raises(UdfRaisedError) as caught:
+                await run(executor, "rants")
+            assert caught.value.message.startswith("ValueError: xxx")
+            assert len(caught.value.message) <= len(caught.value.traceback) <= 64_000
+        assert executor.stats().deaths == 0
+
+    on_a_pool(tmp_path, check)
