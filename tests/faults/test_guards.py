@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 LOCAL, QUEUE = "tests/unit/execution/test_local.py::", "tests/unit/execution/test_queue.py::"
+RECYCLING, LIMITS = "tests/unit/execution/test_recycling.py::", "tests/unit/execution/test_limits.py::"
 BASELINE, CALLS = "tests/unit/worker/test_baseline.py::", "tests/integration/test_calls.py::"
 
 
@@ -104,6 +105,37 @@ GUARDS = (
         "fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL",
         "fcntl.F_SEAL_GROW",
         ("tests/unit/test_results.py",),
+    ),
+    Guard(
+        "workers do not grow old",
+        "execution/workers.py",
+        "old = worker.jobs >= RECYCLE_JOBS or now - worker.born > RECYCLE_SECONDS",
+        "old = False",
+        (
+            RECYCLING + "test_a_worker_is_replaced_after_so_many_jobs",
+            RECYCLING + "test_a_worker_is_replaced_at_its_age",
+        ),
+    ),
+    Guard(
+        "who leaks is replaced",
+        "execution/worker.py",
+        "self.retired |= bool(reply.leak)",
+        "pass",
+        (RECYCLING + "test_a_worker_that_leaves_a_process_is_replaced_at_once",),
+    ),
+    Guard(
+        "the server goes first",
+        "worker/process.py",
+        "os.nice(_NICE)",
+        "pass",
+        (LIMITS + "test_workers_and_what_they_start_come_after_the_server",),
+    ),
+    Guard(
+        "processor time is limited",
+        "worker/cost.py",
+        "system.limit_cpu(time.process_time(), seconds + 1)",
+        "pass",
+        (LIMITS + "test_each_run_has_processor_time_of_its_own",),
     ),
     Guard(
         "what a job changed is put back",

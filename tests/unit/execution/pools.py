@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from tileserver.execution import LocalExecutor
 from tileserver.frames import Limits
 from tileserver.jobs import Source
 from tileserver.signature import parse
+from tileserver.udfs import digest
 
 UDFS = Path(__file__).parents[2] / "udfs"
 LIMITS = Limits(memory=10**9, scratch=10**8)
@@ -18,6 +20,12 @@ def source(name: str) -> Source:
     file = UDFS / f"{name}.py"
     udf = parse(file.read_text(), file=str(file))
     return Source(digest=udf.digest, name=name, code=file.read_text(), entry=udf.entry, path=str(file))
+
+
+def written(code: str, **fields: Any) -> Source:
+    """A source of this code, whose function is `f`."""
+    code = f"from tileserver import udf\n{code}"
+    return Source(digest=digest(code, {}), name="f", code=code, entry="f", path="f.py", **fields)
 
 
 def on_a_loop(check: Callable[[], Awaitable[None]]) -> None:
@@ -30,11 +38,12 @@ def on_a_loop(check: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(main())
 
 
-def on_a_pool(tmp_path: Path, check: Callable[[LocalExecutor], Awaitable[None]]) -> None:
-    """Run `check` on a pool of two; afterwards nothing of it may be left."""
+def on_a_pool(tmp_path: Path, check: Callable[[LocalExecutor], Awaitable[None]], **changed: Any) -> None:
+    """Run `check` on a pool of two, or as `changed` says; afterwards nothing of it may be left."""
+    options: dict[str, Any] = {"workers": 2, "limits": LIMITS, "environment": {"SEEN": "yes"}, "scratch": tmp_path}
 
     async def main() -> None:
-        executor = LocalExecutor(workers=2, limits=LIMITS, environment={"SEEN": "yes"}, scratch=tmp_path)
+        executor = LocalExecutor(**options | changed)
         await executor.start()
         try:
             await check(executor)
