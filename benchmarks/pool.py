@@ -1,12 +1,12 @@
-"""Claim: a job costs at most 0.3 ms above its function, and less than half the standard pool's processor time.
+"""Claim: a job costs at most 0.3 ms above its function, and much less processor time than in the standard pool.
 
 The function does nothing and returns 30 kB. Our pool and `concurrent.futures.ProcessPoolExecutor` have as many workers,
 all warm, get the same job, and take turns, round by round. Printed are the medians over the rounds: milliseconds from
 asking to having, less what the function took; and microseconds of processor time per job, of all processes: one after
 the other, as many at once as there are workers, and four times as many, so that most wait.
 
-Measured on two cores: the standard pool's processor time is 3.0 times ours with one job at a time, 2.45 times with one
-per worker, and 2.2 times with four per worker.
+Measured on two machines of two cores: the standard pool's processor time is 2.4 to 3.0 times ours with one job at a time,
+2.0 to 2.45 times with one per worker, and 1.6 to 2.2 times with four per worker.
 
     python benchmarks/pool.py [ROUNDS]
 """

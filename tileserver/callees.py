@@ -3,7 +3,7 @@
 from cachetools import LRUCache
 
 from tileserver.jobs import Callee
-from tileserver.registry import Registry
+from tileserver.registry import Grant, Registry
 
 
 class Callees:
@@ -23,9 +23,16 @@ class Callees:
         if self.known_current(callees):
             return True
         generation = self._registry.generation
-        for account_id, name, digest in callees:
-            grant = await self._registry.lookup.named(account_id, name)
-            if grant is None or grant.digest != digest:
+        for callee in callees:
+            grant = await self._grant(callee)
+            if grant is None or grant.digest != callee.digest:
                 return False
         self._current[callees] = generation
         return True
+
+    async def _grant(self, callee: Callee) -> Grant | None:
+        """What opens it now, if anything does."""
+        lookup = self._registry.lookup
+        if callee.token_id:
+            return await lookup.opened(callee.token_id)
+        return await lookup.named(callee.account_id, callee.name)

@@ -74,6 +74,8 @@ class Callee(NamedTuple):
     name: str
     digest: str
     """Empty where the call failed, so that the answer says nothing for long."""
+    token_id: str = ""
+    """The shared token that opened it; empty where its name did, for its own account."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):

@@ -185,7 +185,7 @@ class Pipeline:
                 raise
             raise type(failure) from None  # its own words are for its owner
         facts = answer.entry.facts
-        callees = Callee(grant.account_id, grant.name, grant.digest), *facts.callees
+        callees = Callee(grant.account_id, grant.name, grant.digest, grant.token_id), *facts.callees
         return Rendered(media_type=facts.media_type, kind=facts.kind, body=answer.entry.body, callees=callees)
 
     async def _callee(self, name: str, caller: Caller) -> Grant:

@@ -77,6 +77,7 @@ def _sandbox(settings: Settings) -> Sandbox | None:
     lacking = sandbox.missing()
     if lacking:
         raise SetupError(f"strict isolation is not possible here. {' '.join(lacking)}")
+    sandbox.readable(settings.worker_read)  # says what cannot be
     hidden = (settings.data_dir.absolute(),)
     return Sandbox(read=settings.worker_read, hidden=hidden)
 

@@ -78,14 +78,20 @@ class Lookup:
         """What the token opens, from the database; kept only if nothing changed while it was read."""
         return await self._load(token, _BY_TOKEN.where(shared_token.c.mac == self._keyring.mac(token)))
 
+    async def opened(self, token_id: str) -> Grant | None:
+        """What a token opens of which only the number is known, as of one that a function used."""
+        return await self._known(f"token/{token_id}", _BY_TOKEN.where(shared_token.c.id == token_id))
+
     async def named(self, account_id: str, name: str) -> Grant | None:
         """An account's UDF by its name, as if a token had opened it."""
-        key = f"{account_id}/{name}"
+        query = _BY_NAME.where((udf.c.account_id == account_id) & (udf.c.name == name))
+        return await self._known(f"name/{account_id}/{name}", query, _NO_TOKEN)
+
+    async def _known(self, key: str, query: Any, extra: dict[str, Any] | None = None) -> Grant | None:
+        """From memory where nothing has changed since; else from the database."""
         if self._generation.value != self._seen:
             self._forget(self._generation.value)
-        if key in self._grants:
-            return self._grants[key]
-        return await self._load(key, _BY_NAME.where((udf.c.account_id == account_id) & (udf.c.name == name)), _NO_TOKEN)
+        return self._grants[key] if key in self._grants else await self._load(key, query, extra)
 
     async def _load(self, key: str, query: Any, extra: dict[str, Any] | None = None) -> Grant | None:
         before = self._generation.value

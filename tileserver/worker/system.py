@@ -12,7 +12,6 @@ from typing import Final
 
 from tileserver import prctl, processes
 
-PAGE: Final = resource.getpagesize()
 HIGH: Final = 200
 """Descriptors from it on are those that functions are unlikely to close or write to by number."""
 
@@ -70,9 +69,9 @@ def _data_bytes() -> int:
     return _status_bytes("VmData:", "VmStk:")
 
 
-def _status_bytes(*names: str) -> int:
+def _status_bytes(*names: str, pid: int | str = "self") -> int:
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
         return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(names))
@@ -102,12 +101,9 @@ def waited_seconds() -> float:
     return int(fields[1]) / 1e9 if len(fields) > 1 else 0.0
 
 
-def resident(pid: int | str) -> int:
-    """Bytes that a process holds in memory; 0 when it has gone."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * PAGE
-    except (OSError, IndexError):
-        return 0
+def held_bytes(pid: int | str) -> int:
+    """Bytes of memory without those of files; 0 when the process has gone. A fork begins with its parent's."""
+    return _status_bytes("RssAnon:", "RssShmem:", pid=pid)
 
 
 def end_trees(pids: Iterable[int]) -> None:

@@ -39,9 +39,9 @@ class Watch:
         return full
 
     def _held(self, pid: int, tree: list[int]) -> int:
-        """Bytes above the worker's own start; its forks share that start."""
-        start = self._start.setdefault(pid, system.resident("self"))
-        return sum(max(system.resident(each) - start, 0) for each in tree)
+        """Bytes above the worker's own start, with which its forks begin as well. What forks share counts for each."""
+        start = self._start.setdefault(pid, system.held_bytes("self"))
+        return sum(max(system.held_bytes(each) - start, 0) for each in tree)
 
     def forget(self, pid: int) -> None:
         """The worker has ended."""
