@@ -5,8 +5,8 @@ all warm, get the same job, and take turns, round by round. Printed are the medi
 asking to having, less what the function took; and microseconds of processor time per job, of all processes: one after
 the other, as many at once as there are workers, and four times as many, so that most wait.
 
-Measured on two machines of two cores: the standard pool's processor time is 2.4 to 3.0 times ours with one job at a time,
-2.0 to 2.45 times with one per worker, and 1.6 to 2.2 times with four per worker.
+Measured on two machines of two cores: the standard pool's processor time is 2.4 to 3.0 times ours with one job at a
+time, 2.0 to 2.45 times with one per worker, and 1.6 to 2.2 times with four per worker.
 
     python benchmarks/pool.py [ROUNDS]
 """
