@@ -91,7 +91,8 @@ class Pipeline:
             grant = await self.grants.of(ask.token)
             udf = self.grants.udf(grant)
         layer = bound(grant, udf, ask, query)
-        if generation == self.registry.generation and len(ask.query) <= _QUERY_LIMIT:
+        known = generation == self.registry.generation and not udf.computed
+        if known and len(ask.query) <= _QUERY_LIMIT:
             self._layers[ask] = layer
         return layer
 

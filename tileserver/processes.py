@@ -4,6 +4,10 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
+
+_EXITING: Final = 4
+"""PF_EXITING among the flags of proc(5), stat: set before a process lets go of its files."""
 
 
 def threads(pid: int | str = "self") -> list[str]:
@@ -24,10 +28,11 @@ def children(pid: int | str = "self") -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs or sleeps; what has ended and was not yet waited for does not."""
+    """Whether the process runs or sleeps; one that is about to end, or has not yet been waited for, does not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2][:1] not in (b"Z", b"X", b"")
-    except OSError:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()
+        return fields[0] not in (b"Z", b"X") and not int(fields[6]) & _EXITING
+    except (OSError, IndexError):
         return False
 
 

@@ -29,7 +29,12 @@ class Results:
     @classmethod
     def create(cls) -> "Results":
         """The server's end; the worker gets the descriptor."""
-        return cls(_nameless_file(_OFFSET + _SHARED_BYTES))
+        descriptor = _nameless_file(_OFFSET + _SHARED_BYTES)
+        try:
+            return cls(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
 
     def mark(self, *, begun: bool) -> None:
         """Note whether a job has begun."""

@@ -3,9 +3,11 @@
 Neither recurses: a function that makes a folder in a folder a thousand times must not end who looks at it.
 """
 
+import errno
 import os
-import tempfile
-from collections.abc import Iterable, Iterator
+import secrets
+import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 
@@ -21,15 +23,21 @@ def is_full(folder: str, limit: int, files: int) -> bool:
 
 
 def _sizes(folder: str) -> Iterator[int]:
-    """Bytes that each file below a folder has on disk; holes take none."""
+    """Bytes that each file below a folder has on disk, holes none. A folder that cannot be read may hold anything."""
     folders = [folder]
     while folders:
-        with suppress(OSError), os.scandir(folders.pop()) as entries:
+        try:
+            entries = os.scandir(folders.pop())
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.ENAMETOOLONG):
+                yield sys.maxsize
+            continue
+        with entries:
             for entry in entries:
                 with suppress(OSError):
-                    yield entry.stat(follow_symlinks=False).st_blocks * 512
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
+                    yield entry.stat(follow_symlinks=False).st_blocks * 512
 
 
 def remove(folder: str) -> None:
@@ -39,24 +47,22 @@ def remove(folder: str) -> None:
     """
     with suppress(OSError):
         os.chmod(folder, 0o700)  # noqa: PTH101 - else it can be neither read nor moved
-        attic = tempfile.mkdtemp(dir=folder)
-        folders, names = [folder], count()
-        while folders:
-            current = folders.pop()
-            folders += _raised(_emptied(current), attic, names)
-            _rmdir(current)
-        _rmdir(attic)
+    folders, names = [folder], (f"{folder}/{secrets.token_hex(8)}-{number}" for number in count())
+    while folders:
+        current = folders.pop()
+        folders += map(_raised, _emptied(current), names)
+        _rmdir(current)
     _rmdir(folder)
 
 
-def _raised(folders: Iterable[str], attic: str, names: Iterator[int]) -> Iterator[str]:
-    """Where these folders lie once they have been moved."""
-    for folder in folders:
-        with suppress(OSError):  # the attic cannot be moved into itself
-            os.chmod(folder, 0o700)  # noqa: PTH101
-            moved = f"{attic}/{next(names)}"
-            os.rename(folder, moved)  # noqa: PTH104
-            yield moved
+def _raised(folder: str, name: str) -> str:
+    """Where a folder lies once it has been moved, which takes no room on a full disk."""
+    try:
+        os.chmod(folder, 0o700)  # noqa: PTH101
+        os.rename(folder, name)  # noqa: PTH104
+    except OSError:
+        return folder
+    return name
 
 
 def _rmdir(folder: str) -> None:

@@ -42,7 +42,7 @@ GUARDS = (
     ),
     Guard(
         "a crash of the function's own is not",
-        "execution/worker.py",
+        "execution/failures.py",
         "return bool(self.breach) or (self.started",
         "return bool(self.breach) and (self.started",
         (LOCAL + "test_a_crash_is_the_functions_own",),

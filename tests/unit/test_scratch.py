@@ -1,5 +1,6 @@
 """Scratch folders as functions leave them."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -32,7 +33,26 @@ def deepen(folder: Path, depth: int) -> None:
 
 def test_a_folder_of_any_depth_is_removed(folder: Path) -> None:
     deepen(folder, DEPTH)
+    assert scratch.is_full(str(folder), 10**9, 10**5), "nobody can tell"
+    scratch.remove(str(folder))
+    assert not folder.exists()
+
+
+def test_a_folder_in_a_folder_a_thousand_times_is_looked_through(folder: Path) -> None:
+    deepen(folder, 1100)
     assert not scratch.is_full(str(folder), 10**9, 10**5)
+    assert scratch.is_full(str(folder), 10**9, 1100)
+
+
+def test_removal_needs_no_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk that is full nothing can be made."""
+    deepen(folder, 10)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "mkdir", full)
+    monkeypatch.setattr(os, "open", full)
     scratch.remove(str(folder))
     assert not folder.exists()
 

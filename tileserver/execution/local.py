@@ -1,36 +1,35 @@
 """The local pool: one UDF version per worker, warm workers kept, a crash that costs only its own job."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from tileserver.errors import (
-    BY_CODE,
     BusyError,
-    FormatNotPossibleError,
-    InvalidParameterError,
-    TileserverError,
-    UdfCrashedError,
     UdfError,
     UdfTimedOutError,
 )
 from tileserver.execution.breaker import Breaker
 from tileserver.execution.calls import Answer, description, nobody
 from tileserver.execution.executor import ExecutorStats
+from tileserver.execution.failures import WorkerLostError, crash, failure, spent
 from tileserver.execution.queue import Queue, Slot
 from tileserver.execution.sandbox import Sandbox
 from tileserver.execution.shares import Share, Shares, as_weight
 from tileserver.execution.supervisor import Nurseries
-from tileserver.execution.worker import Worker, WorkerLostError
+from tileserver.execution.worker import Worker
 from tileserver.execution.workers import IDLE_SECONDS, Workers
 from tileserver.frames import Limits
 from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
 
+_LOG: Final = logging.getLogger("tileserver.execution")
+_Reply = TypeVar("_Reply")
 _BREACHES: Final = frozenset(
     {"udf_crashed", "memory_exceeded", "result_too_large", "cpu_exceeded", "processes_exceeded", "disk_exceeded"}
 )
@@ -78,7 +77,7 @@ class LocalExecutor:
             processes=max(memory_budget // _LEAST_MEMORY, 2),
             group_limit=token_limit or limit,
         )
-        self._workers = Workers(memory=limits.memory, warm=max(int(_WARM * workers), _WARM))
+        self._workers = Workers(warm=max(int(_WARM * workers), _WARM))
         self._shares, self._breaker = Shares(), Breaker()
         self._nurseries = Nurseries(environment, scratch, limits, sandbox)
         self._running: dict[Slot, Worker] = {}
@@ -101,7 +100,7 @@ class LocalExecutor:
         if nested:  # it is the caller's time that it has waited
             job = _since(asked, job)
         try:
-            return await self._tried(job, source, slot)
+            return await self._tried(slot, lambda began: self._attempt(_since(began, job), source, slot))
         except UdfError as error:
             if error.code in _BREACHES:
                 self._breaker.count(job.digest, f"{job.tile}{sorted(job.arguments.items())}")
@@ -109,22 +108,26 @@ class LocalExecutor:
         finally:
             slot.leave()
 
-    async def _tried(self, job: Job, source: Source, slot: Slot) -> Rendered:
-        """The answer, with another attempt where a worker died of something else than its function."""
+    async def _tried(self, slot: Slot, attempt: Callable[[float], Awaitable[_Reply]]) -> _Reply:
+        """The answer, with another attempt where a worker died of something else than its function.
+
+        Args:
+            attempt: is told when the first one began (seconds of the monotonic clock).
+        """
         began = time.monotonic()
         started = 0
         for _ in range(_ATTEMPTS):
             if slot.paused:  # its worker died while it waited for a call
                 await slot.resume()
             try:
-                return await self._attempt(_since(began, job) if started else job, source, slot)
+                return await attempt(began)
             except WorkerLostError as lost:
                 self._deaths += 1
                 started += lost.started
                 if self._closed:
                     raise BusyError("The server is being stopped.") from None
                 if lost.explained or started > 1:
-                    raise _lost(lost, began) from None
+                    raise crash(lost, began) from None
         raise BusyError("Functions cannot run at the moment.")
 
     async def _attempt(self, job: Job, source: Source, slot: Slot) -> Rendered:
@@ -136,7 +139,7 @@ class LocalExecutor:
             reply = await worker.perform(job)
         except TimeoutError:
             message = f"took longer than {job.timeout:g} seconds"
-            raise UdfTimedOutError(message, printed=worker.take_printed(), spent=_spent(began)) from None
+            raise UdfTimedOutError(message, printed=worker.take_printed(), spent=spent(began)) from None
         finally:
             callees = worker.calls.dismiss()
             worker.retired |= worker.calls.tainted
@@ -157,40 +160,49 @@ class LocalExecutor:
 
     async def describe(self, source: Source, options: tuple[str, ...], defaults: tuple[str, ...]) -> Described:
         """What the source's text alone does not say; see `Executor.describe`."""
+        question = Describe(options=options, defaults=defaults)
         slot = await self._queue.enter("", Share())
         try:
-            worker = await self._worker(source, "")
-            worker.calls.attend(description(source, _DESCRIBE_SECONDS), slot, self.answer)
-            try:
-                reply = await worker.describe(Describe(options=options, defaults=defaults), _DESCRIBE_SECONDS)
-                worker.retired |= isinstance(reply, Failed)  # it may have failed to load
-            except (WorkerLostError, TimeoutError) as error:
-                raise UdfCrashedError(str(error)) from None
-            finally:
-                worker.calls.dismiss()
-                worker.retired |= worker.calls.tainted
-                self._give_back(worker)
+            reply = await self._tried(slot, lambda _: self._described(question, source, slot))
         finally:
             slot.leave()
         if isinstance(reply, Failed):
             raise failure(reply)
         return reply
 
+    async def _described(self, question: Describe, source: Source, slot: Slot) -> Described | Failed:
+        worker = await self._worker(source, "")
+        worker.calls.attend(description(source, _DESCRIBE_SECONDS), slot, self.answer)
+        try:
+            reply = await worker.describe(question, _DESCRIBE_SECONDS)
+            worker.retired |= isinstance(reply, Failed)  # it may have failed to load
+        except TimeoutError:
+            raise UdfTimedOutError(f"took longer than {_DESCRIBE_SECONDS:g} seconds to load") from None
+        finally:
+            worker.calls.dismiss()
+            worker.retired |= worker.calls.tainted
+            self._give_back(worker)
+        return reply
+
     async def _worker(self, source: Source, partition: str) -> Worker:
         """An idle one of the version, unless it remembers what is so no more; else a new one."""
         while worker := self._workers.take(source.digest, partition):
-            if not worker.calls.callees or await self._is_current(worker, source):
+            if not worker.calls.callees or await self._may_serve(worker, source):
                 return worker
             self._workers.end(worker)
         return await self._bear(source)
 
-    async def _is_current(self, worker: Worker, source: Source) -> bool:
+    async def _may_serve(self, worker: Worker, source: Source) -> bool:
+        """Whether what it called is as it was, and was called for the same account; two may have the same text."""
         try:
-            same = worker.source.account_id == source.account_id  # two accounts may have the same text
+            same = worker.source.account_id == source.account_id
             return same and await self.answer.current(worker.calls.callees)
-        except BaseException:
+        except asyncio.CancelledError:
             self._workers.end(worker)
             raise
+        except Exception:  # an accident of ours, as a locked registry: a new worker needs no answer
+            _LOG.exception("nobody can tell whether a worker may go on")
+            return False
 
     async def _bear(self, source: Source) -> Worker:
         """A new worker, for which an idle one may have to go."""
@@ -253,34 +265,3 @@ class LocalExecutor:
 def _since(began: float, job: Job) -> Job:
     """The job with what is left of its time."""
     return msgspec.structs.replace(job, timeout=max(began + job.timeout - time.monotonic(), 0.001))
-
-
-def _spent(began: float) -> tuple[float, float, int]:
-    return (time.monotonic() - began) * 1000, 0.0, 0
-
-
-def _lost(lost: WorkerLostError, began: float) -> UdfError:
-    """The error for a worker that died of its function."""
-    kind = BY_CODE.get(lost.breach, UdfCrashedError)
-    assert issubclass(kind, UdfError)
-    message = "" if lost.breach else lost.reason
-    return kind(message or kind.sentence, printed=lost.printed, spent=_spent(began))
-
-
-def failure(reply: Failed) -> TileserverError:
-    """The error that a worker's text stands for; a code that none may send is a crash."""
-    if reply.code == "invalid_parameter":
-        return InvalidParameterError(reply.message, parameter=reply.parameter)
-    if reply.code == "format_not_possible":
-        return FormatNotPossibleError(reply.message)
-    kind = BY_CODE.get(reply.code)
-    if kind is None or not issubclass(kind, UdfError):
-        kind = UdfCrashedError
-    return kind(
-        reply.message,
-        traceback=reply.traceback,
-        line=reply.line,
-        printed=reply.printed,
-        exception=reply.exception,
-        spent=(reply.wall_ms, reply.cpu_ms, reply.memory),
-    )

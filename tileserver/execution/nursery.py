@@ -8,6 +8,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +40,7 @@ _DECODER: Final = msgspec.msgpack.Decoder(FromNursery)
 _TICK_SECONDS: Final = 0.02
 """After a deadline a job is ended at most so much later, and what it takes to end it."""
 _STUCK_SECONDS: Final = 5
-"""It may leave unread for so long what it is told; then it is ended, and its workers with it."""
+"""It may read nothing for so long of what it is told; then it is ended, and its workers with it."""
 
 
 class BirthFailedError(OSError):
@@ -73,6 +74,8 @@ class Nursery:
         self._ids = itertools.count(1)
         self._ends: deque[int] = deque()
         """Workers that it has yet to be told to end."""
+        self._removal = ThreadPoolExecutor(1, "scratch")
+        """One at a time, and not among the threads that read cached tiles."""
         self._stuck: asyncio.TimerHandle | None = None
         self.deadlines = Deadlines(_TICK_SECONDS)
         """Of its workers' jobs."""
@@ -157,9 +160,9 @@ class Nursery:
                 self._control.send(msgspec.msgpack.encode(End(id=self._ends[0])))
                 self._ends.popleft()
         except BlockingIOError:
-            if self._stuck is None:
-                self._stuck = loop.call_later(_STUCK_SECONDS, self._kill)
-                loop.add_writer(self._control.fileno(), self._tell_ends)
+            self._forget_stuck(self._control)  # it has read something
+            self._stuck = loop.call_later(_STUCK_SECONDS, self._kill)
+            loop.add_writer(self._control.fileno(), self._tell_ends)
             return
         except OSError:  # it has gone, which is heard in a moment
             self._ends.clear()
@@ -204,15 +207,14 @@ class Nursery:
         else:
             _set(self._hello, None)
 
-    @staticmethod
-    def _clear(folder: str) -> None:
+    def _clear(self, folder: str) -> None:
         """Remove a scratch folder, in a thread where there is something in it."""
         try:
             os.rmdir(folder)  # noqa: PTH106 - mostly it is empty
         except FileNotFoundError:
             return
         except OSError:
-            asyncio.get_running_loop().run_in_executor(None, scratches.remove, folder)
+            self._removal.submit(scratches.remove, folder)
 
     def _lost(self) -> None:
         """The process is gone, and with it all its workers; or it never came."""
@@ -247,6 +249,7 @@ class Nursery:
             return
         with contextlib.suppress(OSError):  # it could not be started
             await self._gone(await self._process)
+        self._removal.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(scratches.remove, str(self._scratch))
 
 

@@ -1,16 +1,17 @@
 """What the runs of each UDF version took lately: of a core, of time and of memory."""
 
-import os
 from typing import Final
 
 import msgspec
 from cachetools import LRUCache
 
+from tileserver import machine
+
 LEAST: Final = 0.05
 """The weight of a job that only waits: twenty run per core."""
 _WHOLE: Final = 1.25
 """Below it a job counts as one core: threads of libraries beside the main one are no second core."""
-_CORES: Final = float(os.cpu_count() or 1)
+_CORES: Final = machine.cores()
 _NEWEST: Final = 0.3
 """What the newest run counts against those before."""
 

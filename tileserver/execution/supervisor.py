@@ -60,6 +60,7 @@ class Supervisor:
         limits = self._limits
         if source.memory:
             limits = msgspec.structs.replace(limits, memory=min(source.memory, limits.memory))
+        reason = ""
         try:
             async with asyncio.timeout(_READY_SECONDS):
                 while not self._closed:
@@ -70,7 +71,9 @@ class Supervisor:
                     except ConnectionError:
                         await renewed.wait()
                     except OSError as error:
-                        _LOG.warning("a worker cannot be born: %s", error)
+                        if reason != str(error):
+                            reason = str(error)
+                            _LOG.warning("a worker cannot be born: %s", reason)
                         await asyncio.sleep(_AGAIN_SECONDS)
         except TimeoutError:
             raise BusyError("Functions cannot run at the moment.") from None

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import mmap
 import os
-import signal
 import socket
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import msgspec
 
 from tileserver import processes
 from tileserver.execution.calls import CallsProtocol
+from tileserver.execution.failures import WorkerLostError, breach, ending
 from tileserver.execution.nursery import Nursery
 from tileserver.execution.printed import Printed
 from tileserver.frames import REPLY_LIMIT, Assembler, Died, FrameError, Limits, Message, pack
@@ -22,29 +22,17 @@ from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
 from tileserver.results import Results
 
 _MOST: Final = 2**50
-_GOODBYE_SECONDS: Final = 2
+_GOODBYE_SECONDS: Final = 10
+"""For a nursery that has much to do; one that has gone is heard of at once."""
 _MOMENT_SECONDS: Final = 0.25
 """Between the end of a process's channel and its own."""
-
-
-class WorkerLostError(Exception):
-    """The worker died before it answered."""
-
-    def __init__(self, reason: str, *, started: bool, status: int | None, breach: str = "", printed: str = "") -> None:
-        super().__init__(reason)
-        self.reason, self.started, self.status, self.breach, self.printed = reason, started, status, breach, printed
-
-    @property
-    def explained(self) -> bool:
-        """Whether the function did it; a SIGKILL comes from elsewhere, and so does a death before the start."""
-        return bool(self.breach) or (self.started and self.status not in (None, -signal.SIGKILL))
 
 
 class Worker(asyncio.Protocol):
     """One worker process."""
 
-    def __init__(self, source: Source, nursery: Nursery) -> None:
-        self.source, self._nursery = source, nursery
+    def __init__(self, source: Source, nursery: Nursery, limits: Limits) -> None:
+        self.source, self._nursery, self.limits = source, nursery, limits
         self.born = time.monotonic()
         self.jobs = self.memory = 0
         self.retired = False
@@ -81,7 +69,7 @@ class Worker(asyncio.Protocol):
 
     @classmethod
     async def _born(cls, nursery: Nursery, source: Source, limits: Limits) -> Self:
-        self = cls(source, nursery)
+        self = cls(source, nursery, limits)
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as kept, contextlib.ExitStack() as lent:
             ours, theirs = _pair(kept, lent)
@@ -156,8 +144,13 @@ class Worker(asyncio.Protocol):
             return WorkerLostError(self._fault, started=True, status=1, printed=printed)
         if died is None:
             return WorkerLostError(reason, started=self._has_begun(), status=None, printed=printed)
-        reason, breach = _ending(died.status), _breach(died)
-        return WorkerLostError(reason, started=self._has_begun(), status=died.status, breach=breach, printed=printed)
+        return WorkerLostError(
+            ending(died.status),
+            started=self._has_begun(),
+            status=died.status,
+            breach=breach(died),
+            printed=printed,
+        )
 
     async def _died(self) -> Died | None:
         """How it died; where it goes on without its channel, it is ended."""
@@ -284,17 +277,3 @@ def _runnable_seconds(pid: int) -> float:
         return used + int(Path(f"/proc/{pid}/schedstat").read_bytes().split()[1]) / 1e9
     except (OSError, IndexError, ValueError):
         return 0.0
-
-
-def _breach(died: Died) -> str:
-    """The code of the limit that the function broke, SIGXCPU being the one that the kernel sees to."""
-    return "cpu_exceeded" if died.status == -signal.SIGXCPU else died.breach
-
-
-def _ending(status: int) -> str:
-    if status >= 0:
-        return f"the process exited with status {status}"
-    try:
-        return f"the process was killed by {signal.Signals(-status).name}"
-    except ValueError:
-        return f"the process was killed by signal {-status}"

@@ -24,12 +24,9 @@ _GROWTH: Final = 0.8
 class Workers:
     """Who is idle and who is busy."""
 
-    def __init__(self, *, memory: int, warm: int) -> None:
-        """Args:
-        memory: bytes that each may take.
-        warm: how many may be idle.
-        """
-        self._memory, self._warm = memory, warm
+    def __init__(self, *, warm: int) -> None:
+        """Args: warm: how many may be idle."""
+        self._warm = warm
         self.living: set[Worker] = set()
         self._idle: dict[str, dict[Worker, None]] = {}
         """By version, longest first."""
@@ -76,8 +73,7 @@ class Workers:
 
     def _is_worn(self, worker: Worker, now: float) -> bool:
         old = worker.jobs >= RECYCLE_JOBS or now - worker.born > RECYCLE_SECONDS
-        memory = min(worker.source.memory or self._memory, self._memory)
-        return old or not worker.alive or worker.retired or worker.memory > _GROWTH * memory
+        return old or not worker.alive or worker.retired or worker.memory > _GROWTH * worker.limits.memory
 
     def end_idle(self, seconds: float) -> None:
         """End those that have been idle for longer."""

@@ -69,10 +69,12 @@ class Lookup:
         generation = self._generation.value
         if generation != self._seen:
             self._forget(generation)
+        if shape(token) != "shared":  # what else is kept here is no token
+            return None
         grant = self._grants.get(token)
         if grant is not None:
             return grant
-        return None if token in self._unknown or shape(token) != "shared" else UNKNOWN_YET
+        return None if token in self._unknown else UNKNOWN_YET
 
     async def load(self, token: str) -> Grant | None:
         """What the token opens, from the database; kept only if nothing changed while it was read."""

@@ -50,7 +50,13 @@ class DiskTier:
         self._written += len(stored)
         if self._written > self.limit // 20 and self._clearing.acquire(blocking=False):
             self._written = 0
+            self._begin_to_clear()
+
+    def _begin_to_clear(self) -> None:
+        try:
             threading.Thread(target=self._clear, name="make room", daemon=True).start()
+        except RuntimeError:  # too many threads; the tile is stored, and there is another time
+            self._clearing.release()
 
     def _clear(self) -> None:
         try:

@@ -29,6 +29,8 @@ _PIECE_BYTES: Final = 2**13
 """Read at once: a job has less, and a larger buffer would be made anew for each."""
 _NICE: Final = 10
 """The server answers first."""
+_COST: Final = ("id", "wall_ms", "cpu_ms", "runnable_ms", "memory", "leak")
+"""What every reply to a job says."""
 _TEXT_LIMIT: Final = 64_000
 """Characters of each text about an error."""
 T = TypeVar("T")
@@ -69,6 +71,7 @@ class WorkerProcess:
             self._results.mark(begun=True)
             self._reply(self._perform(message))
         elif isinstance(message, Describe):
+            self._results.mark(begun=True)
             self._reply(self._describe(message))
 
     def _reply(self, reply: Rendered | Failed | Described) -> None:
@@ -89,10 +92,11 @@ class WorkerProcess:
         try:
             frame = pack(message, body)
             if len(frame) - len(body) > REPLY_LIMIT:
-                raise ValueError("columns and values take more than 4 MB")
+                raise ValueError("the reply takes more than 4 MB")
         except (ValueError, TypeError, OverflowError, RecursionError) as error:  # as numbers above 64 bits in `facts`
             text = f"the result cannot be described: {_plain(str(error))}"
-            frame = pack(Failed(id=getattr(message, "id", 0), code="bad_result", message=text))
+            cost = {name: getattr(message, name) for name in _COST if hasattr(message, name)}
+            frame = pack(Failed(code="bad_result", message=text, **cost))
         self._channel.sendall(frame)
 
     def _loaded(self) -> Program | Failed:
@@ -181,7 +185,7 @@ def failure(error: BaseException, source: Source) -> Failed:
     return Failed(
         code=code,
         message=_plain("".join(_summary(error)).strip()),
-        traceback=_plain("".join(traceback.format_list(frames[-50:]) + _summary(error))),
+        traceback=_plain("".join(traceback.format_list(frames[-50:]) + _summary(error))[-_TEXT_LIMIT:]),
         line=lines[-1] if lines else None,
         exception=type(error).__name__,
     )

@@ -15,45 +15,23 @@ import tileserver
 if "--another-version" in sys.argv:
     tileserver.__version__ = "0.0.9"
 
+from pools import run
+
 from tileserver.errors import TileserverError
 from tileserver.execution import LocalExecutor, SharedExecutor
 from tileserver.frames import Limits
-from tileserver.jobs import Job, Output, Rendered, Source
-from tileserver.signature import parse
 
 LIMITS = Limits(memory=10**9, scratch=10**8, tasks=64)
-UDFS = Path(__file__).parents[2] / "udfs"
 
 
 def say(**facts: Any) -> None:
     print(json.dumps(facts), flush=True)
 
 
-def source(name: str) -> Source:
-    file = UDFS / f"{name}.py"
-    udf = parse(file.read_text(), file=str(file))
-    return Source(digest=udf.digest, name=name, code=file.read_text(), entry=udf.entry, path=str(file))
-
-
-async def ask(executor: SharedExecutor, name: str, *, timeout: float = 20, **arguments: Any) -> Rendered:
-    """The answer of a test UDF."""
-    udf = source(name)
-    job = Job(
-        id=1,
-        digest=udf.digest,
-        tile=None,
-        arguments=arguments,
-        output=Output(tiled=False),
-        timeout=timeout,
-        limit=10**8,
-    )
-    return await executor.run(job, udf, group="g")
-
-
 async def answer(executor: SharedExecutor, number: int, request: dict[str, Any]) -> None:
     """Run a UDF and say what came of it."""
     try:
-        rendered = await ask(executor, **request)
+        rendered = await run(executor, request.pop("name"), limit=10**8, **request)
     except asyncio.CancelledError:
         say(answer=number, cancelled=True)
     except TileserverError as error:

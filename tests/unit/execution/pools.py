@@ -1,14 +1,16 @@
-"""A pool of two workers for tests, and what of it is left in the process table."""
+"""A pool of two workers for tests, jobs for it, and what of it is left in the process table."""
 
 import asyncio
 import contextlib
+import gzip
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from tileserver.execution import LocalExecutor
+from tileserver.execution import Executor, LocalExecutor
 from tileserver.frames import Limits
-from tileserver.jobs import Source
+from tileserver.jobs import Job, Output, Rendered, Source
 from tileserver.signature import parse
 from tileserver.udfs import digest
 
@@ -26,6 +28,23 @@ def written(code: str, **fields: Any) -> Source:
     """A source of this code, whose function is `f`."""
     code = f"from tileserver import udf\n{code}"
     return Source(digest=digest(code, {}), name="f", code=code, entry="f", path="f.py", **fields)
+
+
+async def run(executor: Executor, udf: Source | str, *, group: str = "g", **options: Any) -> Rendered:
+    """The answer to a job without a tile. A name is that of a test UDF; what is no field of a job is an argument."""
+    udf = source(udf) if isinstance(udf, str) else udf
+    fields: dict[str, Any] = {"timeout": 20, "limit": 10**6}
+    fields |= {name: options.pop(name) for name in ("timeout", "limit", "partition") if name in options}
+    output = Output(tiled=False)
+    job = Job(id=1, digest=udf.digest, tile=None, arguments=options, output=output, **fields)
+    return await executor.run(job, udf, group=group)
+
+
+async def told(executor: Executor, udf: Source | str, **options: Any) -> Any:
+    """The answer as data; see `run`."""
+    rendered = await run(executor, udf, **options)
+    body = bytes(rendered.body)
+    return json.loads(gzip.decompress(body) if rendered.coding else body)
 
 
 def on_a_loop(check: Callable[[], Awaitable[None]]) -> None:

@@ -2,33 +2,22 @@
 
 import asyncio
 import contextlib
-import gzip
-import json
 import logging
 import os
 import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pools import LIMITS, on_a_loop, on_a_pool, processes_in, source
+from pools import LIMITS, on_a_loop, on_a_pool, processes_in, source, told
 
 from tileserver.execution import LocalExecutor, sandbox
 from tileserver.execution.nursery import BirthFailedError, Nursery
 from tileserver.execution.sandbox import Sandbox
 from tileserver.execution.worker import Worker
-from tileserver.jobs import Job, Output
 
 LACKING = sandbox.missing()
-
-
-async def ask(executor: LocalExecutor, name: str, **arguments: Any) -> Any:
-    udf = source(name)
-    output = Output(tiled=False)
-    job = Job(id=1, digest=udf.digest, tile=None, arguments=arguments, output=output, timeout=20, limit=10**6)
-    return json.loads(gzip.decompress((await executor.run(job, udf, group="g")).body))
 
 
 def descriptors() -> int:
@@ -58,9 +47,9 @@ def test_a_job_waits_for_descriptors(tmp_path: Path, caplog: pytest.LogCaptureFi
     """A server that has opened all it may is no accident for who asks: a worker is born as soon as there are some."""
 
     async def check(executor: LocalExecutor) -> None:
-        await ask(executor, "echo")
+        await told(executor, "echo")
         with open_files(descriptors() + 3), caplog.at_level(logging.WARNING):
-            job = asyncio.create_task(ask(executor, "naps"))
+            job = asyncio.create_task(told(executor, "naps"))
             await said(caplog, "cannot be born")
             assert not job.done()
         assert (await job)["pid"]
@@ -74,11 +63,11 @@ def test_a_nursery_that_cannot_be_started_is_tried_again(tmp_path: Path, caplog:
     place.mkdir()
 
     async def check(executor: LocalExecutor) -> None:
-        before = (await ask(executor, "naps"))["pid"]
+        before = (await told(executor, "naps"))["pid"]
         place.rename(away)
         os.kill(min(processes_in(away)), signal.SIGKILL)
         await said(caplog, "a nursery cannot be started")
-        job = asyncio.create_task(ask(executor, "naps"))
+        job = asyncio.create_task(told(executor, "naps"))
         await asyncio.sleep(0)
         place.mkdir()
         assert (await job)["pid"] != before
@@ -91,8 +80,8 @@ def test_a_worker_has_no_way_to_the_nursery(tmp_path: Path) -> None:
     nothing = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
 
     async def check(executor: LocalExecutor) -> None:
-        assert len(await ask(executor, "holds")) == 2
-        assert len(await ask(executor, "holds")) == 2
+        assert len(await told(executor, "holds")) == 2
+        assert len(await told(executor, "holds")) == 2
 
     try:
         with open_files(4000):
@@ -142,10 +131,10 @@ def test_a_birth_that_nobody_waits_for_leaves_nothing(tmp_path: Path) -> None:
     """Cancelled at any point of it, it costs neither a descriptor nor a process."""
 
     async def check(executor: LocalExecutor) -> None:
-        await asyncio.gather(*(ask(executor, "naps") for _ in range(2)))
+        await asyncio.gather(*(told(executor, "naps") for _ in range(2)))
         before = descriptors()
         for turns in range(30):
-            job = asyncio.create_task(ask(executor, "echo", z=turns))
+            job = asyncio.create_task(told(executor, "echo", z=turns))
             for _ in range(turns):
                 await asyncio.sleep(0)
             job.cancel()
@@ -166,7 +155,7 @@ def test_versions_that_start_at_once_do_not_end_each_other(tmp_path: Path) -> No
         executor = LocalExecutor(workers=4, limits=LIMITS, environment={}, scratch=tmp_path, sandbox=confined)
         await executor.start()
         try:
-            answers = await asyncio.gather(*(ask(executor, name) for name in ("naps", "echo", "meddles")))
+            answers = await asyncio.gather(*(told(executor, name) for name in ("naps", "echo", "meddles")))
             assert len(answers) == 3
         finally:
             await executor.close()

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pools import on_a_pool, source, written
+from pools import on_a_pool, run, source, written
 
 from tileserver.errors import (
     DiskExceededError,
@@ -15,7 +15,7 @@ from tileserver.errors import (
 )
 from tileserver.execution import LocalExecutor
 from tileserver.frames import Limits
-from tileserver.jobs import Job, Output, Source
+from tileserver.jobs import Source
 
 NARROW = Limits(memory=300 * 10**6, scratch=5 * 10**6, tasks=30, open_files=300)
 SHARES = """
@@ -43,12 +43,10 @@ def f():
 def broken(tmp_path: Path, udf: Source, **arguments: Any) -> UdfError:
     """The error in which a run ends on a pool with narrow limits."""
     caught: list[UdfError] = []
-    output = Output(tiled=False)
-    job = Job(id=1, digest=udf.digest, tile=None, arguments=arguments, output=output, timeout=20, limit=10**6)
 
     async def check(executor: LocalExecutor) -> None:
         with pytest.raises(UdfError) as error:
-            await executor.run(job, udf, group="g")
+            await run(executor, udf, **arguments)
         caught.append(error.value)
 
     on_a_pool(tmp_path, check, limits=NARROW)

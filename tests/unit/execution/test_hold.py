@@ -4,12 +4,13 @@ import asyncio
 import time
 from pathlib import Path
 
+import pools
 import pytest
-from pools import on_a_pool, source
+from pools import on_a_pool
 
 from tileserver.errors import BusyError, TooManyRequestsError
 from tileserver.execution import LocalExecutor
-from tileserver.jobs import Job, Output, Rendered
+from tileserver.jobs import Rendered
 
 HOLD, AT_ONCE = 0.3, 0.05
 """Seconds that a job may wait, and within which one is refused that need not."""
@@ -19,17 +20,7 @@ LATE = 2.0
 
 async def run(executor: LocalExecutor, seconds: float, *, group: str = "g", name: str = "computes") -> Rendered:
     """A run of a function that keeps a core busy."""
-    udf = source(name)
-    job = Job(
-        id=1,
-        digest=udf.digest,
-        tile=None,
-        arguments={"seconds": seconds},
-        output=Output(tiled=False),
-        timeout=20,
-        limit=10**6,
-    )
-    return await executor.run(job, udf, group=group)
+    return await pools.run(executor, name, group=group, seconds=seconds)
 
 
 async def occupied(executor: LocalExecutor) -> "asyncio.Task[Rendered]":

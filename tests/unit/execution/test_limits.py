@@ -1,17 +1,13 @@
 """What a worker runs with: a rank behind the server's, and so many seconds of processor time for each run."""
 
-import gzip
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pools import on_a_pool, processes_in, written
+from pools import on_a_pool, processes_in, run, told, written
 
 from tileserver.errors import CpuExceededError, UdfTimedOutError
 from tileserver.execution import LocalExecutor
-from tileserver.jobs import Job, Output, Source
 
 RANK = 10
 TELLS = """
@@ -45,30 +41,15 @@ def f(threads: int = 2):
 """
 
 
-async def run(executor: LocalExecutor, udf: Source, *, timeout: float = 20, **arguments: Any) -> dict[str, Any]:
-    job = Job(
-        id=1,
-        digest=udf.digest,
-        tile=None,
-        arguments=arguments,
-        output=Output(tiled=False),
-        timeout=timeout,
-        limit=10**6,
-    )
-    rendered = await executor.run(job, udf, group="g")
-    body = bytes(rendered.body)
-    return dict(json.loads(gzip.decompress(body) if rendered.coding else body))
-
-
 def test_workers_and_what_they_start_come_after_the_server(tmp_path: Path) -> None:
     """Ten ranks behind it, as they see it and as the system does."""
     expected = min(os.getpriority(os.PRIO_PROCESS, 0) + RANK, 19)
 
     async def check(executor: LocalExecutor) -> None:
-        told = await run(executor, written(TELLS))
-        assert (told["nice"], told["child"]) == (expected, expected)
+        seen = await told(executor, written(TELLS))
+        assert (seen["nice"], seen["child"]) == (expected, expected)
         [pid] = processes_in(tmp_path, "worker-")
-        assert (pid, os.getpriority(os.PRIO_PROCESS, pid)) == (told["pid"], expected)
+        assert (pid, os.getpriority(os.PRIO_PROCESS, pid)) == (seen["pid"], expected)
 
     on_a_pool(tmp_path, check)
 
@@ -78,9 +59,9 @@ def test_each_run_has_processor_time_of_its_own(tmp_path: Path) -> None:
 
     async def check(executor: LocalExecutor) -> None:
         udf = written(TELLS)
-        told = [await run(executor, udf, busy=0.4, timeout=timeout) for timeout in (10, 10, 10, 5, 30, 10)]
-        assert len({each["pid"] for each in told}) == 1
-        more = [each["seconds"] - timeout for each, timeout in zip(told, (10, 10, 10, 5, 30, 10), strict=True)]
+        seen = [await told(executor, udf, busy=0.4, timeout=timeout) for timeout in (10, 10, 10, 5, 30, 10)]
+        assert len({each["pid"] for each in seen}) == 1
+        more = [each["seconds"] - timeout for each, timeout in zip(seen, (10, 10, 10, 5, 30, 10), strict=True)]
         assert all(0.8 < each < 2.2 for each in more), more
 
     on_a_pool(tmp_path, check)

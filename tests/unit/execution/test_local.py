@@ -9,10 +9,9 @@ import random
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pools import on_a_pool, processes_in, source
+from pools import on_a_pool, processes_in, run, written
 
 from tileserver.errors import (
     MemoryExceededError,
@@ -24,24 +23,8 @@ from tileserver.errors import (
     UdfTimedOutError,
 )
 from tileserver.execution import LocalExecutor
-from tileserver.jobs import Job, Output, Rendered, Source
+from tileserver.jobs import Source
 from tileserver.udfs import digest
-
-
-async def run(
-    executor: LocalExecutor, name: str, *, timeout: float = 20, limit: int = 10**6, **arguments: Any
-) -> Rendered:
-    udf = source(name)
-    job = Job(
-        id=1,
-        digest=udf.digest,
-        tile=None,
-        arguments=arguments,
-        output=Output(tiled=False),
-        timeout=timeout,
-        limit=limit,
-    )
-    return await executor.run(job, udf, group="g")
 
 
 @pytest.mark.parametrize(
@@ -171,12 +154,11 @@ def test_what_failed_to_load_is_loaded_again(tmp_path: Path) -> None:
     udf = Source(digest=digest(code, {}), name="f", code=code, entry="f", path="f.py")
 
     async def check(executor: LocalExecutor) -> None:
-        job = Job(id=1, digest=udf.digest, tile=None, arguments={}, output=Output(tiled=False), timeout=20, limit=100)
         with pytest.raises(UdfRaisedError) as caught:
-            await executor.run(job, udf, group="g")
+            await run(executor, udf)
         assert "No such file" in caught.value.message
         store.write_text("there")
-        assert (await executor.run(job, udf, group="g")).body == b"there"
+        assert (await run(executor, udf)).body == b"there"
         store.unlink()
 
     on_a_pool(tmp_path, check)
@@ -271,3 +253,32 @@ def test_an_exception_that_says_too_much_is_cut(tmp_path: Path) -> None:
         assert executor.stats().deaths == 0
 
     on_a_pool(tmp_path, check)
+
+
+def test_a_description_survives_a_kill(tmp_path: Path) -> None:
+    """The process that tells what the source does not is killed from outside while it loads: another one tells."""
+    scratch, gate = tmp_path / "scratch", tmp_path / "gate"
+    scratch.mkdir()
+    udf = written(
+        f"""
+import time
+from pathlib import Path
+while not Path({str(gate)!r}).exists():
+    time.sleep(0.01)
+@udf(maxzoom=3 + 4)
+def f():
+    return 1
+"""
+    )
+
+    async def check(executor: LocalExecutor) -> None:
+        told = asyncio.create_task(executor.describe(udf, ("maxzoom",), ()))
+        while not (pids := processes_in(scratch, "worker-")):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)  # until it has been told to load
+        os.kill(pids[0], signal.SIGKILL)
+        gate.touch()
+        assert (await told).options == {"maxzoom": 7}
+        assert executor.stats().deaths == 1
+
+    on_a_pool(scratch, check)

@@ -1,18 +1,16 @@
 """When a worker is replaced: the process id that a function returns tells."""
 
 import asyncio
-import gzip
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pools import on_a_pool, processes_in, source, written
+from pools import on_a_pool, processes_in, source, told, written
 
 from tileserver.execution import LocalExecutor, workers
 from tileserver.frames import Limits
-from tileserver.jobs import Job, Output, Source
+from tileserver.jobs import Source
 
 LOOKS = 64
 """Quick runs at most between two looks at threads and files."""
@@ -45,18 +43,7 @@ def f(size: int = 0):
 
 async def worker(executor: LocalExecutor, udf: Source, **arguments: Any) -> int:
     """The process that runs the function."""
-    job = Job(
-        id=1,
-        digest=udf.digest,
-        tile=None,
-        arguments=arguments,
-        output=Output(tiled=False),
-        timeout=20,
-        limit=10**6,
-    )
-    rendered = await executor.run(job, udf, group="g")
-    body = bytes(rendered.body)
-    return int(json.loads(gzip.decompress(body) if rendered.coding else body)["pid"])
+    return int((await told(executor, udf, **arguments))["pid"])
 
 
 async def is_kept(executor: LocalExecutor, udf: Source, **arguments: Any) -> bool:
