@@ -98,9 +98,9 @@ class LocalExecutor:
         asked = time.monotonic()
         slot = await self._queue.enter(group, share, hold=job.timeout if nested else None)
         if nested:  # it is the caller's time that it has waited
-            job = _since(asked, job)
+            job = _shortened(job, time.monotonic() - asked)
         try:
-            return await self._tried(slot, lambda began: self._attempt(_since(began, job), source, slot))
+            return await self._tried(slot, lambda gone: self._attempt(_shortened(job, gone), source, slot))
         except UdfError as error:
             if error.code in _BREACHES:
                 self._breaker.count(job.digest, f"{job.tile}{sorted(job.arguments.items())}")
@@ -112,7 +112,7 @@ class LocalExecutor:
         """The answer, with another attempt where a worker died of something else than its function.
 
         Args:
-            attempt: is told when the first one began (seconds of the monotonic clock).
+            attempt: is told how many seconds an earlier one has run.
         """
         began = time.monotonic()
         started = 0
@@ -120,7 +120,7 @@ class LocalExecutor:
             if slot.paused:  # its worker died while it waited for a call
                 await slot.resume()
             try:
-                return await attempt(began)
+                return await attempt(time.monotonic() - began if started else 0.0)
             except WorkerLostError as lost:
                 self._deaths += 1
                 started += lost.started
@@ -138,7 +138,7 @@ class LocalExecutor:
         try:
             reply = await worker.perform(job)
         except TimeoutError:
-            message = f"took longer than {job.timeout:g} seconds"
+            message = f"took longer than {round(job.timeout, 2):g} seconds"
             raise UdfTimedOutError(message, printed=worker.take_printed(), spent=spent(began)) from None
         finally:
             callees = worker.calls.dismiss()
@@ -262,6 +262,6 @@ class LocalExecutor:
         )
 
 
-def _since(began: float, job: Job) -> Job:
+def _shortened(job: Job, seconds: float) -> Job:
     """The job with what is left of its time."""
-    return msgspec.structs.replace(job, timeout=max(began + job.timeout - time.monotonic(), 0.001))
+    return msgspec.structs.replace(job, timeout=max(job.timeout - seconds, 0.001)) if seconds else job
