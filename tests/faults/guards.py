@@ -277,7 +277,7 @@ GUARDS = (
     Guard(
         "scratch folders are looked at",
         "worker/watch.py",
-        'return "disk_exceeded" if self._has_filled(pid, birth) else ""',
+        'return "disk_exceeded" if is_due and self._has_filled(pid, birth) else ""',
         'return ""',
         (LIMITED + "test_who_writes_too_much_is_ended",),
     ),

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ DEPTH = 3000
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Iterator[Path]:
     made = tmp_path / "scratch"
     made.mkdir()
-    return made
+    yield made
+    scratch.remove(str(made))  # pytest's own removal recurses
 
 
 def deepen(folder: Path, depth: int) -> None:

@@ -40,8 +40,8 @@ _IMPORTS: Final = (
     "tileserver.authoring",
 )
 _DECODER: Final = msgspec.msgpack.Decoder(ToNursery)
-_LOOK_SECONDS: Final = 0.2
-"""How often it looks at what workers take."""
+_LOOK_SECONDS: Final = 0.05
+"""How often it looks at what workers take: a function can start a thousand threads in this time."""
 
 
 class Nursery:

@@ -65,10 +65,10 @@ def test_a_deadline_kills(tmp_path: Path) -> None:
     on_a_pool(tmp_path, check)
 
 
-async def nothing_runs(folder: Path) -> None:
-    """Wait for the end of every worker."""
+async def nothing_runs(folder: Path, *, beside: int = 0) -> None:
+    """Wait for the end of every worker and what it started, beside so many."""
     until = time.monotonic() + 10
-    while processes_in(folder, "worker-"):
+    while len(processes_in(folder, "worker-")) > beside:
         assert time.monotonic() < until, "a worker goes on"
         await asyncio.sleep(0.01)
 
@@ -104,7 +104,7 @@ def test_no_daemon_outlives_its_run(tmp_path: Path, *, disowns: bool) -> None:
 
     async def check(executor: LocalExecutor) -> None:
         await run(executor, "escapes", disowns=disowns)
-        await nothing_runs(tmp_path)
+        await nothing_runs(tmp_path, beside=int(disowns))  # that worker is as it was, and kept
 
     on_a_pool(tmp_path, check)
 
@@ -229,13 +229,15 @@ def test_a_worker_sees_nothing_of_the_server(tmp_path: Path, monkeypatch: pytest
     on_a_pool(tmp_path, check)
 
 
-@pytest.mark.parametrize("name", ["closes", "garbles", "segfaults"])
-def test_what_ends_its_own_worker_runs_once(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("closes", {}), ("closes", {"seconds": 5}), ("garbles", {}), ("segfaults", {})]
+)
+def test_what_ends_its_own_worker_runs_once(tmp_path: Path, name: str, arguments: dict[str, int]) -> None:
     """Also where it is we who end the process, for what the function did to its channel."""
 
     async def check(executor: LocalExecutor) -> None:
         with pytest.raises(UdfCrashedError):
-            await run(executor, name)
+            await run(executor, name, **arguments)
         assert executor.stats().deaths == 1
 
     on_a_pool(tmp_path, check)
