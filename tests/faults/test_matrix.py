@@ -114,8 +114,9 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """The victim under load, from before the first misbehaviour to after the last."""
     folder = tmp_path_factory.mktemp("matrix")
-    limit = {"TILESERVER_WORKER_MEMORY": "600MB"}  # the less there is to take, the sooner it is taken
-    with serving(UDFS / "victim.py", data=folder / "data", **limit) as running:
+    # The less there is to take, the sooner it is taken; gigabytes on disk keep the kernel itself busy afterwards.
+    limits = {"TILESERVER_WORKER_MEMORY": "600MB", "TILESERVER_WORKER_DISK": "300MB"}
+    with serving(UDFS / "victim.py", data=folder / "data", **limits) as running:
         token = running.token("victim")
         tiles = [f"/tiles/{token}/9/{number * 37 % 512}/{number * 11 % 512}.png" for number in range(10)]
         with Load(running.url, RATE, *tiles) as victim:
