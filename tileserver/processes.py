@@ -1,6 +1,7 @@
 """Processes and what is below them, as proc(5) tells; nothing where there is none, or when they have ended."""
 
 import os
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -34,6 +35,11 @@ def is_alive(pid: int) -> bool:
         return fields[0] not in (b"Z", b"X") and not int(fields[6]) & _EXITING
     except (OSError, IndexError):
         return False
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process has used of processors until now; raises OSError where it has gone."""
+    return time.clock_gettime((~pid << 3) | 2)  # the clock of another process: clock_getcpuclockid(3)
 
 
 def tree(pids: Iterable[int]) -> list[int]:

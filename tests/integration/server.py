@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tileserver.tokens import mint_private, read_keyring
 
 UDFS = Path(__file__).parent / "udfs"
 """The folder of test UDFs."""
@@ -147,3 +150,13 @@ def fetch(url: str) -> bytes:
     """The body at a URL."""
     with urllib.request.urlopen(url, timeout=60) as answer:
         return answer.read()
+
+
+def second_account(server: Running) -> str:
+    """The private token of another account, b@c, which is made without asking the server."""
+    token, key = mint_private(), read_keyring(server.data / "master.key")
+    with contextlib.closing(sqlite3.connect(server.data / "registry.sqlite", timeout=20)) as registry:
+        registry.execute("INSERT INTO account (id, email, handle, name, created) VALUES ('a2', 'b@c', 'b', 'B', 0)")
+        registry.execute("INSERT INTO private_token (mac, account_id, created) VALUES (?, 'a2', 0)", (key.mac(token),))
+        registry.commit()
+    return token

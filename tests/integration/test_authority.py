@@ -1,16 +1,12 @@
 """Whom a function reaches by `run`: its own account's UDFs by name, and what a shared token opens; nobody else's."""
 
-import contextlib
 import json
-import sqlite3
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from server import Running, serving
-
-from tileserver.tokens import mint_private, read_keyring
+from server import Running, second_account, serving
 
 ASKS = """
 from tileserver import CallError, run, udf
@@ -47,16 +43,6 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
                 publish(owner, "asks", ASKS)
                 publish(owner, "says", SAYS.replace("OWNER", name))
             yield Two(server, first, second, private)
-
-
-def second_account(server: Running) -> str:
-    """Its private token."""
-    token, key = mint_private(), read_keyring(server.data / "master.key")
-    with contextlib.closing(sqlite3.connect(server.data / "registry.sqlite", timeout=20)) as registry:
-        registry.execute("INSERT INTO account (id, email, handle, name, created) VALUES ('a2', 'b@c', 'b', 'B', 0)")
-        registry.execute("INSERT INTO private_token (mac, account_id, created) VALUES (?, 'a2', 0)", (key.mac(token),))
-        registry.commit()
-    return token
 
 
 def publish(owner: httpx.Client, slug: str, code: str) -> None:

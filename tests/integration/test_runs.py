@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -15,12 +14,11 @@ from typing import IO, Any
 
 import httpx
 import pytest
-from server import Running, serving
+from server import Running, second_account, serving
 from typer.testing import CliRunner, Result
 
 from tileserver.cli import udf
 from tileserver.errors import InvalidParameterError
-from tileserver.tokens import mint_private, read_keyring
 
 TALKS = """
 import numpy as np
@@ -175,12 +173,7 @@ def test_strangers_read_nothing(talking: Running) -> None:
 
 def test_other_accounts_read_nothing(talking: Running) -> None:
     """Somebody else's function is as if it were not there."""
-    token, key = mint_private(), read_keyring(talking.data / "master.key")
-    with contextlib.closing(sqlite3.connect(talking.data / "registry.sqlite", timeout=20)) as registry:
-        registry.execute("INSERT INTO account (id, email, handle, name, created) VALUES ('a2', 'b@c', 'b', 'B', 0)")
-        registry.execute("INSERT INTO private_token (mac, account_id, created) VALUES (?, 'a2', 0)", (key.mac(token),))
-        registry.commit()
-    with talking.client(headers={"Authorization": f"Bearer {token}"}) as client:
+    with talking.client(headers={"Authorization": f"Bearer {second_account(talking)}"}) as client:
         assert client.get("/server/v1/user/self").json()["email"] == "b@c"
         assert client.get("/api/v1/udf/talks/logs").status_code == 404
         assert '"logs_url":null' in client.get(f"/tiles/{talking.token('talks')}/map").text

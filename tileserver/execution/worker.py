@@ -273,7 +273,6 @@ def _pair(kept: contextlib.ExitStack, lent: contextlib.ExitStack) -> tuple[socke
 def _runnable_seconds(pid: int) -> float:
     """For how long a process has computed, and its main thread waited for a core (proc(5), schedstat)."""
     try:
-        used = time.clock_gettime((~pid << 3) | 2)  # the clock of another process: clock_getcpuclockid(3)
-        return used + int(Path(f"/proc/{pid}/schedstat").read_bytes().split()[1]) / 1e9
+        return processes.processor_seconds(pid) + int(Path(f"/proc/{pid}/schedstat").read_bytes().split()[1]) / 1e9
     except (OSError, IndexError, ValueError):
         return 0.0
