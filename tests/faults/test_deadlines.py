@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 LIMIT, GONE = 1.0, 0.2
 """Seconds of the functions' deadline, and within which all must be gone after it."""
 NOISE = 0.1
-"""Seconds for a new worker, the way from client to function and back, and a machine that does other things too."""
+"""Seconds for the way from client to function and back, and for a new worker."""
 MARK = f"late-{os.getpid()}"
 HOW = ["loop", "c", "held", "sleep", "fifo"]
 
@@ -94,13 +94,13 @@ def check_slot(server: Running, client: httpx.Client) -> None:
 def check(run: Late, words: str) -> None:
     assert (run.answer.status_code, run.answer.json()["code"]) == (504, "udf_timed_out"), run.answer.text
     assert words in run.answer.json()["printed"]
-    assert LIMIT <= run.took < LIMIT + GONE + NOISE
-    assert run.over < GONE + NOISE
+    assert LIMIT <= run.took < LIMIT + GONE
+    assert run.over < GONE
 
 
 @pytest.mark.parametrize("how", HOW)
 def test_a_function_that_hangs_is_ended_in_time(single: Running, how: str) -> None:
-    """504 after 1.0 to 1.3 seconds; 200 ms after the deadline its process is gone and its slot is another's."""
+    """504 after 1.0 to 1.2 seconds; 200 ms after the deadline its process is gone and its slot is another's."""
     run = late(single, "hangs", f"how={how}")
     check(run, "going in circles")
     assert run.seen >= 1

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,3 +109,50 @@ def test_holes_take_no_room(folder: Path) -> None:
     with (folder / "sparse").open("wb") as file:
         file.truncate(10**9)
     assert not scratch.is_full(str(folder), 10**6, 10)
+
+
+def test_large_files_are_removed_and_their_other_names_keep_what_they_hold(folder: Path, tmp_path: Path) -> None:
+    """What is large is freed step by step, which must not empty a file that is linked to from elsewhere."""
+    content = os.urandom(2**20) * 40
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(content)
+    (folder / "linked").hardlink_to(elsewhere)
+    (folder / "symbolic").symlink_to(elsewhere)
+    (folder / "own").write_bytes(content)
+    (folder / "unreadable").write_bytes(content)
+    (folder / "unreadable").chmod(0)
+    scratch.remove(str(folder))
+    assert not folder.exists()
+    assert elsewhere.read_bytes() == content
+
+
+def test_a_pipe_is_removed_and_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    scratch.remove(str(folder))
+    assert not folder.exists()
+
+
+def test_folders_are_removed_when_there_is_time(folder: Path, tmp_path: Path) -> None:
+    deepen(folder, DEPTH)
+    other = tmp_path / "other"
+    other.mkdir()
+    scratch.remove_idly(str(folder), str(other))
+    assert not folder.exists()
+    assert not other.exists()
+
+
+def test_who_removes_idly_knows_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any process of the same user can read its environment."""
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\nenv > "{tmp_path}/environment"\n')
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+    scratch.remove_idly("unused")
+    assert "PWD=" in (tmp_path / "environment").read_text()
+    assert "hidden" not in (tmp_path / "environment").read_text()
+
+
+def test_a_process_that_cannot_start_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    scratch.remove_idly("unused")

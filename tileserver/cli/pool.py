@@ -56,14 +56,8 @@ def pool_maker(settings: Settings) -> Callable[[], LocalExecutor]:
 
 def _clear(folder: Path) -> None:
     """Remove what a killed holder has left, in the background: who holds the pool has the folder to itself."""
-    left = list(folder.iterdir())
-
-    def remove() -> None:
-        for each in left:
-            scratch.remove(str(each))
-
-    if left:
-        threading.Thread(target=remove, daemon=True).start()
+    if left := [str(each) for each in folder.iterdir()]:
+        threading.Thread(target=scratch.remove_idly, args=left, daemon=True).start()
 
 
 def _sandbox(settings: Settings) -> Sandbox | None:

@@ -74,8 +74,8 @@ class Nursery:
         self._ids = itertools.count(1)
         self._ends: deque[int] = deque()
         """Workers that it has yet to be told to end."""
-        self._removal = ThreadPoolExecutor(1, "scratch", _be_nice)
-        """One at a time, behind whatever else is to be done, and not among the threads that read cached tiles."""
+        self._removal = ThreadPoolExecutor(1, "scratch")
+        """One at a time, and not among the threads that read cached tiles."""
         self._stuck: asyncio.TimerHandle | None = None
         self.deadlines = Deadlines(_TICK_SECONDS)
         """Of its workers' jobs."""
@@ -208,13 +208,13 @@ class Nursery:
             _set(self._hello, None)
 
     def _clear(self, folder: str) -> None:
-        """Remove a scratch folder, in a thread where there is something in it."""
+        """Remove a scratch folder, behind whatever else is to be done where there is something in it."""
         try:
             os.rmdir(folder)  # noqa: PTH106 - mostly it is empty
         except FileNotFoundError:
             return
         except OSError:
-            self._removal.submit(scratches.remove, folder)
+            self._removal.submit(scratches.remove_idly, folder)
 
     def _lost(self) -> None:
         """The process is gone, and with it all its workers; or it never came."""
@@ -251,12 +251,6 @@ class Nursery:
             await self._gone(await self._process)
         self._removal.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(scratches.remove, str(self._scratch))
-
-
-def _be_nice() -> None:
-    """Give way to everybody: to remove gigabytes takes processor time. On Linux it is the thread that is nice."""
-    if sys.platform == "linux":
-        os.nice(19)
 
 
 def _set(future: "asyncio.Future[Any] | None", value: Any) -> None:
