@@ -4,6 +4,7 @@ import msgspec
 from cachetools import LRUCache
 
 from tileserver.errors import NotFoundError
+from tileserver.layers import Ask
 from tileserver.registry import UNKNOWN_YET, Grant, Registry
 from tileserver.udfs import Udf, with_computed
 
@@ -14,6 +15,19 @@ class Grants:
     def __init__(self, registry: Registry) -> None:
         self._lookup = registry.lookup
         self._udfs: LRUCache[tuple[str, str | None, str], Udf] = LRUCache(1024)
+
+    async def opened(self, ask: Ask) -> Grant:
+        """What is asked for.
+
+        Raises:
+            NotFoundError: the token opens nothing, or the account may not see such a UDF.
+        """
+        if ask.account is None:
+            return await self.of(ask.token)
+        grant = await self._lookup.seen(ask.account, ask.who, ask.token)
+        if grant is None:
+            raise NotFoundError("UDF not found")
+        return grant
 
     async def of(self, token: str) -> Grant:
         """What the token opens.

@@ -9,7 +9,7 @@ from tileserver import query as queries
 from tileserver.errors import InvalidParameterError, TileserverError, UdfError
 from tileserver.formats import ALL, is_media_type
 from tileserver.jobs import Call, Job, Output, Rendered, Source
-from tileserver.registry import Grant
+from tileserver.registry import Account, Grant
 from tileserver.runlog import Run
 from tileserver.tilecache import Entry, Facts, etag, layer_key
 from tileserver.tiles import Bounds, Tile
@@ -17,6 +17,8 @@ from tileserver.udfs import Udf, bind, is_reserved, seconds
 
 _TEXT_LIMIT: Final = 64_000
 """Characters of each of its texts that a run keeps."""
+_REPLAYED: Final = 4000
+"""Characters of what a run printed that are kept with its answer, to be told again with it."""
 _HARMLESS: Final = frozenset({"", *(each.media_type for each in ALL if each.name != "html")})
 """Media types that browsers run nothing of; of any other a worker may not say that we wrote it."""
 
@@ -25,10 +27,15 @@ class Ask(msgspec.Struct, frozen=True):
     """What a layer follows from, as the URL spells it."""
 
     token: str
+    """Or, where an account asks, a UDF's name."""
     extension: str
     scale: int
     query: str
     tiled: bool
+    account: Account | None = None
+    """Who asks for a UDF by its name; None where a token opens it."""
+    who: str = ""
+    """Whose UDF that is: an e-mail address, a handle or `team`."""
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +61,15 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
         options = self.udf.options
         inside = options.bounds is None or tile.meets(Bounds(*options.bounds))
         return inside and options.minzoom <= tile.z <= options.maxzoom
+
+
+class Posted(msgspec.Struct, frozen=True, kw_only=True):
+    """A UDF that came with a request and is stored nowhere."""
+
+    account_id: str
+    name: str
+    code: str
+    headers: dict[str, str]
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +124,27 @@ def called(grant: Grant, udf: Udf, call: Call) -> Layer:
         key=layer_key(grant.digest, grant.udf_id, arguments, output),
         tiled=tiled,
         max_age=udf.options.cache_max_age if call.max_age is None else call.max_age,
+    )
+
+
+def granted(posted: Posted, udf: Udf) -> Grant:
+    """What who posted a UDF may do with it: anything. Its runs are kept under the account's id."""
+    return Grant(
+        token_id="",
+        udf_id=posted.account_id,
+        account_id=posted.account_id,
+        name=udf.name,
+        digest=udf.digest,
+        code=posted.code,
+        headers=posted.headers,
+        record="",
+        facts=None,
+        kind=udf.kind,
+        file=None,
+        epoch=0,
+        cache=True,
+        shared_cache=False,
+        expose_errors=True,
     )
 
 
@@ -170,6 +207,7 @@ def entry_of(rendered: Rendered, layer: Layer, created: float) -> Entry:
         udf_ms=rendered.udf_ms,
         encode_ms=rendered.encode_ms,
         callees=rendered.callees,
+        printed=rendered.printed[-_REPLAYED:],
     )
     return Entry(facts=facts, body=rendered.body)
 

@@ -3,6 +3,7 @@
 `layer` and `hit` never wait: a cached tile is answered by them alone. `render` does the rest.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
@@ -18,12 +19,13 @@ from tileserver.execution import Executor
 from tileserver.execution.calls import first_look
 from tileserver.grants import Grants
 from tileserver.jobs import Call, Callee, Caller, Job, Rendered
-from tileserver.layers import Answer, Ask, Layer, bound, called
+from tileserver.layers import Answer, Ask, Layer, Posted, bound, called, granted
 from tileserver.registry import Grant, Registry
 from tileserver.runlog import RunLog
 from tileserver.runner import REFUSALS, Runner, Within, below
 from tileserver.settings import Settings
 from tileserver.settling import Settling
+from tileserver.signature import parse
 from tileserver.tilecache import Entry, Flights, Key, TileCache
 from tileserver.tiles import Tile
 from tileserver.udfs import Udf
@@ -79,22 +81,35 @@ class Pipeline:
         """The layer, read and bound.
 
         Raises:
-            NotFoundError: the token opens nothing.
+            NotFoundError: the token opens nothing, or the account may not see such a UDF.
             InvalidError: a parameter or the format cannot be.
         """
         generation = self.registry.generation
-        grant = await self.grants.of(ask.token)
+        grant = await self.grants.opened(ask)
         query = queries.parse(ask.query)
         udf = self.grants.udf(grant)
         if not self._knows(udf, grant, query, ask.extension):
             await self.settling.settled(grant)
-            grant = await self.grants.of(ask.token)
+            grant = await self.grants.opened(ask)
             udf = self.grants.udf(grant)
         layer = bound(grant, udf, ask, query)
         known = generation == self.registry.generation and not udf.computed
         if known and len(ask.query) <= _QUERY_LIMIT:
             self._layers[ask] = layer
         return layer
+
+    async def posted_layer(self, posted: Posted, ask: Ask, query: queries.Query) -> Layer:
+        """The layer of a UDF that came with the request, by its parameters and whatever else is in `query`.
+
+        Raises:
+            PublicationError: the text is no UDF.
+            InvalidError: a parameter or the format cannot be.
+            UdfError: what it computes at module level fails.
+        """
+        file = f"{posted.name}.py"
+        udf = await asyncio.to_thread(parse, posted.code, file=file, headers=posted.headers, name=posted.name)
+        grant = granted(posted, udf)
+        return bound(grant, await self.settling.completed(grant, udf), ask, query)
 
     @staticmethod
     def _knows(udf: Udf, grant: Grant, query: queries.Query, extension: str) -> bool:

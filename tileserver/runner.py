@@ -42,6 +42,11 @@ def below(within: Within | None, layer: Layer, flight: str) -> Within:
     return within._replace(caller=msgspec.structs.replace(within.caller, chain=chain, account_id=grant.account_id))
 
 
+def _payer(caller: Caller) -> str:
+    """Whose turn a run takes: the token's, else the account's."""
+    return caller.token_id or caller.account_id
+
+
 class Runner:
     """Runs layers."""
 
@@ -66,7 +71,7 @@ class Runner:
         job, asked = self._job(layer, tile, within, sample=sample), time.time()
         source, nested = source_of(layer.grant, layer.udf), len(within.caller.chain) > 1
         try:
-            rendered = await self._executor.run(job, source, group=within.caller.token_id, nested=nested)
+            rendered = await self._executor.run(job, source, group=_payer(within.caller), nested=nested)
         except TileserverError as failure:
             if failure.code not in REFUSALS:
                 self._runs.add(run_of(layer, job, asked, failure))

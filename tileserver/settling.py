@@ -59,6 +59,10 @@ class Settling:
                 await asyncio.wait_for(self.settled(grant), LOOK_SECONDS)
         return await self._grants.of(token)
 
+    async def completed(self, grant: Grant, udf: Udf) -> Udf:
+        """The UDF with what its text computes, of a source that is stored nowhere; raises what that raises."""
+        return _with(udf, await self._described(grant, udf))
+
     async def close(self) -> None:
         """Let all come to their end; not cancelled, they write what they know."""
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -80,8 +84,7 @@ class Settling:
             udf = self._grants.udf(grant)
             kind = kind or udf.kind
             facts = await self._described(grant, udf)
-            udf = with_computed(udf, facts.get("options", {}), facts.get("defaults", {}), file=udf.name)
-            rendered = await self._probe(grant, udf)
+            rendered = await self._probe(grant, _with(udf, facts))
         except TileserverError:
             self._failed[grant.udf_id, grant.digest] = True
             return kind, facts | _UNPROBED
@@ -104,6 +107,10 @@ class Settling:
             if not rendered.empty:
                 break
         return rendered
+
+
+def _with(udf: Udf, facts: dict[str, Any]) -> Udf:
+    return with_computed(udf, facts.get("options", {}), facts.get("defaults", {}), file=udf.name) if facts else udf
 
 
 def _is_known(grant: Grant) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tileserver.registry.database import Database
 from tileserver.registry.generation import Generation
-from tileserver.registry.records import Grant
+from tileserver.registry.records import Account, Grant
 from tileserver.registry.schema import shared_token, udf, udf_version
 from tileserver.tokens import Keyring, shape
 
@@ -88,6 +88,10 @@ class Lookup:
         """An account's UDF by its name, as if a token had opened it."""
         query = _BY_NAME.where((udf.c.account_id == account_id) & (udf.c.name == name))
         return await self._known(f"name/{account_id}/{name}", query, _NO_TOKEN)
+
+    async def seen(self, asking: Account, who: str, slug: str) -> Grant | None:
+        """A UDF that an account may see, by its owner's e-mail address or handle and its name."""
+        return await self.named(asking.id, slug) if who in (asking.email, asking.handle) else None
 
     async def _known(self, key: str, query: Any, extra: dict[str, Any] | None = None) -> Grant | None:
         """From memory where nothing has changed since; else from the database."""

@@ -14,6 +14,7 @@ from isal.igzip_lib import IsalError
 from tileserver.errors import BusyError, TileserverError, UdfError
 from tileserver.layers import Layer
 from tileserver.tilecache import Entry, etag
+from tileserver.web import metadata
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -92,19 +93,32 @@ class Prepared(NamedTuple):
     body: bytes
 
 
-def prepare(layer: Layer, entry: Entry, source: str, *, hosted: bool) -> Prepared:
+def prepare(layer: Layer, entry: Entry, source: str, *, hosted: bool, owner: bool = False) -> Prepared:
     """The answer that an entry makes for a layer.
 
     Args:
         source: how the entry came about, as `pipeline.Answer` says.
-        hosted: whether the hosted API's spelling of media types is wanted.
+        hosted: whether the hosted API's spelling of media types and its own headers are wanted.
+        owner: whether who asks may read, with it, what the function printed.
     """
     facts = entry.facts
     etag = facts.etag.encode()
     headers = [*CORS, (b"etag", etag), (b"vary", b"Accept-Encoding"), *_freshness(layer, entry, source)]
     if facts.authored:
         headers.append(_SANDBOX)
+    if hosted:
+        headers += _told(entry, source, owner=owner)
     return Prepared(etag, facts.coding == "gzip", _entity(entry, hosted=hosted), headers, entry.body)
+
+
+def _told(entry: Entry, source: str, *, owner: bool) -> Headers:
+    """What the SDK wants to know: whether the result is new, what was printed, that nothing is no table (2.6, 2.7)."""
+    headers = [_KEPT[source]] if source in _KEPT else []
+    if not entry.body:
+        headers.append((b"content-type", b"application/json"))
+    if owner and entry.facts.printed:
+        headers.append((b"x-fused-metadata", metadata.ran(entry.facts.printed)))
+    return headers
 
 
 def _entity(entry: Entry, *, hosted: bool) -> Headers:
@@ -131,6 +145,8 @@ def _freshness(layer: Layer, entry: Entry, source: str) -> Headers:
 
 
 _HITS: Final = frozenset({"memory", "disk", "outside"})
+_KEPT: Final = {"memory": (b"x-cache", b"HIT"), "disk": (b"x-fused-cached", b"true")}
+"""What tells the SDK that a result is not new, and from which storage it is (hosted API, section 2.7)."""
 
 
 def _cache_control(layer: Layer, entry: Entry, left: int) -> bytes:
@@ -207,7 +223,16 @@ def error_answer(error: TileserverError, *, hosted: bool, owner: bool = False) -
     elif error.code == "udf_suspended":
         headers.append((b"retry-after", b"30"))
     status = (HOSTED_STATUS if hosted else STATUS).get(error.code, 500)
+    if hosted:
+        headers.append(_said(error, owner=owner))
     return status, headers, orjson.dumps(error_body(error, owner))
+
+
+def _said(error: TileserverError, *, owner: bool) -> tuple[bytes, bytes]:
+    """What the SDK reads of an error."""
+    if isinstance(error, UdfError):
+        return b"x-fused-metadata", metadata.failed(error, owner=owner)
+    return b"x-fused-error", str(error).encode("ascii", "replace")
 
 
 def error_body(error: TileserverError, owner: bool) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from tileserver.publication import Publisher
 from tileserver.settings import Settings
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
+from tileserver.web.answering import Answering
 from tileserver.web.answers import CORS, PREFLIGHT, Receive, Scope, Send, error_answer, respond
 from tileserver.web.health import HealthRoutes
 from tileserver.web.hosted import hosted_routes
 from tileserver.web.maps import MapRoutes
-from tileserver.web.metrics import Metrics
 from tileserver.web.openapi import openapi
 from tileserver.web.owner import OwnerRoutes
 from tileserver.web.runs import RunRoutes
@@ -40,8 +40,9 @@ class Application:
     def __init__(self, settings: Settings, pipeline: Pipeline, publisher: Publisher) -> None:
         self.access = Access(settings, pipeline.registry)
         self.addresses = Addresses(settings, self.access)
-        self.tokens = TokenRoutes(pipeline, self.access)
-        known = routes(pipeline, publisher, self.access, self.addresses, self.tokens.metrics)
+        answering = Answering(pipeline, self.access)
+        self.tokens, self.recent = TokenRoutes(answering), answering.recent
+        known = routes(answering, publisher, self.addresses)
         self.router = Router(known, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,7 +50,7 @@ class Application:
         if scope["type"] != "http":
             await self.router(scope, receive, send)
             return
-        ready = self.tokens.recent.find(scope)
+        ready = self.recent.find(scope)
         if ready is not None:
             await send(ready[0])
             await send(ready[1])
@@ -112,10 +113,9 @@ def refusal_response(scope: Scope, refusal: HTTPException) -> Response:
     return response
 
 
-def routes(
-    pipeline: Pipeline, publisher: Publisher, access: Access, addresses: Addresses, metrics: Metrics
-) -> list[BaseRoute]:
+def routes(answering: Answering, publisher: Publisher, addresses: Addresses) -> list[BaseRoute]:
     """Everything but tiles and files."""
+    pipeline, access = answering.pipeline, answering.access
     maps = MapRoutes(pipeline, access, addresses)
     owner = OwnerRoutes(pipeline.registry, access, addresses)
     health = HealthRoutes(pipeline.executor, pipeline.settings.isolation)
@@ -126,7 +126,7 @@ def routes(
         Route("/sign-out", owner.sign_out, methods=["POST"]),
         Route("/livez", health.livez),
         Route("/readyz", health.readyz),
-        Route("/metrics", metrics.show),
+        Route("/metrics", answering.metrics.show),
         Route("/favicon.ico", _favicon),
         Route("/openapi.json", _openapi),
         Route("/tiles/{token}/tilejson.json", maps.tilejson),
@@ -134,7 +134,7 @@ def routes(
         Route("/server/v1/realtime-shared/{token}/run/tiles/metadata.json", maps.metadata),
         Route("/tiles/{token}/map", maps.map),
         *RunRoutes(pipeline.registry, pipeline.runs, access).routes(),
-        *hosted_routes(pipeline.registry, publisher, pipeline.runs, access, addresses),
+        *hosted_routes(answering, publisher, addresses),
         Mount("/static", static),
         Route("/{path:path}", _absent),
     ]

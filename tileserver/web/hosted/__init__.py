@@ -3,21 +3,22 @@
 from starlette.routing import BaseRoute
 
 from tileserver.publication import Publisher
-from tileserver.registry import Registry
-from tileserver.runlog import RunLog
-from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
+from tileserver.web.answering import Answering
 from tileserver.web.hosted.account import AccountRoutes
+from tileserver.web.hosted.pending import Pending
+from tileserver.web.hosted.runs import RunRoutes
 from tileserver.web.hosted.tokens import TokenRoutes
 from tileserver.web.hosted.udfs import UdfRoutes
 
 
-def hosted_routes(
-    registry: Registry, publisher: Publisher, runs: RunLog, access: Access, addresses: Addresses
-) -> list[BaseRoute]:
+def hosted_routes(answering: Answering, publisher: Publisher, addresses: Addresses) -> list[BaseRoute]:
     """Every route under `/server/v1` that is not a token's own."""
+    pipeline, access = answering.pipeline, answering.access
+    pending = Pending(pipeline.settings.data_dir / "pending")
     return [
         *AccountRoutes(access).routes(),
-        *UdfRoutes(registry, publisher, runs, access).routes(),
-        *TokenRoutes(registry, access, addresses).routes(),
+        *UdfRoutes(pipeline.registry, publisher, pipeline.runs, access).routes(),
+        *TokenRoutes(pipeline.registry, access, addresses).routes(),
+        *RunRoutes(answering, access, pending).routes(),
     ]

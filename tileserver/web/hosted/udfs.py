@@ -39,6 +39,11 @@ class UdfBody(msgspec.Struct, kw_only=True):
     name: str | None = None
     headers: list[Header] = []
 
+    @property
+    def modules(self) -> dict[str, str]:
+        """The siblings' sources by name."""
+        return {each.module_name: each.source_code for each in self.headers}
+
 
 class UdfRoutes:
     """UDFs saved, read, listed and deleted, with and without `/by-collection/{c}`."""
@@ -122,8 +127,7 @@ class UdfRoutes:
         taken = stored or await self.registry.publications.udf_by_name(account.id, name)
         if taken:
             _refuse_file(taken)
-        headers = {each.module_name: each.source_code for each in source.headers}
-        published = await self.publisher.publish_source(account.id, name, source.code, headers)
+        published = await self.publisher.publish_source(account.id, name, source.code, source.modules)
         return await own_udf(self.registry, account, published.udf_id)
 
 

@@ -1,0 +1,142 @@
+"""From what is asked to its answer: the same for tokens, for UDFs by name and for sources that come with a request."""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any, NamedTuple, TypeVar
+
+from tileserver.errors import NotFoundError, TileserverError, UdfError
+from tileserver.layers import Answer, Ask, Layer
+from tileserver.pipeline import Pipeline
+from tileserver.tiles import Tile
+from tileserver.web.access import Access
+from tileserver.web.answers import Receive, Scope, Send, prepare, send_error, send_prepared
+from tileserver.web.blank import blank
+from tileserver.web.metrics import Metrics
+from tileserver.web.recent import Recent
+
+T = TypeVar("T")
+
+
+class Address(NamedTuple):
+    """What a tile or file URL says; z is -1 for a file."""
+
+    token: str
+    z: int
+    x: int
+    y: int
+    scale: int
+    extension: str
+    hosted: bool
+
+
+class ClientGoneError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class Answering:
+    """Answers what the routes have understood."""
+
+    def __init__(self, pipeline: Pipeline, access: Access) -> None:
+        self.pipeline, self.access = pipeline, access
+        self._word = pipeline.registry.generation_word
+        self.recent = Recent(self._word)
+        self.metrics = Metrics(pipeline.executor, self.recent)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, address: Address, ask: Ask) -> None:
+        """Answer one request."""
+        began, generation = time.perf_counter(), self._word[0]
+        try:
+            found = self._hit(address, ask)
+            if found is None:
+                found = await unless_gone(receive, self._find(address, ask))
+            _check_empty(*found)
+        except ClientGoneError:
+            return
+        except TileserverError as error:
+            self.metrics.failed(error.code)
+            owner = isinstance(error, UdfError) and await self._may_read(scope, ask)
+            await send_error(scope, send, error, hosted=address.hosted, owner=owner)
+            return
+        layer, answer = found
+        self.metrics.answered(answer)
+        owner = address.hosted and bool(answer.entry.facts.printed) and await self._may_read(scope, ask)
+        prepared = prepare(layer, answer.entry, answer.source, hosted=address.hosted, owner=owner)
+        spent = timing(answer, (time.perf_counter() - began) * 1000)
+        if answer.source == "memory" and not owner:
+            self.recent.keep(scope, prepared, spent, generation)
+        await send_prepared(scope, send, prepared, spent)
+
+    def _hit(self, address: Address, ask: Ask) -> tuple[Layer, Answer] | None:
+        layer = self.pipeline.layer(ask)
+        if layer is None:
+            return None
+        entry = self.pipeline.hit(layer, address.z, *_cell(layer, address))
+        return (layer, Answer(entry=entry, source="memory")) if entry is not None else None
+
+    async def _find(self, address: Address, ask: Ask) -> tuple[Layer, Answer]:
+        layer = self.pipeline.layer(ask) or await self.pipeline.find_layer(ask)
+        return layer, await self.render(address, layer)
+
+    async def render(self, address: Address, layer: Layer) -> Answer:
+        """The layer's answer for an address; raises like `Pipeline.render`."""
+        if address.z < 0:
+            return await self.pipeline.render(layer, None)
+        tile = Tile(address.z, *_cell(layer, address), size=layer.output.size)
+        if not layer.covers(tile):
+            return Answer(entry=blank(layer, time.time()), source="outside")
+        return await self.pipeline.render(layer, tile)
+
+    async def _may_read(self, scope: Scope, ask: Ask) -> bool:
+        """Whether who asks owns the UDF, or its token shows errors and output to everybody."""
+        try:
+            grant = await self.pipeline.grants.opened(ask)
+            account = ask.account or await self.access.account(scope)
+        except TileserverError:
+            return False
+        return grant.expose_errors or (account is not None and account.id == grant.account_id)
+
+
+def _check_empty(layer: Layer, answer: Answer) -> None:
+    if answer.entry.facts.empty and layer.strict_empty:
+        raise NotFoundError("Nothing is here, and 'empty=404' was asked for.")
+
+
+def _cell(layer: Layer, address: Address) -> tuple[int, int]:
+    """Column and row, the row counted from the north also where `scheme=tms` counts it from the south."""
+    if layer.tms and address.z >= 0:
+        return address.x, (1 << address.z) - 1 - address.y
+    return address.x, address.y
+
+
+def timing(answer: Answer, total: float) -> bytes:
+    """Server-Timing of an answer that took `total` milliseconds."""
+    facts = answer.entry.facts
+    if answer.source not in {"run", "shared"}:
+        return b"lookup;dur=%.3f" % total
+    lookup = max(total - answer.queue_ms - facts.udf_ms - facts.encode_ms, 0.0)
+    parts = (lookup, answer.queue_ms, facts.udf_ms, facts.encode_ms)
+    return b"lookup;dur=%.2f, queue;dur=%.2f, udf;dur=%.2f, encode;dur=%.2f" % parts
+
+
+async def unless_gone(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns; where the client hangs up first, the work is cancelled.
+
+    Raises:
+        ClientGoneError: it has hung up.
+    """
+    task = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(_hung_up(receive))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise ClientGoneError
+        return task.result()
+    finally:
+        watch.cancel()
+        task.cancel()
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

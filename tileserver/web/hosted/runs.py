@@ -1,0 +1,165 @@
+"""Runs of an account: of UDFs that it names, and of those whose source comes with the request (hosted API, 2.4)."""
+
+import json
+import re
+import time
+import uuid
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from tileserver import query as queries
+from tileserver.errors import InvalidParameterError, TileserverError
+from tileserver.layers import Ask, Posted
+from tileserver.web.access import Access
+from tileserver.web.answering import Address, Answering, ClientGoneError, timing, unless_gone
+from tileserver.web.answers import Receive, Scope, Send, prepare, send_error, send_prepared
+from tileserver.web.hosted.pending import Pending
+from tileserver.web.hosted.requests import BASE, body, decoded
+from tileserver.web.hosted.udfs import UdfBody
+from tileserver.web.tiles import named
+
+HOLD_SECONDS: Final = 3.0
+"""For which a request waits before it is told to come again; the SDK gives up after five."""
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+class PostedUdf(UdfBody, kw_only=True):
+    """A UDF with the parameters of one call, as text or numbers."""
+
+    parameters: dict[str, Any] | None = None
+    cache_max_age: int | str | None = None
+
+
+class Step(msgspec.Struct, kw_only=True):
+    """What `step_config` holds, as JSON in a string."""
+
+    udf: PostedUdf
+
+
+class PostedRun(msgspec.Struct, kw_only=True):
+    """The body of `POST .../run/udf`; what it says of the format may stand in the query too."""
+
+    step_config: str
+    format: str | None = None
+    dtype_out_vector: str | None = None
+    dtype_out_raster: str | None = None
+
+
+class _Run(NamedTuple):
+    """What is to be run."""
+
+    address: Address
+    posted: Posted
+    query: queries.Query
+
+
+class RunRoutes:
+    """Runs for the account that asks; any client id in a path is one of ours."""
+
+    def __init__(self, answering: Answering, access: Access, pending: Pending) -> None:
+        self._answering, self._access, self._pending = answering, access, pending
+
+    def routes(self) -> list[BaseRoute]:
+        """Every route."""
+        runs = f"{BASE}/realtime/{{client}}/api/v1/run/udf"
+        return [
+            *_with_tiles(f"{runs}/saved/{{who}}/{{name}}", self.saved, "GET"),
+            *_with_tiles(runs, self.posted, "POST"),
+            *_with_tiles(f"{runs}/start", self.started, "POST"),
+            Route(f"{runs}/get/{{run}}", self.poll),
+        ]
+
+    async def saved(self, request: Request) -> ASGIApp:
+        """Runs a UDF that the account may see."""
+        account = await self._access.owner(request.scope)
+        address = named(request.path_params["name"], _place(request))
+        query, tiled = request.scope["query_string"].decode("latin-1"), address.z >= 0
+        ask = Ask(address.token, address.extension, address.scale, query, tiled, account, request.path_params["who"])
+        return partial(self._answering, address=address, ask=ask)
+
+    async def posted(self, request: Request) -> ASGIApp:
+        """Runs the UDF that comes with the request, and answers with its result."""
+        run = await self._read(request)
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            with suppress(ClientGoneError):
+                await unless_gone(receive, self._answer(scope, send, run))
+
+        return answer
+
+    async def started(self, request: Request) -> ASGIApp:
+        """The same, but after three seconds it answers 202, and the result is had from `poll`."""
+        run = await self._read(request)
+        name = _run_name(run.posted.account_id, request.headers.get("fused-run-id") or uuid.uuid4().hex)
+        self._pending.begin(name, partial(self._answer, request.scope, run=run))
+        return await self._told(name)
+
+    async def poll(self, request: Request) -> ASGIApp:
+        """The result of a run that `started` began; 202 as long as there is none."""
+        account = await self._access.owner(request.scope)
+        return await self._told(_run_name(account.id, request.path_params["run"]))
+
+    async def _told(self, name: str) -> ASGIApp:
+        whole = await self._pending.told(name, HOLD_SECONDS)
+        return whole if whole is not None else JSONResponse({"status": "running"}, 202)
+
+    async def _read(self, request: Request) -> _Run:
+        account = await self._access.owner(request.scope)
+        asked = await body(request, PostedRun)
+        udf = decoded(asked.step_config.encode(), Step).udf
+        address = named(udf.name or "udf", _place(request))
+        query = _query(asked, udf) | queries.parse(request.scope["query_string"].decode("latin-1"))
+        posted = Posted(account_id=account.id, name=address.token, code=udf.code, headers=udf.modules)
+        return _Run(address, posted, query)
+
+    async def _answer(self, scope: Scope, send: Send, run: _Run) -> None:
+        """Run it and send what comes of it, however it ends."""
+        began, ask = time.perf_counter(), Ask("", run.address.extension, run.address.scale, "", run.address.z >= 0)
+        try:
+            layer = await self._answering.pipeline.posted_layer(run.posted, ask, run.query)
+            answer = await self._answering.render(run.address, layer)
+        except TileserverError as error:
+            self._answering.metrics.failed(error.code)
+            await send_error(scope, send, error, hosted=True, owner=True)
+            return
+        self._answering.metrics.answered(answer)
+        prepared = prepare(layer, answer.entry, answer.source, hosted=True, owner=True)
+        await send_prepared(scope, send, prepared, timing(answer, (time.perf_counter() - began) * 1000))
+
+
+def _with_tiles(path: str, endpoint: Any, method: str) -> list[BaseRoute]:
+    return [Route(each, endpoint, methods=[method]) for each in (path, path + "/tiles/{z}/{x}/{y}")]
+
+
+def _place(request: Request) -> str:
+    parts = request.path_params
+    return f"/{parts['z']}/{parts['x']}/{parts['y']}" if "z" in parts else ""
+
+
+def _run_name(account_id: str, run_id: str) -> str:
+    if not _RUN_ID.fullmatch(run_id):
+        raise InvalidParameterError("Fused-Run-Id is 8 to 64 letters, digits, '-' and '_'.", parameter="Fused-Run-Id")
+    return f"{account_id}.{run_id}"
+
+
+def _query(asked: PostedRun, udf: PostedUdf) -> queries.Query:
+    """The parameters as a query has them, and below them what the body says of format and age."""
+    said = {
+        "format": asked.format,
+        "dtype_out_vector": asked.dtype_out_vector,
+        "dtype_out_raster": asked.dtype_out_raster,
+        "cache_max_age": udf.cache_max_age,
+    }
+    given = {**(udf.parameters or {}), **said}
+    return {name: [_text(value)] for name, value in given.items() if value is not None}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
