@@ -55,6 +55,8 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     """Whether empty answers shall be 404."""
     tms: bool = False
     """Whether rows are counted from the south."""
+    batch: bool = False
+    """Whether it is run in the background, for which there is more time."""
 
     def covers(self, tile: Tile) -> bool:
         """Whether the tile is inside the UDF's zooms and bounds."""

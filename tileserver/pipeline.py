@@ -5,6 +5,7 @@
 
 import asyncio
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
@@ -178,6 +179,12 @@ class Pipeline:
         if layer.max_age > 0 and answer.entry.facts.settled:
             await self.cache.store(key, answer.entry)
         return Flown(answer, generation)
+
+    async def run_long(self, layer: Layer) -> Answer:
+        """The answer of a batch job's task: run anew, with a time limit of its own; raises like `render`."""
+        longer = msgspec.structs.replace(layer, max_age=0, batch=True)
+        name = f"batch/{layer.key}/{uuid.uuid4()}"
+        return await self._runner.answer(longer, None, below(None, layer, name))
 
     # Functions that call others
 

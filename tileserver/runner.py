@@ -79,9 +79,15 @@ class Runner:
         self._runs.add(run_of(layer, job, asked, rendered))
         return rendered
 
-    def _job(self, layer: Layer, tile: Tile | None, within: Within, *, sample: bool) -> Job:
+    def _longest(self, layer: Layer, tile: Tile | None) -> float:
+        """Seconds that a run may take by the settings; a UDF's own limit is one of tiles and files."""
+        if layer.batch:
+            return self._settings.batch_timeout
         longest = self._settings.timeout if tile else self._settings.file_timeout
-        longest = min(layer.udf.options.timeout or longest, longest)
+        return min(layer.udf.options.timeout or longest, longest)
+
+    def _job(self, layer: Layer, tile: Tile | None, within: Within, *, sample: bool) -> Job:
+        longest = self._longest(layer, tile)
         return Job(
             id=next(self._ids),
             digest=layer.grant.digest,

@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     processes: int = Field(1, ge=1, le=64, description="server processes, which share the functions that run")
     timeout: float = Field(30, gt=0, le=3600, description="seconds that a tile's function may run")
     file_timeout: float = Field(120, gt=0, le=36000, description="seconds that a file's function may run")
+    batch_timeout: float = Field(3600, gt=0, le=7 * 86400, description="seconds that a task of a batch job may run")
     worker_memory: Size = Field(2 * 10**9, description="memory of a worker above its own start, as 2GB")
     worker_disk: Size = Field(2 * 10**9, description="what a worker may write into its scratch folder")
     worker_processes: int = Field(256, ge=1, description="processes and threads of a worker")

@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import json
 import os
 import re
 import secrets
@@ -45,12 +46,22 @@ class Keyring:
     def __init__(self, master: bytes) -> None:
         self._mac_key = _derive(master, b"token-mac")
         self._aead = AESGCM(_derive(master, b"token-seal"))
+        self._sign_key = _derive(master, b"sign")
         self.key_id = _derive(master, b"key-id")[:4]
         """Stored before each sealed token, so that the master key can be changed."""
 
     def mac(self, token: str) -> bytes:
         """32 bytes that find a token in the registry and tell nothing of it."""
         return hmac.digest(self._mac_key, token.encode("utf-8", "surrogatepass"), "sha256")
+
+    def sign(self, *facts: str | int) -> str:
+        """A signature of facts that somebody will bring back, as an address has them."""
+        digest = hmac.digest(self._sign_key, json.dumps(facts).encode(), "sha256")
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+    def has_signed(self, signature: str, *facts: str | int) -> bool:
+        """Whether it is the signature of these facts."""
+        return hmac.compare_digest(signature.encode("utf-8", "surrogatepass"), self.sign(*facts).encode())
 
     def seal(self, token: str, token_id: str) -> bytes:
         """The token enciphered for the row `token_id` (AES-256-GCM)."""

@@ -82,7 +82,7 @@ def _reason(error: SQLAlchemyError) -> str:
 def _prepare(folder: Path) -> None:
     """The data directory, with its folders."""
     try:
-        for each in (folder, *(folder / name for name in ("scratch", "cache", "logs", "pending"))):
+        for each in (folder, *(folder / name for name in ("scratch", "cache", "logs", "pending", "jobs"))):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = folder / f".writable-{os.getpid()}"
         probe.touch()

@@ -20,7 +20,7 @@ class Registry:
     """One database, by subject."""
 
     def __init__(self, database: Database, keyring: Keyring, generation: Generation) -> None:
-        self._database, self._generation = database, generation
+        self._database, self._generation, self.keyring = database, generation, keyring
         self.accounts = Accounts(database, keyring)
         self.publications = Publications(database, keyring, generation)
         self.shared_tokens = SharedTokens(database, keyring, generation)

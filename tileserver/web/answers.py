@@ -123,13 +123,16 @@ def _told(entry: Entry, source: str, *, owner: bool) -> Headers:
 
 def _entity(entry: Entry, *, hosted: bool) -> Headers:
     facts = entry.facts
-    media_type = facts.media_type
-    if hosted:  # the SDK compares to the letter, and knows Parquet as octet-stream (hosted API, section 2.6)
-        bare = media_type.partition(";")[0]
-        media_type = _HOSTED_TYPES.get(bare, bare)
+    media_type = hosted_type(facts.media_type) if hosted else facts.media_type
     coding = [(b"content-encoding", facts.coding.encode())] if facts.coding else []
     length = (b"content-length", b"%d" % len(entry.body))
     return [(b"content-type", media_type.encode("latin-1", "replace")), length, *coding]
+
+
+def hosted_type(media_type: str) -> str:
+    """A media type as the SDK compares it, to the letter: bare, and Parquet as octet-stream (hosted API, 2.6)."""
+    bare = media_type.partition(";")[0]
+    return _HOSTED_TYPES.get(bare, bare)
 
 
 def _freshness(layer: Layer, entry: Entry, source: str) -> Headers:

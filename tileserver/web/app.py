@@ -1,6 +1,7 @@
 """The application: token routes first, then Starlette's router; errors become answers here."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,8 @@ _LOG: Final = logging.getLogger("tileserver.web")
 _TOKEN_PREFIXES: Final = (b"/tiles/", b"/files/", b"/server/v1/realtime-shared/")
 _SIBLINGS: Final = (b"/tilejson.json", b"/metadata.json", b"/map")
 """What else there is below a token; the router knows the rest."""
+_CACHE: Final = re.compile(rb"/server/v1/realtime-shared/[^/]+/udf-cache/")
+"""For a UDF's owner, though it begins as a token's address does."""
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN_PATHS: Final = frozenset({b"/livez", b"/readyz", b"/favicon.ico"})
 
@@ -72,7 +75,7 @@ class Application:
 
     async def _route(self, scope: Scope, receive: Receive, send: Send, path: bytes) -> None:
         """Hand on to the router what some route can mean, and what comes under a name and from a page of ours."""
-        if path.startswith(_TOKEN_PREFIXES):
+        if path.startswith(_TOKEN_PREFIXES) and not _CACHE.match(path):
             if scope["method"] == "OPTIONS":
                 await respond(scope, send, 204, PREFLIGHT, b"")
                 return

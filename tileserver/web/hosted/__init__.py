@@ -1,11 +1,16 @@
 """The hosted API's management routes, as the real SDK calls them, by subject."""
 
+import math
+
 from starlette.routing import BaseRoute
 
+from tileserver.batch import Batches, Store
 from tileserver.publication import Publisher
 from tileserver.web.addresses import Addresses
 from tileserver.web.answering import Answering
 from tileserver.web.hosted.account import AccountRoutes
+from tileserver.web.hosted.batch import BatchRoutes
+from tileserver.web.hosted.cache import CacheRoutes
 from tileserver.web.hosted.pending import Pending
 from tileserver.web.hosted.runs import RunRoutes
 from tileserver.web.hosted.tokens import TokenRoutes
@@ -15,10 +20,14 @@ from tileserver.web.hosted.udfs import UdfRoutes
 def hosted_routes(answering: Answering, publisher: Publisher, addresses: Addresses) -> list[BaseRoute]:
     """Every route under `/server/v1` that is not a token's own."""
     pipeline, access = answering.pipeline, answering.access
-    pending = Pending(pipeline.settings.data_dir / "pending")
+    settings = pipeline.settings
+    pending = Pending(settings.data_dir / "pending")
+    batches = Batches(pipeline, Store(settings.data_dir / "jobs"), math.ceil(settings.workers))
     return [
         *AccountRoutes(access).routes(),
         *UdfRoutes(pipeline.registry, publisher, pipeline.runs, access).routes(),
         *TokenRoutes(pipeline.registry, access, addresses).routes(),
         *RunRoutes(answering, access, pending).routes(),
+        *BatchRoutes(batches, access, addresses, pipeline.registry.keyring).routes(),
+        *CacheRoutes(pipeline.registry, access).routes(),
     ]

@@ -4,7 +4,6 @@ Each is two files in a folder: a mark that is locked while it runs and touched w
 """
 
 import asyncio
-import fcntl
 import logging
 import os
 import time
@@ -16,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from tileserver.errors import ConflictError, NotFoundError, TileserverError
+from tileserver.locks import hold, is_held
 from tileserver.web.answers import Receive, Scope, Send, error_answer
 
 _LOG: Final = logging.getLogger("tileserver.web")
@@ -50,7 +50,7 @@ class Pending:
         self._folder = folder
         self._tasks: dict[str, asyncio.Task[None]] = {}
         for mark in folder.glob("*.mark"):  # of processes that did not come to removing them
-            if _age(mark) > KEPT_SECONDS and not _runs(mark):
+            if _age(mark) > KEPT_SECONDS and not is_held(mark):
                 _remove(mark)
 
     def begin(self, name: str, work: Work) -> None:
@@ -61,10 +61,9 @@ class Pending:
         """
         mark = self._mark(name)
         try:
-            lock = os.open(mark, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            lock = hold(mark)
         except FileExistsError:
             raise ConflictError("A run with this id was started before; take another id.") from None
-        fcntl.flock(lock, fcntl.LOCK_EX)
         self._tasks[name] = asyncio.create_task(self._run(name, lock, work))
 
     async def told(self, name: str, seconds: float) -> Whole | None:
@@ -75,7 +74,7 @@ class Pending:
         """
         mark, until = self._mark(name), time.monotonic() + seconds
         while True:
-            runs = _runs(mark)
+            runs = is_held(mark)
             with suppress(FileNotFoundError):
                 return await asyncio.to_thread(_read, mark)
             if not runs:
@@ -139,18 +138,6 @@ async def _collected(work: Work) -> Whole:
 def _age(mark: Path) -> float:
     """Seconds since somebody asked."""
     return time.time() - mark.stat().st_mtime
-
-
-def _runs(mark: Path) -> bool:
-    """Whether some process holds the mark's lock."""
-    try:
-        with mark.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 def _write(mark: Path, whole: Whole) -> None:

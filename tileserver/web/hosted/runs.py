@@ -1,6 +1,5 @@
 """Runs of an account: of UDFs that it names, and of those whose source comes with the request (hosted API, 2.4)."""
 
-import json
 import re
 import time
 import uuid
@@ -8,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
@@ -21,35 +19,13 @@ from tileserver.web.access import Access
 from tileserver.web.answering import Address, Answering, ClientGoneError, timing, unless_gone
 from tileserver.web.answers import Receive, Scope, Send, prepare, send_error, send_prepared
 from tileserver.web.hosted.pending import Pending
+from tileserver.web.hosted.posted import PostedRun, Step
 from tileserver.web.hosted.requests import BASE, body, decoded
-from tileserver.web.hosted.udfs import UdfBody
 from tileserver.web.tiles import named
 
 HOLD_SECONDS: Final = 3.0
 """For which a request waits before it is told to come again; the SDK gives up after five."""
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
-
-
-class PostedUdf(UdfBody, kw_only=True):
-    """A UDF with the parameters of one call, as text or numbers."""
-
-    parameters: dict[str, Any] | None = None
-    cache_max_age: int | str | None = None
-
-
-class Step(msgspec.Struct, kw_only=True):
-    """What `step_config` holds, as JSON in a string."""
-
-    udf: PostedUdf
-
-
-class PostedRun(msgspec.Struct, kw_only=True):
-    """The body of `POST .../run/udf`; what it says of the format may stand in the query too."""
-
-    step_config: str
-    format: str | None = None
-    dtype_out_vector: str | None = None
-    dtype_out_raster: str | None = None
 
 
 class _Run(NamedTuple):
@@ -114,10 +90,8 @@ class RunRoutes:
         account = await self._access.owner(request.scope)
         asked = await body(request, PostedRun)
         udf = decoded(asked.step_config.encode(), Step).udf
-        address = named(udf.name or "udf", _place(request))
-        query = _query(asked, udf) | queries.parse(request.scope["query_string"].decode("latin-1"))
-        posted = Posted(account_id=account.id, name=address.token, code=udf.code, headers=udf.modules)
-        return _Run(address, posted, query)
+        query = asked.query(udf) | queries.parse(request.scope["query_string"].decode("latin-1"))
+        return _Run(named("", _place(request)), udf.posted(account.id), query)
 
     async def _answer(self, scope: Scope, send: Send, run: _Run) -> None:
         """Run it and send what comes of it, however it ends."""
@@ -147,19 +121,3 @@ def _run_name(account_id: str, run_id: str) -> str:
     if not _RUN_ID.fullmatch(run_id):
         raise InvalidParameterError("Fused-Run-Id is 8 to 64 letters, digits, '-' and '_'.", parameter="Fused-Run-Id")
     return f"{account_id}.{run_id}"
-
-
-def _query(asked: PostedRun, udf: PostedUdf) -> queries.Query:
-    """The parameters as a query has them, and below them what the body says of format and age."""
-    said = {
-        "format": asked.format,
-        "dtype_out_vector": asked.dtype_out_vector,
-        "dtype_out_raster": asked.dtype_out_raster,
-        "cache_max_age": udf.cache_max_age,
-    }
-    given = {**(udf.parameters or {}), **said}
-    return {name: [_text(value)] for name, value in given.items() if value is not None}
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,123 @@
+"""Jobs at work: some of a job's tasks at once, each a run of its own; what it printed and came to goes into files."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from tileserver import query as queries
+from tileserver.batch.store import BatchJob, Result, Store
+from tileserver.errors import BusyError, TileserverError, UdfError
+from tileserver.layers import Answer, Ask, Posted
+from tileserver.locks import hold
+from tileserver.pipeline import Pipeline
+
+_LOG: Final = logging.getLogger("tileserver")
+_LOOK_SECONDS: Final = 0.5
+"""How often a job that runs looks whether it shall stop."""
+_FILE: Final = Ask("", "", 1, "", tiled=False)
+
+
+class Task(NamedTuple):
+    """One run of a job."""
+
+    posted: Posted
+    query: queries.Query
+    may_fail: bool = False
+    """Whether the job goes on where it fails."""
+
+
+class Batches:
+    """The jobs that this process runs; of all others it knows from their files."""
+
+    def __init__(self, pipeline: Pipeline, store: Store, at_once: int) -> None:
+        """With the number of a job's tasks that may run at once."""
+        self.store = store
+        self._pipeline, self._at_once = pipeline, at_once
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def begin(self, job: BatchJob, config: bytes, tasks: Sequence[Task]) -> None:
+        """Start a job; it goes on when who asked has gone."""
+        lock = await asyncio.to_thread(lambda: hold(self.store.create(job, config)))
+        running = asyncio.create_task(self._run(_Work(self._pipeline, self.store, job), tasks, lock))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+
+    async def _run(self, job: "_Work", tasks: Sequence[Task], lock: int) -> None:
+        work = asyncio.ensure_future(job.work(tasks, self._at_once))
+        try:
+            while not work.done() and not await asyncio.to_thread(self.store.is_cancelled, job.record):
+                await asyncio.wait({work}, timeout=_LOOK_SECONDS)
+            work.cancel()
+            await asyncio.wait({work})
+            await job.note(status="cancelled" if work.cancelled() else work.result())
+        except Exception:  # an accident of ours: without its lock the job is a failed one
+            _LOG.exception("a batch job failed")
+        finally:
+            os.close(lock)
+
+
+class _Work:
+    """One job."""
+
+    def __init__(self, pipeline: Pipeline, store: Store, record: BatchJob) -> None:
+        self._pipeline, self._store, self.record = pipeline, store, record
+        self._failed = False
+
+    async def work(self, tasks: Sequence[Task], at_once: int) -> str:
+        """Do all tasks; the status that the job has then."""
+        left = iter(enumerate(tasks))
+        await asyncio.gather(*(self._draw(left) for _ in range(at_once)))
+        return "failed" if self._failed else "completed"
+
+    async def note(self, *, status: str = "running", ended: int = 0) -> None:
+        """Keep how the job stands."""
+        finished, changed = self.record.finished + ended, time.time_ns() // 1_000_000
+        self.record = msgspec.structs.replace(self.record, status=status, finished=finished, changed=changed)
+        await asyncio.to_thread(self._store.write, self.record)
+
+    async def _draw(self, left: Iterator[tuple[int, Task]]) -> None:
+        """Do one task after the other, until none is left or one has failed that must not."""
+        for number, task in left:
+            if not await self._do(number, task) and not task.may_fail:
+                self._failed = True
+            await self.note(ended=1)
+            if self._failed:
+                return
+
+    async def _do(self, number: int, task: Task) -> bool:
+        try:
+            answer = await self._answer(task)
+        except TileserverError as error:
+            await self._say(number, error.printed if isinstance(error, UdfError) else "")
+            await self._say(number, f"ERROR: {_words(error)}")
+            return False
+        facts = answer.entry.facts
+        await self._say(number, facts.printed)
+        result = Result(facts.media_type, facts.coding, bytes(answer.entry.body), facts.printed)
+        await asyncio.to_thread(self._store.keep, self.record, number, result)
+        await self._say(number, f"done in {facts.udf_ms / 1000:.2f} s")
+        return True
+
+    async def _answer(self, task: Task) -> Answer:
+        layer = await self._pipeline.posted_layer(task.posted, _FILE, task.query)
+        while True:
+            try:
+                return await self._pipeline.run_long(layer)
+            except BusyError as busy:  # nobody waits for it
+                await asyncio.sleep(busy.retry_after)
+
+    async def _say(self, number: int, message: str) -> None:
+        if message:
+            await asyncio.to_thread(self._store.say, self.record, f"[{number}] {message.rstrip()}")
+
+
+def _words(error: TileserverError) -> str:
+    """For the job's account, whose UDF it is."""
+    if not isinstance(error, UdfError) or not error.message:
+        return str(error)
+    return error.message + (f" (line {error.line})" if error.line else "")

@@ -1,0 +1,137 @@
+"""The files of batch jobs, a folder for each below that of its account."""
+
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from tileserver.errors import NotFoundError
+from tileserver.locks import is_held
+
+KEPT_SECONDS: Final = 7 * 86400
+"""How long a job is kept after its last change."""
+_ID: Final = re.compile(r"[0-9a-f-]{36}")
+_LOCK, _CANCELLED = "lock", "cancelled"
+
+
+class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
+    """How a job stands."""
+
+    id: str
+    account_id: str
+    name: str
+    total: int
+    """Its tasks."""
+    finished: int = 0
+    """Tasks that came to an end, also a bad one."""
+    status: str = "running"
+    """`running`, `completed`, `failed` or `cancelled`."""
+    instance_type: str | None = None
+    created: int
+    changed: int
+    """Milliseconds since 1970."""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a task came to."""
+
+    media_type: str
+    coding: str
+    """`gzip`, or empty for identity."""
+    body: bytes
+    printed: str
+
+
+class Store:
+    """The jobs of all accounts. All of its methods read or write files, and block."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def create(self, job: BatchJob, config: bytes) -> Path:
+        """Make a job's folder, remove those of its account that are too old; the file that says who is at it."""
+        for old in self._of(job.account_id):
+            if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
+        folder = self._folder / job.account_id / job.id
+        folder.mkdir(parents=True, mode=0o700)
+        (folder / "config").write_bytes(config)
+        self.write(job)
+        return folder / _LOCK
+
+    def write(self, job: BatchJob) -> None:
+        """Keep how a job stands."""
+        folder = self._folder / job.account_id / job.id
+        (folder / "job.new").write_bytes(msgspec.json.encode(job))
+        (folder / "job.new").rename(folder / "job")
+
+    def job(self, account_id: str, job_id: str) -> BatchJob:
+        """A job of the account; failed where the process that was at it has gone.
+
+        Raises:
+            NotFoundError: it has none of that id.
+        """
+        folder = self._job(account_id, job_id)
+        job = msgspec.json.decode((folder / "job").read_bytes(), type=BatchJob)
+        if job.status != "running" or is_held(folder / _LOCK):
+            return job
+        job = msgspec.json.decode((folder / "job").read_bytes(), type=BatchJob)  # it may just have come to its end
+        return job if job.status != "running" else msgspec.structs.replace(job, status="failed")
+
+    def jobs(self, account_id: str, skip: int, limit: int) -> list[BatchJob]:
+        """A page of the account's jobs, the newest first."""
+        found = [self.job(account_id, folder.name) for folder in self._of(account_id)]
+        return sorted(found, key=lambda job: job.created, reverse=True)[skip : skip + limit]
+
+    def config(self, account_id: str, job_id: str) -> bytes:
+        """What was asked for, as it was sent; raises like `job`."""
+        return (self._job(account_id, job_id) / "config").read_bytes()
+
+    def cancel(self, account_id: str, job_id: str) -> None:
+        """Have whoever is at it stop; raises like `job`."""
+        (self._job(account_id, job_id) / _CANCELLED).touch()
+
+    def is_cancelled(self, job: BatchJob) -> bool:
+        """Whether somebody wants it to stop."""
+        return (self._folder / job.account_id / job.id / _CANCELLED).exists()
+
+    def say(self, job: BatchJob, message: str) -> None:
+        """Add a message to a job's log."""
+        line = msgspec.json.encode({"message": message, "timestamp": time.time_ns() // 1_000_000})
+        with (self._folder / job.account_id / job.id / "log").open("ab") as file:
+            file.write(line + b"\n")
+
+    def log(self, account_id: str, job_id: str, since: int) -> list[dict[str, Any]]:
+        """The messages from so many milliseconds since 1970 on; raises like `job`."""
+        place = self._job(account_id, job_id) / "log"
+        lines = place.read_bytes().splitlines() if place.exists() else []
+        messages: list[dict[str, Any]] = [msgspec.json.decode(line) for line in lines]
+        return [each for each in messages if each["timestamp"] >= since]
+
+    def keep(self, job: BatchJob, number: int, result: Result) -> None:
+        """Keep the result of a task."""
+        place = self._folder / job.account_id / job.id / f"{number}.result"
+        place.write_bytes(msgspec.msgpack.encode(result))
+
+    def results(self, account_id: str, job_id: str) -> list[int]:
+        """The tasks that have a result; raises like `job`."""
+        return sorted(int(each.stem) for each in self._job(account_id, job_id).glob("*.result"))
+
+    def result(self, account_id: str, job_id: str, number: int) -> Result:
+        """The result of a task; raises NotFoundError where there is none."""
+        place = self._job(account_id, job_id) / f"{number}.result"
+        if not place.exists():
+            raise NotFoundError("There is no such result.")
+        return msgspec.msgpack.decode(place.read_bytes(), type=Result)
+
+    def _of(self, account_id: str) -> list[Path]:
+        return [folder for folder in (self._folder / account_id).glob("*") if (folder / "job").exists()]
+
+    def _job(self, account_id: str, job_id: str) -> Path:
+        folder = self._folder / account_id / job_id
+        if not _ID.fullmatch(job_id) or not (folder / "job").exists():
+            raise NotFoundError("There is no such job.")
+        return folder

@@ -1,0 +1,198 @@
+"""Batch jobs (hosted API, section 2.4): started, watched, cancelled, and their results fetched by signed addresses."""
+
+import asyncio
+import time
+import uuid
+from typing import Any, Final, Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from tileserver.batch import Batches, BatchJob, Task
+from tileserver.errors import InvalidParameterError, NotFoundError
+from tileserver.registry import Account
+from tileserver.signature import parse
+from tileserver.tokens import Keyring
+from tileserver.web.access import Access
+from tileserver.web.addresses import Addresses
+from tileserver.web.answers import hosted_type
+from tileserver.web.hosted.posted import PostedUdf, as_query
+from tileserver.web.hosted.requests import BASE, body, moment, page
+
+FORMATS: Final = "npy,tiff,parquet,json"
+"""What the SDK reads, the best first."""
+MOST_TASKS: Final = 100_000
+_SIGNED_SECONDS: Final = 3600
+_LONGEST: Final = 200
+"""Characters of a name, and of an instance type, which is told again and means nothing here."""
+_UNTRUSTED: Final = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
+
+
+class UdfStep(msgspec.Struct, kw_only=True):
+    """A UDF, and what to run it for; None runs it once."""
+
+    udf: PostedUdf
+    type: Literal["udf"] = "udf"
+    input: list[Any] | None = None
+    ignore_chunk_error: bool = False
+
+
+class Config(msgspec.Struct, kw_only=True):
+    """What a job shall do."""
+
+    steps: list[UdfStep]
+    name: str | None = None
+
+
+class NewJob(msgspec.Struct, kw_only=True):
+    """The body of `POST /run`."""
+
+    config: msgspec.Raw
+
+
+class BatchRoutes:
+    """Jobs of the account that asks."""
+
+    def __init__(self, batches: Batches, access: Access, addresses: Addresses, keyring: Keyring) -> None:
+        self._batches, self._access, self._addresses, self._keyring = batches, access, addresses, keyring
+
+    def routes(self) -> list[BaseRoute]:
+        """Every route."""
+        return [
+            Route(f"{BASE}/run", self.begin, methods=["POST"]),
+            Route(f"{BASE}/run/by-id/{{id}}", self.status),
+            Route(f"{BASE}/run/by-id/{{id}}/cancel", self.cancel, methods=["POST"]),
+            Route(f"{BASE}/run/by-id/{{id}}/results", self.results),
+            Route(f"{BASE}/run/signed/{{account}}/{{id}}/{{name}}", self.signed),
+            Route(f"{BASE}/logs/{{id}}", self.logs),
+            Route(f"{BASE}/job/self", self.jobs),
+            Route(f"{BASE}/job/by-id/{{id}}/config", self.config),
+        ]
+
+    async def begin(self, request: Request) -> Response:
+        """Starts a job; its UDFs are looked at before, so that what is none is refused here."""
+        account = await self._access.owner(request.scope)
+        raw = bytes((await body(request, NewJob)).config)
+        config = _config(raw)
+        tasks = [task for step in config.steps for task in await _tasks(step, account)]
+        if not 0 < len(tasks) <= MOST_TASKS:
+            raise InvalidParameterError(f"A job has 1 to {MOST_TASKS} runs, not {len(tasks)}.", parameter="config")
+        now = time.time_ns() // 1_000_000
+        job = BatchJob(
+            id=str(uuid.uuid4()),
+            account_id=account.id,
+            name=(config.name or config.steps[0].udf.name or "job")[:_LONGEST],
+            total=len(tasks),
+            instance_type=request.query_params.get("instance_type", "")[:_LONGEST] or None,
+            created=now,
+            changed=now,
+        )
+        await self._batches.begin(job, raw, tasks)
+        return JSONResponse(_told(job))
+
+    async def status(self, request: Request) -> Response:
+        """How a job stands."""
+        return JSONResponse(_told(await self._job(request)))
+
+    async def cancel(self, request: Request) -> Response:
+        """Has it stop, which takes a moment."""
+        job = await self._job(request)
+        await asyncio.to_thread(self._batches.store.cancel, job.account_id, job.id)
+        return JSONResponse(_told(await self._job(request)))
+
+    async def results(self, request: Request) -> Response:
+        """Where each task's result is, and what it printed: addresses that need no token, for an hour."""
+        job = await self._job(request)
+        numbers = await asyncio.to_thread(self._batches.store.results, job.account_id, job.id)
+        names = [f"{number}{suffix}" for number in numbers for suffix in ("", ".metadata")]
+        return JSONResponse([{"name": name, "url": self._address(request, job, name)} for name in names])
+
+    async def signed(self, request: Request) -> Response:
+        """A result, what was printed with it, or the job's configuration."""
+        account_id, job_id, name = (request.path_params[part] for part in ("account", "id", "name"))
+        expires = request.query_params.get("expires", "")
+        signature = request.query_params.get("signature", "")
+        good = self._keyring.has_signed(signature, "job", account_id, job_id, name, expires)
+        if not good or int(expires) < time.time():
+            raise NotFoundError
+        return await asyncio.to_thread(self._part, account_id, job_id, name)
+
+    async def logs(self, request: Request) -> Response:
+        """The messages of a job, from `since_ms` on."""
+        job, since = await self._job(request), request.query_params.get("since_ms", "0")
+        if not (since.isascii() and since.isdigit() and len(since) < 16):
+            raise InvalidParameterError("'since_ms' should be milliseconds since 1970.", parameter="since_ms")
+        return JSONResponse(await asyncio.to_thread(self._batches.store.log, job.account_id, job.id, int(since)))
+
+    async def jobs(self, request: Request) -> Response:
+        """A page of the account's jobs, the newest first; the page behind the last is empty."""
+        account = await self._access.owner(request.scope)
+        jobs = await asyncio.to_thread(self._batches.store.jobs, account.id, *page(request))
+        return JSONResponse([_told(job) for job in jobs])
+
+    async def config(self, request: Request) -> Response:
+        """Leads to what was asked for."""
+        return RedirectResponse(self._address(request, await self._job(request), "config"), 302)
+
+    async def _job(self, request: Request) -> BatchJob:
+        account = await self._access.owner(request.scope)
+        return await asyncio.to_thread(self._batches.store.job, account.id, request.path_params["id"])
+
+    def _address(self, request: Request, job: BatchJob, name: str) -> str:
+        expires = str(int(time.time()) + _SIGNED_SECONDS)
+        signature = self._keyring.sign("job", job.account_id, job.id, name, expires)
+        place = f"{self._addresses.base(request.scope)}{BASE}/run/signed/{job.account_id}/{job.id}/{name}"
+        return f"{place}?expires={expires}&signature={signature}"
+
+    def _part(self, account_id: str, job_id: str, name: str) -> Response:
+        store = self._batches.store
+        if name == "config":
+            return Response(store.config(account_id, job_id), media_type="application/json")
+        result = store.result(account_id, job_id, int(name.removesuffix(".metadata")))
+        if name.endswith(".metadata"):
+            return JSONResponse({"stdout": result.printed, "stderr": "", "has_exception": False})
+        coding = {"content-encoding": result.coding} if result.coding else {}
+        return Response(result.body, headers={"content-type": hosted_type(result.media_type), **_UNTRUSTED, **coding})
+
+
+def _config(raw: bytes) -> Config:
+    """A job's configuration, whose every step is a UDF."""
+    try:
+        return msgspec.json.decode(raw, type=Config)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise InvalidParameterError(f"The job cannot be read; its steps should be UDFs: {error}") from None
+
+
+async def _tasks(step: UdfStep, account: Account) -> list[Task]:
+    """One run per input: a dict sets parameters by name, anything else the first.
+
+    Raises:
+        PublicationError: the source is no UDF.
+    """
+    posted = step.udf.posted(account.id)
+    udf = await asyncio.to_thread(parse, posted.code, file=f"{posted.name}.py", headers=posted.headers)
+    first = udf.parameters[0].name if udf.parameters else ""
+    given = [each if isinstance(each, dict) else {first: each} for each in step.input or [{}]]
+    common = (step.udf.parameters or {}) | {"format": FORMATS}
+    return [Task(posted, as_query({**common, **each}), step.ignore_chunk_error) for each in given]
+
+
+def _told(job: BatchJob) -> dict[str, Any]:
+    """A job as both SDKs read it."""
+    ended = job.status != "running"
+    return {
+        "job_id": job.id,
+        "job_name": job.name,
+        "instance_id": None,
+        "instance_type": job.instance_type,
+        "status": job.status,
+        "terminal_status": ended,
+        "job_status": job.status,
+        "job_status_date": moment(job.changed * 1000),
+        "finished_job_status": ended,
+        "last_heartbeat": moment(job.changed * 1000),
+        "total_tasks": job.total,
+        "finished_tasks": job.finished,
+    }
