@@ -34,6 +34,7 @@ from tileserver.runlog import RunLog
 from tileserver.settings import Settings
 from tileserver.tilecache import TileCache
 from tileserver.tokens import read_keyring
+from tileserver.usage import Usage
 from tileserver.web.app import Application
 from tileserver.web.protocol import LimitedProtocol
 
@@ -160,10 +161,10 @@ def _settle_garbage() -> None:
 
 async def _serve(settings: Settings, paths: list[Path], listener: socket.socket, part: Part, *, reload: bool) -> None:
     stop = _Stop(settings.drain)
-    async with _backend(settings) as (pipeline, stop.executor):
+    async with _backend(settings) as (pipeline, stop.executor), _usage(settings) as usage:
         registry = pipeline.registry
         publisher = Publisher(registry, pipeline.grants, pipeline.settling)
-        server = _Server(_uvicorn_config(Application(settings, pipeline, publisher), settings))
+        server = _Server(_uvicorn_config(Application(settings, pipeline, publisher, usage), settings))
         owner = await registry.accounts.owner()
         local = _address(settings, listener)
         address = settings.public_url.rstrip("/") or local
@@ -236,6 +237,15 @@ async def _backend(settings: Settings) -> AsyncIterator[tuple[Pipeline, SharedEx
         await pipeline.close()
         await runs.close()
         await registry.close()
+
+
+@contextlib.asynccontextmanager
+async def _usage(settings: Settings) -> AsyncIterator[Usage]:
+    usage = Usage(settings.data_dir / "logs" / "usage.sqlite")
+    try:
+        yield usage
+    finally:
+        await usage.close()
 
 
 def _uvicorn_config(application: Application, settings: Settings) -> uvicorn.Config:

@@ -5,7 +5,7 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -62,6 +62,11 @@ class RunLog:
             return _runs(await self._try(lambda: self._store.behind(udf_id, after, limit), []))
         await self._write()  # who has just seen a run fail finds it
         return _runs(await self._try(lambda: self._store.newest(udf_id, limit), []))
+
+    async def page(self, udf_ids: Sequence[str], edge: int | None, limit: int, *, forward: bool) -> list[Run]:
+        """Runs of some UDFs in the order of time, or against it, from behind the id `edge` on or from the one end."""
+        await self._write()
+        return _runs(await self._try(lambda: self._store.page(udf_ids, edge, limit, forward=forward), []))
 
     async def wait(self, udf_id: str, after: int, seconds: float, limit: int = KEPT) -> list[Run]:
         """The runs behind an id as soon as there are any; none after so many seconds, or when the server stops."""

@@ -1,27 +1,17 @@
-"""The file of the log: SQLite, which several servers may write at once. For one thread.
+"""The file of the log, and what is asked of it. For one thread."""
 
-A file that cannot be used is put aside and a new one begun: a log is never a reason to fail.
-"""
-
-import logging
-import os
+import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
-T = TypeVar("T")
+from tileserver.journal import Journal
 
-_LOG: Final = logging.getLogger("tileserver.runlog")
 KEPT: Final = 200
 """Runs of each UDF."""
-_BUSY_SECONDS: Final = 5.0
-_PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM})
-"""Trouble that another file would have as well."""
 _SCHEMA: Final = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS run (id INTEGER PRIMARY KEY AUTOINCREMENT, udf_id TEXT NOT NULL, record BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS run_of_udf ON run (udf_id, id);
@@ -35,6 +25,9 @@ DELETE FROM run WHERE udf_id = :udf
 """  # noqa: S608 - a number of ours
 _NEWEST: Final = "SELECT id, record FROM run WHERE udf_id = ? ORDER BY id DESC LIMIT ?"
 _BEHIND: Final = "SELECT id, record FROM run WHERE udf_id = ? AND id > ? ORDER BY id LIMIT ?"
+_OF: Final = "SELECT id, record FROM run WHERE udf_id IN (SELECT value FROM json_each(:udfs))"
+_FORWARD: Final = f"{_OF} AND id > :edge ORDER BY id LIMIT :limit"
+_BACKWARD: Final = f"{_OF} AND id < :edge ORDER BY id DESC LIMIT :limit"
 
 
 class Record(NamedTuple):
@@ -44,75 +37,46 @@ class Record(NamedTuple):
     json: bytes
 
 
+Row = tuple[int, bytes]
+"""A run's id and JSON."""
+
+
 class Store:
-    """The file, opened at the first use."""
+    """The file. What its methods raise is what `Journal.attempt` raises."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._connection: sqlite3.Connection | None = None
-        self._file = 0
-        """The inode that the connection was made for."""
+        self._journal = Journal(path, _schema, "the log of runs")
+        self.close = self._journal.close
 
     def append(self, records: Iterable[Record]) -> bool:
-        """True: records are written, and what is above `KEPT` of their UDFs is dropped; all or nothing.
+        """True: records are written, and what is above `KEPT` of their UDFs is dropped; all or nothing."""
+        return self._journal.attempt(lambda connection: _append(connection, list(records)))
 
-        Raises:
-            OSError, sqlite3.Error: neither this file nor a new one can be written now.
-        """
-        return self._attempt(lambda connection: _append(connection, list(records)))
+    def newest(self, udf_id: str, limit: int) -> list[Row]:
+        """A UDF's newest runs, the newest last."""
+        return self._fetched(_NEWEST, (udf_id, limit))[::-1]
 
-    def newest(self, udf_id: str, limit: int) -> list[tuple[int, bytes]]:
-        """Ids and JSON of a UDF's newest runs, the newest last; raises like `append`."""
-        return self._attempt(lambda connection: connection.execute(_NEWEST, (udf_id, limit)).fetchall())[::-1]
+    def behind(self, udf_id: str, after: int, limit: int) -> list[Row]:
+        """The first of a UDF's runs behind an id."""
+        return self._fetched(_BEHIND, (udf_id, after, limit))
 
-    def behind(self, udf_id: str, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """Ids and JSON of the first of a UDF's runs behind an id; raises like `append`."""
-        return self._attempt(lambda connection: connection.execute(_BEHIND, (udf_id, after, limit)).fetchall())
+    def page(self, udf_ids: Sequence[str], edge: int | None, limit: int, *, forward: bool) -> list[Row]:
+        """Runs of some UDFs in the order of time, or against it, from behind an id on or from the one end."""
+        edge = edge if edge is not None else 0 if forward else 2**62
+        values = {"udfs": json.dumps(udf_ids), "edge": edge, "limit": limit}
+        return self._fetched(_FORWARD if forward else _BACKWARD, values)
 
     def forget(self, udf_id: str) -> None:
-        """Drop a UDF's runs; raises like `append`."""
-        self._attempt(lambda connection: connection.execute("DELETE FROM run WHERE udf_id = ?", (udf_id,)))
+        """Drop a UDF's runs."""
+        self._journal.attempt(lambda connection: connection.execute("DELETE FROM run WHERE udf_id = ?", (udf_id,)))
 
-    def close(self) -> None:
-        """Close the file."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    def _fetched(self, query: str, values: tuple[object, ...] | dict[str, object]) -> list[Row]:
+        return self._journal.attempt(lambda connection: connection.execute(query, values).fetchall())
 
-    def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            return work(self._opened())
-        except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
-                raise
-            self._put_aside(str(error))
-            return work(self._opened())
 
-    def _opened(self) -> sqlite3.Connection:
-        """The connection; a new one where the file has gone or another has taken its place."""
-        if self._connection is not None and self._file == _inode(self.path):
-            return self._connection
-        self.close()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = _inode(self.path)  # also of what cannot be opened, so that it can be put aside
-        self._connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
-        # Ids go on growing in a new file: who follows the log has seen some of the old one's.
-        self._connection.executescript(_SCHEMA.format(first=time.time_ns() // 1_000_000))
-        self._file = _inode(self.path)
-        return self._connection
-
-    def _put_aside(self, reason: str) -> None:
-        """Rename the file, unless another process has done so already."""
-        self.close()
-        if self._file != _inode(self.path):
-            return
-        aside = self.path.with_name(self.path.name + ".damaged")
-        for suffix in ("", "-wal", "-shm"):
-            if os.path.lexists(f"{self.path}{suffix}"):
-                Path(f"{self.path}{suffix}").replace(f"{aside}{suffix}")
-        _LOG.warning(
-            "warning: the log of runs cannot be used (%s): it is now %s, and a new one is begun", reason, aside
-        )
+def _schema() -> str:
+    """Ids go on growing in a new file: who follows the log has seen some of the old one's."""
+    return _SCHEMA.format(first=time.time_ns() // 1_000_000)
 
 
 def _append(connection: sqlite3.Connection, records: list[Record]) -> bool:
@@ -121,11 +85,3 @@ def _append(connection: sqlite3.Connection, records: list[Record]) -> bool:
         connection.executemany(_APPEND, records)
         connection.executemany(_PRUNE, [{"udf": udf_id} for udf_id in {each.udf_id for each in records}])
     return True
-
-
-def _inode(path: Path) -> int:
-    """0 where there is none."""
-    try:
-        return path.stat().st_ino
-    except OSError:
-        return 0

@@ -3,12 +3,16 @@
 import asyncio
 import time
 from collections.abc import Coroutine
+from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from tileserver.errors import NotFoundError, TileserverError, UdfError
 from tileserver.layers import Answer, Ask, Layer
 from tileserver.pipeline import Pipeline
+from tileserver.registry import Grant
 from tileserver.tiles import Tile
+from tileserver.usage import Day, Usage
 from tileserver.web.access import Access
 from tileserver.web.answers import Receive, Scope, Send, prepare, send_error, send_prepared
 from tileserver.web.blank import blank
@@ -37,8 +41,8 @@ class ClientGoneError(Exception):
 class Answering:
     """Answers what the routes have understood."""
 
-    def __init__(self, pipeline: Pipeline, access: Access) -> None:
-        self.pipeline, self.access = pipeline, access
+    def __init__(self, pipeline: Pipeline, access: Access, usage: Usage) -> None:
+        self.pipeline, self.access, self.usage = pipeline, access, usage
         self._word = pipeline.registry.generation_word
         self.recent = Recent(self._word)
         self.metrics = Metrics(pipeline.executor, self.recent)
@@ -54,17 +58,15 @@ class Answering:
         except ClientGoneError:
             return
         except TileserverError as error:
-            self.metrics.failed(error.code)
-            owner = isinstance(error, UdfError) and await self._may_read(scope, ask)
-            await send_error(scope, send, error, hosted=address.hosted, owner=owner)
+            await self._fail(scope, send, error, address, ask)
             return
         layer, answer = found
-        self.metrics.answered(answer)
-        owner = address.hosted and bool(answer.entry.facts.printed) and await self._may_read(scope, ask)
+        self.count(layer, answer)
+        owner = address.hosted and bool(answer.entry.facts.printed) and await self._may_read(scope, ask, layer.grant)
         prepared = prepare(layer, answer.entry, answer.source, hosted=address.hosted, owner=owner)
         spent = timing(answer, (time.perf_counter() - began) * 1000)
         if answer.source == "memory" and not owner:
-            self.recent.keep(scope, prepared, spent, generation)
+            self.recent.keep(scope, prepared, spent, generation, partial(self._repeated, layer, answer))
         await send_prepared(scope, send, prepared, spent)
 
     def _hit(self, address: Address, ask: Ask) -> tuple[Layer, Answer] | None:
@@ -87,14 +89,48 @@ class Answering:
             return Answer(entry=blank(layer, time.time()), source="outside")
         return await self.pipeline.render(layer, tile)
 
-    async def _may_read(self, scope: Scope, ask: Ask) -> bool:
+    def count(self, layer: Layer, answer: Answer) -> None:
+        """Note that this was answered."""
+        self.metrics.answered(answer)
+        day = self._day(layer.grant)
+        day.calls += 1
+        day.bytes += len(answer.entry.body)
+        if answer.source == "run":
+            day.ms += answer.entry.facts.udf_ms
+        else:
+            day.cached += 1
+
+    def count_failure(self, account_id: str, udf_id: str, token_id: str = "") -> None:
+        """Note that a function failed."""
+        day = self.usage.day(account_id, udf_id, token_id)
+        day.calls += 1
+        day.failures += 1
+
+    def _repeated(self, layer: Layer, answer: Answer, times: int) -> None:
+        day = self._day(layer.grant)
+        day.calls += times
+        day.cached += times
+        day.bytes += times * len(answer.entry.body)
+
+    def _day(self, grant: Grant) -> Day:
+        return self.usage.day(grant.account_id, grant.udf_id, grant.token_id)
+
+    async def _fail(self, scope: Scope, send: Send, error: TileserverError, address: Address, ask: Ask) -> None:
+        self.metrics.failed(error.code)
+        owner = False
+        if isinstance(error, UdfError):
+            with suppress(TileserverError):  # the token may have gone meanwhile
+                grant = await self.pipeline.grants.opened(ask)
+                self.count_failure(grant.account_id, grant.udf_id, grant.token_id)
+                owner = await self._may_read(scope, ask, grant)
+        await send_error(scope, send, error, hosted=address.hosted, owner=owner)
+
+    async def _may_read(self, scope: Scope, ask: Ask, grant: Grant) -> bool:
         """Whether who asks owns the UDF, or its token shows errors and output to everybody."""
-        try:
-            grant = await self.pipeline.grants.opened(ask)
-            account = ask.account or await self.access.account(scope)
-        except TileserverError:
-            return False
-        return grant.expose_errors or (account is not None and account.id == grant.account_id)
+        if grant.expose_errors:
+            return True
+        account = ask.account or await self.access.account(scope)
+        return account is not None and account.id == grant.account_id
 
 
 def _check_empty(layer: Layer, answer: Answer) -> None:

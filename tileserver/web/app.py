@@ -15,6 +15,7 @@ from tileserver.errors import NotFoundError, TileserverError
 from tileserver.pipeline import Pipeline
 from tileserver.publication import Publisher
 from tileserver.settings import Settings
+from tileserver.usage import Usage
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
 from tileserver.web.answering import Answering
@@ -26,6 +27,7 @@ from tileserver.web.openapi import openapi
 from tileserver.web.owner import OwnerRoutes
 from tileserver.web.runs import RunRoutes
 from tileserver.web.tiles import TokenRoutes, parse
+from tileserver.web.usage import UsageRoutes
 
 _LOG: Final = logging.getLogger("tileserver.web")
 _TOKEN_PREFIXES: Final = (b"/tiles/", b"/files/", b"/server/v1/realtime-shared/")
@@ -40,10 +42,10 @@ _OPEN_PATHS: Final = frozenset({b"/livez", b"/readyz", b"/favicon.ico"})
 class Application:
     """An ASGI application."""
 
-    def __init__(self, settings: Settings, pipeline: Pipeline, publisher: Publisher) -> None:
+    def __init__(self, settings: Settings, pipeline: Pipeline, publisher: Publisher, usage: Usage) -> None:
         self.access = Access(settings, pipeline.registry)
         self.addresses = Addresses(settings, self.access)
-        answering = Answering(pipeline, self.access)
+        answering = Answering(pipeline, self.access, usage)
         self.tokens, self.recent = TokenRoutes(answering), answering.recent
         known = routes(answering, publisher, self.addresses)
         self.router = Router(known, redirect_slashes=False)
@@ -137,6 +139,7 @@ def routes(answering: Answering, publisher: Publisher, addresses: Addresses) -> 
         Route("/server/v1/realtime-shared/{token}/run/tiles/metadata.json", maps.metadata),
         Route("/tiles/{token}/map", maps.map),
         *RunRoutes(pipeline.registry, pipeline.runs, access).routes(),
+        *UsageRoutes(answering).routes(),
         *hosted_routes(answering, publisher, addresses),
         Mount("/static", static),
         Route("/{path:path}", _absent),

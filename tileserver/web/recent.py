@@ -6,6 +6,7 @@ in a busy process they cost several times what they cost alone (benchmarks/cache
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from tileserver.web.answers import Headers, Prepared, Scope
@@ -26,6 +27,10 @@ class Ready(NamedTuple):
     etag: bytes
     coded: bool
     """Whether the body is gzipped."""
+    given: list[int]
+    """How many times it was given; the only item."""
+    again: Callable[[int], None]
+    """Is told so in the end."""
 
 
 class Recent:
@@ -34,46 +39,69 @@ class Recent:
     def __init__(self, generation: memoryview) -> None:
         self._word = generation
         self._generation = generation[0]
-        self.given = 0
-        """How many were given again."""
+        self._given = 0
         self._ready: dict[tuple[bytes, bytes], Ready] = {}
+
+    @property
+    def given(self) -> int:
+        """How many were given again."""
+        return self._given + sum(each.given[0] for each in self._ready.values())
 
     def find(self, scope: Scope) -> Pair | None:
         """The messages that answer a GET as it was answered within this second; None where that is not so."""
         ready = self._ready.get((scope["raw_path"], scope["query_string"]))
         if ready is None or self._word[0] != self._generation or scope["method"] != "GET":
             return None
-        self.given += 1
         plain = ready.coded
         for name, value in scope["headers"]:
             if name == b"authorization":  # the owner may be told more
                 return None
             if name == b"if-none-match" and ready.etag in value:
+                ready.given[0] += 1
                 return ready.unchanged
             if name == b"accept-encoding" and b"gzip" in value and b"q=0" not in value:
                 plain = False
-        return None if plain else ready.whole
+        if plain:
+            return None
+        ready.given[0] += 1
+        return ready.whole
 
-    def keep(self, scope: Scope, answer: Prepared, timing: bytes, generation: int) -> None:
-        """Keep an answer that comes from memory, where it was looked for in this generation."""
+    def keep(
+        self, scope: Scope, answer: Prepared, timing: bytes, generation: int, again: Callable[[int], None]
+    ) -> None:
+        """Keep an answer that comes from memory, where it was looked for in this generation.
+
+        Args:
+            again: is told how many times it was given, once it goes.
+        """
         if generation < self._generation:
             return
         if generation != self._generation:
-            self._ready.clear()
+            self.clear()
             self._generation = generation
         if not self._ready:
-            asyncio.get_running_loop().call_later(1, self._ready.clear)
+            asyncio.get_running_loop().call_later(1, self.clear)
         if len(self._ready) < KEPT and 0 < len(answer.body) <= BODY_LIMIT:
-            self._ready[scope["raw_path"], scope["query_string"]] = _ready(answer, timing)
+            self._ready.setdefault((scope["raw_path"], scope["query_string"]), _ready(answer, timing, again))
+
+    def clear(self) -> None:
+        """Forget all."""
+        gone, self._ready = self._ready, {}
+        for each in gone.values():
+            if times := each.given[0]:
+                self._given += times
+                each.again(times)
 
 
-def _ready(answer: Prepared, timing: bytes) -> Ready:
+def _ready(answer: Prepared, timing: bytes, again: Callable[[int], None]) -> Ready:
     headers = [*answer.headers, (b"server-timing", timing)]
     return Ready(
         whole=_pair(200, answer.entity + headers, answer.body),
         unchanged=_pair(304, headers, b""),
         etag=answer.etag,
         coded=answer.coded,
+        given=[0],
+        again=again,
     )
 
 

@@ -9,6 +9,7 @@ from tileserver.publication import Publisher
 from tileserver.web.addresses import Addresses
 from tileserver.web.answering import Answering
 from tileserver.web.hosted.account import AccountRoutes
+from tileserver.web.hosted.audit import AuditRoutes
 from tileserver.web.hosted.batch import BatchRoutes
 from tileserver.web.hosted.cache import CacheRoutes
 from tileserver.web.hosted.pending import Pending
@@ -30,4 +31,5 @@ def hosted_routes(answering: Answering, publisher: Publisher, addresses: Address
         *RunRoutes(answering, access, pending).routes(),
         *BatchRoutes(batches, access, addresses, pipeline.registry.keyring).routes(),
         *CacheRoutes(pipeline.registry, access).routes(),
+        *AuditRoutes(pipeline.runs, pipeline.registry, access).routes(),
     ]

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from tileserver import query as queries
-from tileserver.errors import InvalidParameterError, TileserverError
+from tileserver.errors import InvalidParameterError, TileserverError, UdfError
 from tileserver.layers import Ask, Posted
 from tileserver.web.access import Access
 from tileserver.web.answering import Address, Answering, ClientGoneError, timing, unless_gone
@@ -101,9 +101,11 @@ class RunRoutes:
             answer = await self._answering.render(run.address, layer)
         except TileserverError as error:
             self._answering.metrics.failed(error.code)
+            if isinstance(error, UdfError):
+                self._answering.count_failure(run.posted.account_id, run.posted.account_id)
             await send_error(scope, send, error, hosted=True, owner=True)
             return
-        self._answering.metrics.answered(answer)
+        self._answering.count(layer, answer)
         prepared = prepare(layer, answer.entry, answer.source, hosted=True, owner=True)
         await send_prepared(scope, send, prepared, timing(answer, (time.perf_counter() - began) * 1000))
 

@@ -1,0 +1,119 @@
+"""The log of an account's runs, as the hosted API pages through it (its section 5)."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from tileserver.errors import InvalidParameterError, NotFoundError
+from tileserver.registry import Account, Registry
+from tileserver.runlog import Run, RunLog
+from tileserver.web.access import Access
+from tileserver.web.hosted.owned import named_udf, own_udf
+from tileserver.web.hosted.requests import BASE
+
+_MOST: Final = 300
+_ALL: Final = 10_000
+"""UDFs of an account that are looked through."""
+
+
+class AuditRoutes:
+    """Runs of the account's UDFs, and of the sources that it sent."""
+
+    def __init__(self, runs: RunLog, registry: Registry, access: Access) -> None:
+        self._runs, self._registry, self._access = runs, registry, access
+
+    def routes(self) -> list[BaseRoute]:
+        """Every route."""
+        return [
+            Route(f"{BASE}/log/self", self.own),
+            Route(f"{BASE}/log/exec-env/self", self.own),
+            Route(f"{BASE}/log/by-id/{{id}}", self.by_id),
+            Route(f"{BASE}/log/by-udf-id/{{id}}", self.by_udf_id),
+            Route(f"{BASE}/log/by-udf-name/{{name}}", self.by_udf_name),
+        ]
+
+    async def own(self, request: Request) -> Response:
+        """A page of all."""
+        account = await self._access.owner(request.scope)
+        return await self._page(request, account, await self._names(account))
+
+    async def by_udf_id(self, request: Request) -> Response:
+        """A page of one UDF's."""
+        account = await self._access.owner(request.scope)
+        stored = await own_udf(self._registry, account, request.path_params["id"])
+        return await self._page(request, account, {stored.id: stored.name})
+
+    async def by_udf_name(self, request: Request) -> Response:
+        """A page of one UDF's, by its name."""
+        account = await self._access.owner(request.scope)
+        stored = await named_udf(self._registry, account, request.path_params["name"])
+        return await self._page(request, account, {stored.id: stored.name})
+
+    async def by_id(self, request: Request) -> Response:
+        """One run."""
+        account, number = await self._access.owner(request.scope), _number(request.path_params["id"])
+        names = await self._names(account)
+        runs = await self._runs.page(list(names), number - 1, 1, forward=True)
+        if not runs or runs[0].id != number:
+            raise NotFoundError("There is no such run.")
+        return JSONResponse({"items": [_told(runs[0], account, names)], "limit": 1, "next_page_token": None})
+
+    async def _names(self, account: Account) -> dict[str, str]:
+        """The account's UDFs by id; under its own id are the sources that came with a request."""
+        stored = await self._registry.publications.udfs(account.id, 0, _ALL)
+        return {each.id: each.name for each in stored} | {account.id: ""}
+
+    async def _page(self, request: Request, account: Account, names: dict[str, str]) -> Response:
+        query = request.query_params
+        limit = min(max(_number(query.get("limit", "100")), 1), _MOST)
+        forward = query.get("scan_forward", "true").lower() != "false"
+        edge = _number(query["page_token"]) if query.get("page_token") else None
+        begin, end = _seconds(query.get("start_timestamp")), _seconds(query.get("end_timestamp"))
+        runs = await self._runs.page(list(names), edge, limit, forward=forward)
+        inside = [run for run in runs if (begin or 0) <= run.started <= (end or run.started)]
+        following = str(runs[-1].id) if len(runs) == limit else None
+        items = [_told(run, account, names) for run in inside]
+        return JSONResponse({"items": items, "limit": limit, "next_page_token": following})
+
+
+def _told(run: Run, account: Account, names: dict[str, str]) -> dict[str, Any]:
+    """A run by the hosted API's names; what is not kept here is null."""
+    return {
+        "id": str(run.id),
+        "timestamp": datetime.fromtimestamp(run.started, UTC).isoformat(),
+        "exec_env_id": account.id,
+        "user_id": account.id,
+        "user_email": account.email,
+        "udf_id": run.udf_id,
+        "udf_name": names[run.udf_id],
+        "execution_engine": "realtime",
+        "execution_time": run.wall_ms / 1000,
+        "cache": False,
+        "stdout": run.printed,
+        "stderr": run.message,
+        "has_exception": run.outcome != "ok",
+        "udf_data": {"parameters": msgspec.to_builtins(run.parameters), "tile": run.tile, "digest": run.digest},
+        "shared_token": None,
+        "client_ip": None,
+    }
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InvalidParameterError("This should be a whole number, not negative.")
+    return int(text)
+
+
+def _seconds(text: str | None) -> float | None:
+    """Seconds since 1970 of an ISO 8601 moment, in UTC where it says nothing else."""
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        raise InvalidParameterError("A timestamp should be as 2026-01-31T12:00:00.") from None
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,81 @@
+"""What an account's functions were asked for, and what that took: by day, and by UDF and token."""
+
+import time
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from tileserver.errors import InvalidParameterError
+from tileserver.registry import Account
+from tileserver.usage import Day
+from tileserver.web.answering import Answering
+from tileserver.web.hosted.owned import named_udf
+from tileserver.web.hosted.requests import BASE
+
+_MOST_DAYS = 3660
+_COUNTS = ("calls", "failures", "cached", "ms", "bytes")
+_SHOWN = ("day", "udf_id", "token_id", *_COUNTS)
+
+
+class UsageRoutes:
+    """For the account that asks, whose UDFs they are."""
+
+    def __init__(self, answering: Answering) -> None:
+        self._answering, self._access = answering, answering.access
+
+    def routes(self) -> list[BaseRoute]:
+        """Every route."""
+        return [
+            Route("/api/v1/usage", self.account),
+            Route("/api/v1/udf/{name}/usage", self.udf),
+            Route(f"{BASE}/execution-env/self/realtime/usage", self.hosted),
+        ]
+
+    async def account(self, request: Request) -> Response:
+        """The totals of the last `days` (30), then each day, UDF and token."""
+        account = await self._access.owner(request.scope)
+        return JSONResponse(_told(await self._of(account, _days(request))))
+
+    async def udf(self, request: Request) -> Response:
+        """The same of one UDF."""
+        account = await self._access.owner(request.scope)
+        stored = await named_udf(self._answering.pipeline.registry, account, request.path_params["name"])
+        days = await self._of(account, _days(request))
+        return JSONResponse(_told([day for day in days if day.udf_id == stored.id]))
+
+    async def hosted(self, request: Request) -> Response:
+        """This month's totals as the hosted API names them (its section 5); times are milliseconds."""
+        account = await self._access.owner(request.scope)
+        month = time.strftime("%Y-%m", time.gmtime())
+        total = _total([day for day in await self._of(account, 31) if day.day.startswith(month)])
+        return JSONResponse(
+            {
+                "calls_total": total["calls"],
+                "calls_success": total["calls"] - total["failures"],
+                "calls_error": total["failures"],
+                "calls_cached": total["cached"],
+                "calls_total_time": total["ms"],
+                "date_prefix": month,
+            }
+        )
+
+    async def _of(self, account: Account, days: int) -> list[Day]:
+        self._answering.recent.clear()  # which counts what was given again of late
+        return await self._answering.usage.of(account.id, days)
+
+
+def _days(request: Request) -> int:
+    text = request.query_params.get("days", "30")
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 5 and 0 < int(text) <= _MOST_DAYS):
+        raise InvalidParameterError(f"'days' should be from 1 to {_MOST_DAYS}.", parameter="days")
+    return int(text)
+
+
+def _told(days: list[Day]) -> dict[str, Any]:
+    return _total(days) | {"days": [{name: getattr(day, name) for name in _SHOWN} for day in days]}
+
+
+def _total(days: list[Day]) -> dict[str, Any]:
+    return {name: sum(getattr(day, name) for day in days) for name in _COUNTS}
