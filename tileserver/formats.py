@@ -27,8 +27,6 @@ class Format:
     """The kinds of result that can be written so."""
     gzipped: bool = False
     """Text and vector tiles are stored gzipped; the others are compressed already."""
-    tiled: bool = True
-    """False where the format has no use as a tile."""
     aliases: tuple[str, ...] = ()
     """Other extensions with the same meaning."""
 
@@ -66,23 +64,33 @@ ALL: Final = (
     _format("png", "image/png", _R, _D),
     _format("jpg", "image/jpeg", _R, _D, aliases=("jpeg",)),
     _format("webp", "image/webp", _R, _D),
+    _format("tiff", "image/tiff", _R, _D, aliases=("tif",)),
+    _format("npy", "application/x-numpy-data", _R, _D),
     _format("mvt", "application/vnd.mapbox-vector-tile", _V, gzipped=True, aliases=("pbf",)),
     _format("geojson", "application/geo+json", _V, gzipped=True),
-    _format("parquet", "application/vnd.apache.parquet", _V, _T),
+    _format("parquet", "application/vnd.apache.parquet", _V, _T, _D),
     _format("csv", "text/csv; charset=utf-8", _V, _T, gzipped=True),
     _format("json", "application/json", _V, _T, _D, gzipped=True),
-    _format("html", "text/html; charset=utf-8", _D, gzipped=True, aliases=("htm",)),
+    _format("html", "text/html; charset=utf-8", _V, _T, _D, gzipped=True, aliases=("htm",)),
     _format("txt", "text/plain; charset=utf-8", _D, gzipped=True),
+    _format("zip", "application/zip", _D),
 )
 
 FORMATS: Final[dict[str, Format]] = {name: fmt for fmt in ALL for name in (fmt.name, *fmt.aliases)}
 """By every extension, canonical or alias."""
 
-TILE_DEFAULTS: Final = {_R: "png", _V: "mvt", _T: "json"}
-FILE_DEFAULTS: Final = {_R: "png", _V: "geojson", _T: "parquet"}
-"""By kind. A document has no default: what the UDF made says it."""
+POSSIBLE: Final = {kind: tuple(fmt.name for fmt in ALL if kind in fmt.kinds) for kind in Kind}
+"""Canonical names of the formats that can be made of a result of each kind."""
+
+TILE_DEFAULTS: Final = ("png", "mvt", "json", "html")
+FILE_DEFAULTS: Final = ("png", "geojson", "parquet", "json", "html")
+HOSTED_FILE_DEFAULTS: Final = ("png", "parquet", "json", "html")
+"""In order of preference, where nobody asks for a format. The last is the hosted API's (its section 3.5)."""
+
+_HOSTED_TYPES: Final = {"application/vnd.apache.parquet": "application/octet-stream"}
 
 
-def possible(kind: Kind) -> list[str]:
-    """Canonical names of the formats that can be made of a result of this kind, the usual one first."""
-    return [fmt.name for fmt in ALL if kind in fmt.kinds]
+def hosted_type(media_type: str) -> str:
+    """The media type as the hosted API's clients compare it, to the letter: bare, Parquet as octet-stream (2.6)."""
+    bare = media_type.partition(";")[0]
+    return _HOSTED_TYPES.get(bare, bare)

@@ -8,8 +8,10 @@ import msgspec
 class Output(msgspec.Struct, frozen=True, kw_only=True):
     """How the answer shall look. All of it is part of the cache key."""
 
-    format: str | None = None
-    """Canonical name, as `png`; None leaves it to the kind of the result."""
+    formats: tuple[str, ...] = ()
+    """Canonical names, as `png`, in order of preference; none leaves it to what is usual for a tile or a file."""
+    blank: str = ""
+    """The format of the answer where nothing is there; empty sends no byte."""
     tiled: bool = True
     """Whether the answer is a tile; else it is a file."""
     exchange: bool = False

@@ -36,6 +36,8 @@ class Ask(msgspec.Struct, frozen=True):
     """Who asks for a UDF by its name; None where a token opens it."""
     who: str = ""
     """Whose UDF that is: an e-mail address, a handle or `team`."""
+    hosted: bool = False
+    """Whether the hosted API's clients ask."""
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +91,9 @@ def bound(grant: Grant, udf: Udf, ask: Ask, query: queries.Query) -> Layer:
     Raises:
         InvalidError: a parameter or the format cannot be.
     """
-    output = queries.output(udf, grant.kind, query, extension=ask.extension, scale=ask.scale, tiled=ask.tiled)
+    output = queries.output(
+        udf, grant.kind, query, extension=ask.extension, scale=ask.scale, tiled=ask.tiled, hosted=ask.hosted
+    )
     arguments = bind(udf, query, tiled=ask.tiled)
     return Layer(
         grant=grant,

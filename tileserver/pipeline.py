@@ -114,8 +114,7 @@ class Pipeline:
 
     @staticmethod
     def _knows(udf: Udf, grant: Grant, query: queries.Query, extension: str) -> bool:
-        asked = extension or "format" in query
-        return not udf.computed and bool(grant.kind or asked)
+        return not udf.computed and bool(grant.kind or queries.names_format(query, extension))
 
     # Layer to entry
 

@@ -5,14 +5,18 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from tileserver.errors import FormatNotPossibleError, InvalidParameterError
-from tileserver.formats import FILE_DEFAULTS, FORMATS, TILE_DEFAULTS, Kind, possible
+from tileserver.formats import FILE_DEFAULTS, FORMATS, HOSTED_FILE_DEFAULTS, POSSIBLE, TILE_DEFAULTS, Kind
 from tileserver.jobs import Output
 from tileserver.udfs import Options, Udf
 
 MAX_PARAMETERS: Final = 200
 MAX_TILE_SIZE: Final = 2048
 """Pixels of a tile's side, after the scale."""
-_VECTORISH: Final = frozenset({Kind.VECTOR, Kind.TABLE})
+_FAMILIES: Final = ("dtype_out_raster", "dtype_out_vector")
+_DICTS: Final = frozenset({"npy", "json"})
+"""Who reads both reads a zip of them, and never asks for it (hosted API, section 2.6)."""
+_MAPPED: Final = frozenset({"png", "jpg", "webp", "mvt", "geojson"})
+"""What map clients take from the hosted API's tile routes; the others are for its SDK."""
 
 Query = dict[str, list[str]]
 
@@ -33,8 +37,19 @@ def parse(raw: str) -> Query:
     return found
 
 
-def output(udf: Udf, kind: str | None, query: Query, *, extension: str, scale: int, tiled: bool) -> Output:
+def output(
+    udf: Udf, kind: str | None, query: Query, *, extension: str, scale: int, tiled: bool, hosted: bool = False
+) -> Output:
     """How the answer shall look: what the query sets, else the UDF's own options.
+
+    Args:
+        udf: Whose options and parameters count.
+        kind: What its results are known to be, if anything is.
+        query: Of the request.
+        extension: Of the path; goes before `format`.
+        scale: Of `@2x`.
+        tiled: Whether a tile is asked for.
+        hosted: Whether the answer is for the hosted API's clients.
 
     Raises:
         FormatNotPossibleError: no such format, or none that the UDF's kind can give.
@@ -44,8 +59,10 @@ def output(udf: Udf, kind: str | None, query: Query, *, extension: str, scale: i
     given = {
         name: values[-1] for name, values in query.items() if not any(each.name == name for each in udf.parameters)
     }
+    formats = _formats(kind, query, extension, tiled=tiled, hosted=hosted)
     return Output(
-        format=_format(kind, query, extension, tiled=tiled),
+        formats=formats,
+        blank=_blank(kind, formats, tiled=tiled, hosted=hosted),
         tiled=tiled,
         size=_number("tile_size", given, 256, 64, MAX_TILE_SIZE // scale) * scale if tiled else 256,
         rescale=_ranges(given, options),
@@ -59,35 +76,54 @@ def output(udf: Udf, kind: str | None, query: Query, *, extension: str, scale: i
 _FROM_OPTIONS: Final = ("resampling", "background", "layer", "id_column", "max_tile_bytes", "buffer")
 
 
-def _format(kind: str | None, query: Query, extension: str, *, tiled: bool) -> str | None:
-    wanted = _wanted(kind, query, extension)
-    if not wanted:
-        return None if kind is None else (TILE_DEFAULTS if tiled else FILE_DEFAULTS).get(Kind(kind))
-    known = [FORMATS[name.lower()].name for name in wanted if name.lower() in FORMATS]
-    if kind is None and known:
-        return known[0]
-    able = possible(Kind(kind)) if kind else []
-    for name in known:
-        if name in able or kind is None:
-            return name
-    raise FormatNotPossibleError(_refusal(wanted[0], kind, able))
+def names_format(query: Query, extension: str) -> bool:
+    """Whether a request says how its answer shall be written, so that nobody needs to know what comes."""
+    return bool(extension) or any(_listed(query, name) for name in ("format", *_FAMILIES))
 
 
-def _wanted(kind: str | None, query: Query, extension: str) -> list[str]:
-    if extension:
-        return [extension]
-    if query.get("format"):
-        return query["format"][-1].split(",")
-    family = "dtype_out_vector" if kind in _VECTORISH else "dtype_out_raster"
-    both = [family] if kind else ["dtype_out_raster", "dtype_out_vector"]
-    return [name for each in both for name in query.get(each, [])][:1]
+def _formats(kind: str | None, query: Query, extension: str, *, tiled: bool, hosted: bool) -> tuple[str, ...]:
+    """Canonical names in order of preference; the worker takes the first that its result can be."""
+    defaults = TILE_DEFAULTS if tiled else HOSTED_FILE_DEFAULTS if hosted else FILE_DEFAULTS
+    if not names_format(query, extension):
+        return _usual(kind, defaults)
+    wanted = (extension,) if extension else _listed(query, "format") or _by_family(query, defaults)
+    names = tuple(dict.fromkeys(FORMATS[name].name for name in wanted if name in FORMATS))
+    if not names or (kind and not set(POSSIBLE[Kind(kind)]).intersection(names)):
+        unknown = [name for name in wanted if name not in FORMATS]
+        raise FormatNotPossibleError(_refusal((unknown or wanted)[0], kind))
+    return tuple(dict.fromkeys((*names, "zip"))) if _DICTS.issubset(names) else names
 
 
-def _refusal(name: str, kind: str | None, able: list[str]) -> str:
+def _usual(kind: str | None, defaults: tuple[str, ...]) -> tuple[str, ...]:
+    """A kind that is known has one, so that its answers are also those of whoever asks for that one."""
+    if kind is None or kind == Kind.DOCUMENT:
+        return defaults
+    return (next(name for name in defaults if name in POSSIBLE[Kind(kind)]),)
+
+
+def _by_family(query: Query, defaults: tuple[str, ...]) -> tuple[str, ...]:
+    """No format is of both families, so that one list says what each becomes; a family left out has its defaults."""
+    raster, vector = (_listed(query, family) for family in _FAMILIES)
+    return (*(raster or defaults[:1]), *(vector or defaults[1:]))
+
+
+def _listed(query: Query, name: str) -> tuple[str, ...]:
+    parts = query.get(name, [""])[-1].lower().split(",")
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _blank(kind: str | None, formats: tuple[str, ...], *, tiled: bool, hosted: bool) -> str:
+    """The format that says that nothing is there; empty where no byte says it, which the SDK reads as None."""
+    able = formats if len(formats) == 1 else POSSIBLE[Kind(kind)] if kind and kind != Kind.DOCUMENT else ()
+    name = next((each for each in formats if each in able), "")
+    return name if not hosted or (tiled and name in _MAPPED) else ""
+
+
+def _refusal(name: str, kind: str | None) -> str:
     shown = name[:20] if name[:20].isalnum() else "That"
     if kind is None:
         return f"'{shown}' is not a format that can be served."
-    return f"'{shown}' is not possible: this layer is {kind} and can be {', '.join(able)}."
+    return f"'{shown}' is not possible: this layer is {kind} and can be {', '.join(POSSIBLE[Kind(kind)])}."
 
 
 def _number(name: str, given: dict[str, str], default: int, low: int, high: int) -> int:

@@ -19,7 +19,7 @@ from tileserver.pipeline import Pipeline
 _LOG: Final = logging.getLogger("tileserver")
 _LOOK_SECONDS: Final = 0.5
 """How often a job that runs looks whether it shall stop."""
-_FILE: Final = Ask("", "", 1, "", tiled=False)
+_FILE: Final = Ask("", "", 1, "", tiled=False, hosted=True)
 
 
 class Task(NamedTuple):

@@ -1,14 +1,15 @@
 """Results to bytes, in the worker: raster, vector, table and document, each with its formats."""
 
-from typing import TYPE_CHECKING
+import io
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from isal import igzip
 
-from tileserver.encode.drawn import Drawn, not_possible
+from tileserver.encode.drawn import Drawn, chosen
 from tileserver.encode.kinds import kind_of
-from tileserver.errors import FormatNotPossibleError, ResultTooLargeError
-from tileserver.formats import FILE_DEFAULTS, FORMATS, TILE_DEFAULTS, Kind, possible
+from tileserver.errors import ResultTooLargeError
+from tileserver.formats import FILE_DEFAULTS, FORMATS, POSSIBLE, TILE_DEFAULTS, Kind
 from tileserver.jobs import Output, Rendered
 
 if TYPE_CHECKING:
@@ -22,23 +23,27 @@ def encode(result: object, output: Output, tile: "Tile | None", *, limit: int, s
 
     Args:
         result: What the function returned; DESIGN's table says what that may be.
-        output: The format and how it shall look.
+        output: The formats in order of preference, and how it shall look.
         tile: The tile that is asked for; None for a file.
         limit: Bytes that the body may have, after compression.
         sample: Whether `facts` are wanted; see `encode.facts`.
 
     Raises:
         BadResultError: the result is nothing that can be served.
-        FormatNotPossibleError: the result cannot be written in the format.
+        FormatNotPossibleError: the result cannot be written in any of the formats.
         InvalidParameterError: a part of `output` does not fit the result.
         ResultTooLargeError: the body is above `limit`, or a vector tile above `output.max_tile_bytes`.
     """
+    if isinstance(result, io.BytesIO):
+        result = result.getvalue()
     if output.exchange:
         from tileserver.encode import exchange
 
         return _rendered(exchange.draw(result), "", limit)
     if result is None:
         return _rendered(_nothing(output), "", limit)
+    if not output.formats:
+        output = msgspec.structs.replace(output, formats=TILE_DEFAULTS if output.tiled else FILE_DEFAULTS)
     kind = kind_of(result)
     return _rendered(_draw(kind, result, output, tile, sample), str(kind), limit)
 
@@ -48,14 +53,10 @@ def _draw(kind: Kind, result: object, output: Output, tile: "Tile | None", sampl
     if kind is Kind.DOCUMENT:
         from tileserver.encode import document
 
-        return document.draw(result, output)
-    name = output.format or (TILE_DEFAULTS if output.tiled else FILE_DEFAULTS)[kind]
-    if kind not in FORMATS[name].kinds:
-        raise FormatNotPossibleError(not_possible(kind, name, possible(kind)))
+        return document.draw(result, output, _part)
+    name = chosen(kind, output.formats, POSSIBLE[kind])
     if kind is Kind.RASTER:
-        from tileserver.encode import raster
-
-        return raster.draw(result, name, output, tile, sample=sample)
+        return _raster(result, name, output, tile, sample)
     if kind is Kind.VECTOR:
         from tileserver.encode import vector
 
@@ -65,10 +66,31 @@ def _draw(kind: Kind, result: object, output: Output, tile: "Tile | None", sampl
     return table.draw(result, name, sample=sample)
 
 
+def _raster(result: object, name: str, output: Output, tile: "Tile | None", sample: bool) -> Drawn:
+    """A picture, or the values themselves: npy, which yields to tiff where it would lose something."""
+    from tileserver.encode import geotiff, npy, raster
+
+    if name == "npy" and ("tiff" not in output.formats or npy.keeps(result)):
+        return npy.draw(result)
+    if name in ("npy", "tiff"):
+        return geotiff.draw(result, tile)
+    return raster.draw(result, name, output, tile, sample=sample)
+
+
+def _part(result: object) -> Drawn:
+    """One of the results in a dict, in its own best format."""
+    if result is None:
+        return _nothing(_PART)
+    return _draw(kind_of(result), result, _PART, None, sample=False)
+
+
+_PART: Final = Output(formats=("npy", "tiff", "parquet", "json", "png"), tiled=False)
+
+
 def _nothing(output: Output) -> Drawn:
-    """The empty answer in the format that was asked for."""
-    name = output.format or ""
-    body, media_type = b"", FORMATS[name].media_type if name else ""
+    """The empty answer in the format that says so."""
+    name = output.blank
+    body, media_type = b"", FORMATS[name].media_type if name else "application/json"
     if name in ("png", "jpg", "webp"):
         from tileserver.encode import image
 

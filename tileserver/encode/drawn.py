@@ -1,9 +1,11 @@
-"""What the encoders hand back, and the sentence for a format that they cannot write."""
+"""What the encoders hand back, and which of the formats that are asked for it is."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from tileserver.errors import FormatNotPossibleError
 from tileserver.formats import FORMATS
 
 
@@ -25,7 +27,19 @@ class Drawn(msgspec.Struct, frozen=True, kw_only=True):
         return cls(body=body, media_type=media_type, format=name, empty=empty, authored=authored, facts=facts)
 
 
-def not_possible(what: str, name: str, names: list[str]) -> str:
-    """The sentence that says which formats there are instead of `name`."""
-    choice = " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
-    return f"a {what} result cannot be {name}; ask for {choice}"
+def chosen(what: str, names: Sequence[str], *ranks: Sequence[str]) -> str:
+    """The first of `names` among the formats that suit a result best, else the first among the next best, and so on.
+
+    Raises:
+        FormatNotPossibleError: it can be none of them; the sentence says which there are.
+    """
+    for able in ranks:
+        for name in names:
+            if name in able:
+                return name
+    choice = _listed([name for able in ranks for name in able])
+    raise FormatNotPossibleError(f"a {what} result cannot be {_listed(names)}; ask for {choice}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " or ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)

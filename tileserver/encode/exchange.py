@@ -125,7 +125,7 @@ def _json(value: Any) -> bytes:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, set, frozenset)):
         return list(value)
     if hasattr(value, "__geo_interface__"):
         return value.__geo_interface__

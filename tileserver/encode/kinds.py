@@ -1,9 +1,10 @@
 """What a UDF returned: a raster, a vector, a table or a document. Looks only into libraries that are already loaded."""
 
+import io
 import sys
 from datetime import date, time
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 from uuid import UUID
 
 from tileserver.errors import BadResultError
@@ -19,7 +20,12 @@ _RETURNABLE: Final = (
     "a shapely geometry, a DataFrame, an Arrow table, a dict, list, number, str or bytes, a PIL image, "
     "a matplotlib figure, a tileserver Response, or None"
 )
-_DATA: Final = (str, bytes, bytearray, memoryview, Response, dict, list, tuple, bool, int, float, date, time, UUID)
+_DATA: Final = (
+    str, bytes, bytearray, memoryview, io.BytesIO, Response,
+    dict, list, tuple, set, frozenset, bool, int, float, date, time, UUID,
+)  # fmt: skip
+
+_NO_JSON: Final = frozenset({Kind.RASTER, Kind.VECTOR, Kind.TABLE})
 
 _LIBRARIES: Final = (
     (Kind.VECTOR, "geopandas", ("GeoDataFrame", "GeoSeries")),
@@ -90,6 +96,19 @@ def is_geojson(result: object) -> bool:
         case str(name) if name in GEOMETRIES:
             return "coordinates" in result or "geometries" in result
     return False
+
+
+def is_dict_of_parts(result: object) -> bool:
+    """Whether `result` is a dict that names results of kinds for which JSON has no form of its own."""
+    return is_named(result) and any(
+        is_georeferenced(part) or is_arrow(part) or _kind_of_class(type(part)) in _NO_JSON  # type: ignore[arg-type]
+        for part in result.values()
+    )
+
+
+def is_named(result: object) -> TypeGuard[dict[str, Any]]:
+    """Whether `result` is a dict with text as keys."""
+    return isinstance(result, dict) and all(isinstance(name, str) for name in result)
 
 
 def is_arrow(result: object) -> bool:

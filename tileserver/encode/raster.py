@@ -15,6 +15,7 @@ from tileserver.jobs import Output
 from tileserver.tiles import Bounds, Tile
 
 Array = NDArray[Any]
+Masked = np.ma.MaskedArray[Any, Any]
 
 _SHAPES = "(height, width), (bands, height, width) or (height, width, 1 to 4) of numbers or bool"
 _AXES = (("x", "y"), ("lon", "lat"), ("longitude", "latitude"))
@@ -24,12 +25,12 @@ _AXES = (("x", "y"), ("lon", "lat"), ("longitude", "latitude"))
 class Raster:
     """Bands and where they lie."""
 
-    bands: "np.ma.MaskedArray[Any, Any]"
+    bands: Masked
     """(bands, height, width); masked where there is no value, NaN among it."""
     bounds: Bounds | None = None
     """In units of `crs`; None for an array that has no place of its own."""
     crs: Any = "EPSG:4326"
-    """What rasterio understands as a coordinate reference system."""
+    """What rasterio understands as a coordinate reference system; None where nobody says of which the bounds are."""
     alpha: NDArray[np.uint8] | None = None
     """(height, width): opacity beside what the bands say."""
 
@@ -58,10 +59,15 @@ def read(result: Any) -> Raster:
     if is_a(result, "rio_tiler.models", "ImageData"):
         return _image_data(result)
     if is_a(result, "xarray", "Dataset"):
-        result = result.to_array()
+        result = joined(result)
     if is_a(result, "xarray", "DataArray"):
         return _data_array(result)
     return Raster(_bands(_first(result)))
+
+
+def joined(dataset: Any) -> Any:
+    """The only variable of a Dataset; of several one array whose first axis they are."""
+    return next(iter(dataset.values())) if len(dataset) == 1 else dataset.to_array()
 
 
 def chosen(raster: Raster, bands: tuple[int, ...] | None) -> Raster:
@@ -83,7 +89,7 @@ def chosen(raster: Raster, bands: tuple[int, ...] | None) -> Raster:
 
 def placed(raster: Raster, tile: Tile, output: Output) -> Raster:
     """The raster on the pixels of the tile: stretched over it, or warped to it if it lies elsewhere."""
-    here = raster.bounds is None or warp.is_tile(raster.bounds, raster.crs, tile)
+    here = raster.bounds is None or raster.crs is None or warp.is_tile(raster.bounds, raster.crs, tile)
     place = None if here else (raster.bounds, raster.crs)
     bands = warp.fit(raster.bands, tile, output.size, output.resampling, place)
     if raster.alpha is None:
@@ -98,7 +104,7 @@ def _first(array: Array) -> Array:
     return np.moveaxis(array, 2, 0) if last else array
 
 
-def _bands(array: Array) -> "np.ma.MaskedArray[Any, Any]":
+def _bands(array: Array) -> Masked:
     """(bands, height, width) of that or of (height, width); without a value where masked or NaN."""
     if array.dtype.kind not in "buif" or array.ndim not in (2, 3):
         raise BadResultError(f"the function returned {_described(array)}; return {_SHAPES}")
@@ -162,12 +168,19 @@ def _present(array: Any) -> Array:
 def _extent(array: Any) -> tuple[Bounds | None, Any]:
     """Where an xarray array lies by its cell centres: in its `rio.crs`, else in degrees if the axes are lon and lat."""
     for x, y in _AXES:
-        crs = _crs(array, x)
-        if crs is not None and array.dims[-2:] == (y, x) and {x, y} <= set(array.coords) and min(array.shape[-2:]) > 1:
+        if array.dims[-2:] == (y, x) and _is_grid(array, x) and _is_grid(array, y):
             (west, east), (north, south) = _edges(array[x].values), _edges(array[y].values)
             # rows from the south make north the lower edge: GDAL reads such a transform as it stands
-            return Bounds(west, south, east, north), crs
+            return Bounds(west, south, east, north), _crs(array, x)
     return None, None
+
+
+def _is_grid(array: Any, axis: str) -> bool:
+    """Whether an axis has coordinates between which there is a distance."""
+    if axis not in array.coords or array.sizes[axis] < 2 or array[axis].dtype.kind not in "iuf":
+        return False
+    first, last = array[axis].values[[0, -1]]
+    return bool(np.isfinite((first, last)).all() and first != last)
 
 
 def _crs(array: Any, x: str) -> Any:
@@ -176,5 +189,6 @@ def _crs(array: Any, x: str) -> Any:
 
 
 def _edges(centres: Array) -> tuple[float, float]:
-    half = (centres[-1] - centres[0]) / (len(centres) - 1) / 2
-    return float(centres[0] - half), float(centres[-1] + half)
+    first, last = float(centres[0]), float(centres[-1])
+    half = (last - first) / (len(centres) - 1) / 2
+    return first - half, last + half

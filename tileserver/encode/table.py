@@ -1,10 +1,11 @@
-"""Tables and the attributes of features as Parquet, CSV and JSON."""
+"""Tables and the attributes of features as Parquet, CSV, JSON and HTML."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, time
 from decimal import Decimal
+from html import escape
 from typing import Any, Final
 
 import orjson
@@ -18,7 +19,7 @@ from tileserver.errors import BadResultError
 
 
 def draw(result: Any, name: str, *, sample: bool = False) -> Drawn:
-    """A DataFrame, Series, Arrow table or what hands itself over as one, as parquet, csv or json.
+    """A DataFrame, Series, Arrow table or what hands itself over as one, as parquet, csv, json or html.
 
     Raises:
         BadResultError: two columns share a name, or the format has no way to write a value.
@@ -78,12 +79,31 @@ def parquet(frame: Any) -> bytes:
 
 def csv(frame: Any) -> bytes:
     """CSV with a header, without the index; geometries as WKT."""
+    return _with_wkt(frame).to_csv(index=False).encode()
+
+
+def html(frame: Any) -> bytes:
+    """An HTML table with a header, without the index; text is escaped, geometries are WKT, missing values nothing."""
+    shown = _with_wkt(frame).astype(object)
+    shown = shown.where(shown.notna(), "")
+    head = _html_row("th", shown.columns)
+    rows = "".join(_html_row("td", row) for row in shown.itertuples(index=False, name=None))
+    table = f"<table>\n<thead>\n{head}</thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+    return f'<!doctype html>\n<meta charset="utf-8">\n{table}'.encode("utf-8", "replace")
+
+
+def _html_row(tag: str, values: Iterable[Any]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(str(value))}</{tag}>" for value in values) + "</tr>\n"
+
+
+def _with_wkt(frame: Any) -> pd.DataFrame:
+    """The frame with text in place of geometries."""
     import shapely
 
     shown = pd.DataFrame(frame).copy(deep=False)
     for name in _geometry_columns(frame):
         shown[name] = shapely.to_wkt(frame[name].to_numpy(), rounding_precision=-1)
-    return shown.to_csv(index=False).encode()
+    return shown
 
 
 def json(frame: Any) -> bytes:
@@ -101,7 +121,7 @@ def empty() -> bytes:
     return parquet(pd.DataFrame())
 
 
-WRITERS: Final[dict[str, Callable[[Any], bytes]]] = {"parquet": parquet, "csv": csv, "json": json}
+WRITERS: Final[dict[str, Callable[[Any], bytes]]] = {"parquet": parquet, "csv": csv, "json": json, "html": html}
 
 
 def attributes(frame: Any) -> list[Any]:
@@ -120,7 +140,7 @@ def rows(frame: Any) -> list[dict[str, Any]]:
 
 def dumps(value: Any) -> bytes:
     """JSON: NumPy is understood, NaN and NaT are null, dates ISO 8601, decimals numbers, bytes hexadecimal, geometries
-    GeoJSON, what else there is its `str`.
+    GeoJSON, tables records, what else there is its `str`.
     """
     return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
 
@@ -138,6 +158,8 @@ def _plain(value: Any) -> Any:
         return value.hex()
     if hasattr(value, "__geo_interface__"):
         return value.__geo_interface__
+    if isinstance(value, pd.DataFrame):
+        return rows(value)
     return value.tolist() if hasattr(value, "tolist") else str(value)
 
 

@@ -20,10 +20,10 @@ from tileserver.tiles import Tile
 
 
 def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: bool = False) -> Drawn:
-    """A vector result as mvt (clipped to the tile), geojson, csv, json or parquet.
+    """A vector result as mvt (clipped to the tile), geojson, csv, json, html or parquet.
 
     On a tile these hold the features that meet it, whole; their coordinates are degrees (EPSG:4326), but a Parquet file
-    keeps the CRS of the result.
+    keeps the CRS of the result, or that it has none.
 
     Raises:
         BadResultError: the result has no CRS and is not in degrees, or one that has no place on the Earth, is not
@@ -40,9 +40,9 @@ def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: b
 def _drawn(frame: geopandas.GeoDataFrame, name: str, output: Output, tile: Tile | None, *, sample: bool) -> Drawn:
     sampled = facts.of_frame(frame, geometry=True) if sample else {}
     if name == "mvt":
-        return _tile(frame, output, tile, sampled)
+        return _tile(_with_crs(frame), output, tile, sampled)
     if name != "parquet" or tile is not None:
-        frame = in_degrees(frame)
+        frame = in_degrees(_with_crs(frame))
     if tile is not None:
         frame = meeting(frame, tile)
     with table.writing(name):
@@ -53,13 +53,13 @@ def _drawn(frame: geopandas.GeoDataFrame, name: str, output: Output, tile: Tile 
 def read(result: Any) -> geopandas.GeoDataFrame:
     """A GeoDataFrame of a GeoSeries, Arrow table, GeoJSON object, list of features or shapely geometry.
 
-    GeoJSON and GeoParquet are in degrees unless they say otherwise; so is what has no CRS.
+    GeoJSON and GeoParquet are in degrees unless they say otherwise.
 
     Raises:
-        BadResultError: there is no geometry, or no CRS and coordinates that are no degrees.
+        BadResultError: there is no geometry.
     """
     try:
-        return _with_crs(_named(_frame(result)))
+        return _named(_frame(result))
     except (AttributeError, KeyError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
         raise BadResultError(f"the function's {type(result).__name__} is not readable as features: {error}") from error
 
@@ -177,6 +177,7 @@ def _of_arrow(result: Any) -> geopandas.GeoDataFrame:
 
 
 def _with_crs(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
+    """The frame, in degrees where nothing says otherwise and nothing speaks against it."""
     if frame.crs is not None:
         return frame
     bounds = np.abs(frame.total_bounds)

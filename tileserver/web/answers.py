@@ -12,6 +12,7 @@ from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
 from tileserver.errors import BusyError, TileserverError, UdfError
+from tileserver.formats import hosted_type
 from tileserver.layers import Layer
 from tileserver.tilecache import Entry, etag
 from tileserver.web import metadata
@@ -78,7 +79,6 @@ _CHUNK: Final = 2**20
 _PLAIN_LIMIT: Final = 512 * 2**20
 """Bytes that a body may have once unpacked; beyond it a client without gzip gets it packed."""
 _GZIP_REFUSED: Final = re.compile(rb"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|\Z)")
-_HOSTED_TYPES: Final = {"application/vnd.apache.parquet": "application/octet-stream"}
 
 
 class Prepared(NamedTuple):
@@ -127,12 +127,6 @@ def _entity(entry: Entry, *, hosted: bool) -> Headers:
     coding = [(b"content-encoding", facts.coding.encode())] if facts.coding else []
     length = (b"content-length", b"%d" % len(entry.body))
     return [(b"content-type", media_type.encode("latin-1", "replace")), length, *coding]
-
-
-def hosted_type(media_type: str) -> str:
-    """A media type as the SDK compares it, to the letter: bare, and Parquet as octet-stream (hosted API, 2.6)."""
-    bare = media_type.partition(";")[0]
-    return _HOSTED_TYPES.get(bare, bare)
 
 
 def _freshness(layer: Layer, entry: Entry, source: str) -> Headers:

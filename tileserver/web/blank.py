@@ -14,9 +14,9 @@ _TEXTS = {"geojson": b'{"type":"FeatureCollection","features":[]}', "json": b"[]
 
 def blank(layer: Layer, now: float) -> Entry:
     """The empty answer for a tile outside the UDF's zooms or bounds: fresh, and stored nowhere."""
-    name = layer.output.format or ""
+    name = layer.output.blank
     body = _image(name, layer.output.size, layer.output.background) if _is_image(name) else _TEXTS.get(name, b"")
-    media_type = FORMATS[name].media_type if name else "application/octet-stream"
+    media_type = FORMATS[name].media_type if name else "application/json"
     facts = Facts(
         media_type=media_type,
         coding="",

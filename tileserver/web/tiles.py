@@ -102,5 +102,5 @@ class TokenRoutes:
             await respond(scope, send, 204, PREFLIGHT, b"")
             return
         query = scope["query_string"].decode("latin-1")
-        ask = Ask(address.token, address.extension, address.scale, query, address.z >= 0)
+        ask = Ask(address.token, address.extension, address.scale, query, address.z >= 0, hosted=address.hosted)
         await self._answering(scope, receive, send, address, ask)

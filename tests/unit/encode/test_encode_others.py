@@ -31,9 +31,10 @@ FRAME = geopandas.GeoDataFrame(
 FEATURE = {"type": "Feature", "id": 4, "properties": {"n": 1}, "geometry": {"type": "Point", "coordinates": [10, 50]}}
 
 
-def answer(result, tile=None, sample=False, **options):
+def answer(result, tile=None, sample=False, format=None, **options):
     """The answer and its plain body."""
-    made = encode(result, Output(**options), tile, limit=10_000_000, sample=sample)
+    output = Output(formats=(format,) if format else (), blank=format or "", **options)
+    made = encode(result, output, tile, limit=10_000_000, sample=sample)
     return made, gzip.decompress(made.body) if made.coding else made.body
 
 
@@ -135,7 +136,7 @@ def test_what_cannot_be_served():
         FormatNotPossibleError, match="a vector result cannot be png; ask for mvt, geojson, parquet, cs"
     ):
         answer(FRAME, TILE, format="png")
-    with pytest.raises(FormatNotPossibleError, match="a data result cannot be html; ask for json"):
+    with pytest.raises(FormatNotPossibleError, match="a data result cannot be html; ask for json, parquet or zip"):
         answer({}, format="html")
 
 

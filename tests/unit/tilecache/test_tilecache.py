@@ -165,7 +165,7 @@ def test_layer_keys_differ_where_the_answer_could() -> None:
         layer_key("d", "v", {"a": 1, "b": 2}, Output()),
         layer_key("d", "u", {"a": 1, "b": "2"}, Output()),
         layer_key("d", "u", {"a": 1, "b": 2}, Output(size=512)),
-        layer_key("d", "u", {"a": 1, "b": 2}, Output(format="png")),
+        layer_key("d", "u", {"a": 1, "b": 2}, Output(formats=("png",))),
     ]
     assert len({base, *others}) == 6
     assert len(base) == 26

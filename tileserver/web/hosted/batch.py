@@ -12,12 +12,12 @@ from starlette.routing import BaseRoute, Route
 
 from tileserver.batch import Batches, BatchJob, Task
 from tileserver.errors import InvalidParameterError, NotFoundError
+from tileserver.formats import hosted_type
 from tileserver.registry import Account
 from tileserver.signature import parse
 from tileserver.tokens import Keyring
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
-from tileserver.web.answers import hosted_type
 from tileserver.web.hosted.posted import PostedUdf, as_query
 from tileserver.web.hosted.requests import BASE, body, moment, page
 

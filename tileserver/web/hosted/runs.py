@@ -57,7 +57,8 @@ class RunRoutes:
         account = await self._access.owner(request.scope)
         address = named(request.path_params["name"], _place(request))
         query, tiled = request.scope["query_string"].decode("latin-1"), address.z >= 0
-        ask = Ask(address.token, address.extension, address.scale, query, tiled, account, request.path_params["who"])
+        who = request.path_params["who"]
+        ask = Ask(address.token, address.extension, address.scale, query, tiled, account, who, hosted=True)
         return partial(self._answering, address=address, ask=ask)
 
     async def posted(self, request: Request) -> ASGIApp:
@@ -95,7 +96,8 @@ class RunRoutes:
 
     async def _answer(self, scope: Scope, send: Send, run: _Run) -> None:
         """Run it and send what comes of it, however it ends."""
-        began, ask = time.perf_counter(), Ask("", run.address.extension, run.address.scale, "", run.address.z >= 0)
+        began, place = time.perf_counter(), run.address
+        ask = Ask("", place.extension, place.scale, "", place.z >= 0, hosted=True)
         try:
             layer = await self._answering.pipeline.posted_layer(run.posted, ask, run.query)
             answer = await self._answering.render(run.address, layer)
