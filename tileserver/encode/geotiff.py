@@ -5,6 +5,7 @@ import warnings
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tileserver.encode.drawn import Drawn
 from tileserver.encode.kinds import is_a, is_georeferenced
@@ -31,7 +32,8 @@ def draw(result: Any, tile: Tile | None) -> Drawn:
         BadResultError: no raster; or the masks of its bands differ, and every value of its type is used.
     """
     raster = read(result)
-    bands = raster.bands.astype(_STORED.get(raster.bands.dtype.name, raster.bands.dtype.name), copy=False)
+    name = raster.bands.dtype.name
+    bands = np.ma.MaskedArray(raster.bands, dtype=_STORED.get(name, name))
     place = _place(raster, bands.shape, tile)
     return Drawn.of("tiff", _written(bands, place, _origin(result), _names(result)))
 
@@ -78,11 +80,17 @@ def _nodata(bands: Masked) -> Any:
         return None
     if bands.dtype.kind == "f":
         return np.nan
-    used = np.unique(bands.compressed())
-    limits = np.iinfo(bands.dtype)
+    valid, limits = bands.compressed(), np.iinfo(bands.dtype)
+    low, high = max(limits.min, -_EXACT), min(limits.max, _EXACT)
+    if not valid.size or valid.min() > low:
+        return low
+    return high if valid.max() < high else _gap(np.unique(valid))
+
+
+def _gap(used: NDArray[Any]) -> int | None:
+    """The first value between others that is not among them."""
     gaps = used[:-1][used[1:] != used[:-1] + 1] + 1
-    values = (max(limits.min, -_EXACT), min(limits.max, _EXACT), *gaps[:1])
-    return next((int(value) for value in values if value not in used and abs(int(value)) <= _EXACT), None)
+    return next((int(value) for value in gaps if abs(int(value)) <= _EXACT), None)
 
 
 def _mask(bands: Masked) -> Any:

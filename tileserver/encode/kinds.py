@@ -25,7 +25,7 @@ _DATA: Final = (
     dict, list, tuple, set, frozenset, bool, int, float, date, time, UUID,
 )  # fmt: skip
 
-_NO_JSON: Final = frozenset({Kind.RASTER, Kind.VECTOR, Kind.TABLE})
+_NO_JSON: Final[frozenset[Kind | None]] = frozenset({Kind.RASTER, Kind.VECTOR, Kind.TABLE})
 
 _LIBRARIES: Final = (
     (Kind.VECTOR, "geopandas", ("GeoDataFrame", "GeoSeries")),
@@ -100,10 +100,12 @@ def is_geojson(result: object) -> bool:
 
 def is_dict_of_parts(result: object) -> bool:
     """Whether `result` is a dict that names results of kinds for which JSON has no form of its own."""
-    return is_named(result) and any(
-        is_georeferenced(part) or is_arrow(part) or _kind_of_class(type(part)) in _NO_JSON  # type: ignore[arg-type]
-        for part in result.values()
-    )
+    return is_named(result) and any(_is_part(value) for value in result.values())
+
+
+def _is_part(value: object) -> bool:
+    kind = _kind_of_class(type(value))  # type: ignore[arg-type]  # as above
+    return kind in _NO_JSON or is_georeferenced(value) or is_arrow(value)
 
 
 def is_named(result: object) -> TypeGuard[dict[str, Any]]:

@@ -91,6 +91,8 @@ class Prepared(NamedTuple):
     """Content-Type, Content-Length and Content-Encoding: what a 304 leaves out."""
     headers: Headers
     body: bytes
+    nothing: int = 204
+    """The status where there is no byte."""
 
 
 def prepare(layer: Layer, entry: Entry, source: str, *, hosted: bool, owner: bool = False) -> Prepared:
@@ -108,14 +110,15 @@ def prepare(layer: Layer, entry: Entry, source: str, *, hosted: bool, owner: boo
         headers.append(_SANDBOX)
     if hosted:
         headers += _told(entry, source, owner=owner)
-    return Prepared(etag, facts.coding == "gzip", _entity(entry, hosted=hosted), headers, entry.body)
+    nothing = 200 if hosted and facts.media_type == _NOTHING else 204  # the SDK reads None of a 200 only
+    return Prepared(etag, facts.coding == "gzip", _entity(entry, hosted=hosted), headers, entry.body, nothing)
 
 
 def _told(entry: Entry, source: str, *, owner: bool) -> Headers:
     """What the SDK wants to know: whether the result is new, what was printed, that nothing is no table (2.6, 2.7)."""
     headers = [_KEPT[source]] if source in _KEPT else []
-    if not entry.body:
-        headers.append((b"content-type", b"application/json"))
+    if not entry.body and entry.facts.media_type != _NOTHING:
+        headers.append((b"content-type", _NOTHING.encode()))
     if owner and entry.facts.printed:
         headers.append((b"x-fused-metadata", metadata.ran(entry.facts.printed)))
     return headers
@@ -141,6 +144,7 @@ def _freshness(layer: Layer, entry: Entry, source: str) -> Headers:
     ]
 
 
+_NOTHING: Final = "application/json"
 _HITS: Final = frozenset({"memory", "disk", "outside"})
 _KEPT: Final = {"memory": (b"x-cache", b"HIT"), "disk": (b"x-fused-cached", b"true")}
 """What tells the SDK that a result is not new, and from which storage it is (hosted API, section 2.7)."""
@@ -172,7 +176,7 @@ async def send_prepared(scope: Scope, send: Send, answer: Prepared, timing: byte
     headers = [*answer.headers, (b"server-timing", timing)]
     if known and answer.etag in known:
         await _send(scope, send, 304, headers, b"")
-    elif not answer.body:
+    elif not answer.body and answer.nothing == 204:
         await _send(scope, send, 204, headers, b"")
     else:
         await _send(scope, send, 200, answer.entity + headers, answer.body)

@@ -31,9 +31,10 @@ FRAME = geopandas.GeoDataFrame(
 FEATURE = {"type": "Feature", "id": 4, "properties": {"n": 1}, "geometry": {"type": "Point", "coordinates": [10, 50]}}
 
 
-def answer(result, tile=None, sample=False, format=None, **options):
+def answer(result, tile=None, sample=False, **options):
     """The answer and its plain body."""
-    output = Output(formats=(format,) if format else (), blank=format or "", **options)
+    name = options.pop("format", None)
+    output = Output(formats=(name,) if name else (), blank=name or "", **options)
     made = encode(result, output, tile, limit=10_000_000, sample=sample)
     return made, gzip.decompress(made.body) if made.coding else made.body
 

