@@ -98,7 +98,7 @@ def _row(value: Any) -> bytes:
     from tileserver.encode import table
 
     plain = orjson.loads(_json(value))
-    fields = plain if isinstance(plain, dict) else {"value": plain}
+    fields = plain if plain and isinstance(plain, dict) else {"value": plain}
     return table.parquet(pd.DataFrame([{name: _cell(field) for name, field in fields.items()}]))
 
 

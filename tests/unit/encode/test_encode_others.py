@@ -1,6 +1,7 @@
 """Vectors as text, tables, documents, nothing at all, and what cannot be served."""
 
 import gzip
+import html.parser
 import io
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import shapely
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from tileserver.encode import encode
@@ -33,8 +36,10 @@ FEATURE = {"type": "Feature", "id": 4, "properties": {"n": 1}, "geometry": {"typ
 
 def answer(result, tile=None, sample=False, **options):
     """The answer and its plain body."""
-    name = options.pop("format", None)
-    output = Output(formats=(name,) if name else (), blank=name or "", **options)
+    if "format" in options:
+        name = options.pop("format")
+        options |= {"formats": (name,) if name else (), "blank": name or ""}
+    output = Output(**options)
     made = encode(result, output, tile, limit=10_000_000, sample=sample)
     return made, gzip.decompress(made.body) if made.coding else made.body
 
@@ -59,6 +64,17 @@ def test_geoparquet_metadata_is_read():
     assert geopandas.read_parquet(stream).equals(FRAME)
     stream.seek(0)
     assert answer(pyarrow.parquet.read_table(stream), TILE)[0].kind == "vector"
+
+
+def test_a_parquet_file_keeps_that_there_is_no_crs():
+    """A tile, and every other format, needs degrees."""
+    metres = geopandas.GeoDataFrame({"n": [1]}, geometry=[shapely.Point(5e5, 5e6)])
+    found = geopandas.read_parquet(io.BytesIO(answer(metres, format="parquet", tiled=False)[1]))
+    assert found.crs is None and found.equals(metres)
+    for tile, name in ((TILE, "parquet"), (None, "geojson"), (None, "html")):
+        with pytest.raises(BadResultError) as caught:
+            answer(metres, tile, format=name)
+        assert "call set_crs" in caught.value.message
 
 
 def test_vectors_as_records():
@@ -93,6 +109,145 @@ def test_documents():
     assert answer(np.int64(3))[1] == b"3" and not answer(3)[0].authored
     assert answer(b"%PDF-1")[0].media_type == "application/pdf" and answer(b"?")[0].authored
     assert answer(Response(b"x", "text/x"))[0].media_type == "text/x"
+
+
+SDK = {"new": ("npy", "tiff", "parquet", "json", "zip"), "old": ("tiff", "parquet")}
+"""The lists that the hosted API's SDK sends: 2.x, which reads JSON, and 1.x, which does not."""
+
+
+@pytest.mark.parametrize(
+    ("result", "new", "old"),
+    [
+        (np.zeros((2, 3)), "npy", "tiff"),
+        ((np.zeros((2, 3)), (0, 0, 1, 1)), "tiff", "tiff"),
+        (pd.DataFrame({"a": [1]}), "parquet", "parquet"),
+        (pd.Series([1, 2]), "parquet", "parquet"),
+        (FRAME, "parquet", "parquet"),
+        (shapely.Point(1, 2), "parquet", "parquet"),
+        (FEATURE, "parquet", "parquet"),
+        (pa.table({"a": [1]}), "parquet", "parquet"),
+        ({"a": 1}, "json", "parquet"),
+        ([1, "a"], "json", "parquet"),
+        ({1, 2}, "json", "parquet"),
+        ("text", "json", "parquet"),
+        (3, "json", "parquet"),
+        (True, "json", "parquet"),
+        (np.float32(1.5), "json", "parquet"),
+        (Image.new("L", (2, 3)), "npy", "tiff"),
+        (b"\x89PNG\r\n\x1a\n", "", ""),
+        (io.BytesIO(b"x"), "", ""),
+        (None, "", ""),
+    ],
+)
+def test_every_result_arrives_in_a_form_that_its_sdk_reads(result, new, old):
+    """The first of the list that suits it best."""
+    names = {which: answer(result, formats=formats, tiled=False)[0].format for which, formats in SDK.items()}
+    assert names == {"new": new, "old": old}
+
+
+@pytest.mark.parametrize(
+    ("result", "row"),
+    [
+        (3, {"value": 3}),
+        (np.int8(-3), {"value": -3}),
+        (1.5, {"value": 1.5}),
+        (True, {"value": True}),
+        ("<é>", {"value": "<é>"}),
+        ([1, "a"], {"value": '[1,"a"]'}),
+        ({"a": 1, "b": [1, None], "c": {"d": {}}, "e": None}, {"a": 1, "b": "[1,null]", "c": '{"d":{}}', "e": None}),
+        ({1: np.arange(2)}, {"1": "[0,1]"}),
+        (2**64 - 1, {"value": 2**64 - 1}),
+        ({}, {"value": "{}"}),
+    ],
+)
+def test_as_parquet_a_document_is_one_row(result, row):
+    """A dict's values by name, else one value; what is nested is JSON."""
+    found = pyarrow.parquet.read_table(io.BytesIO(answer(result, format="parquet")[1])).to_pylist()
+    assert found == [row]
+
+
+def test_text_is_html_before_it_is_json():
+    """Whatever the order: JSON only quotes it."""
+    assert answer("x", formats=("json", "txt", "html"))[0].format == "txt"
+    assert answer("x", formats=("parquet", "json"))[1] == b'"x"'
+
+
+@pytest.mark.parametrize("result", [{"a": 1}, "text", 3])
+def test_documents_are_no_spreadsheets(result):
+    """Who asks for CSV is told what there is."""
+    with pytest.raises(FormatNotPossibleError, match="result cannot be png or csv; ask for "):
+        answer(result, formats=("png", "csv"))
+
+
+def test_files_in_memory_and_sets():
+    """A file is its bytes, wherever it stands; a set is a list, and also where a function called for it."""
+    stream = io.BytesIO(b"%PDF-1")
+    stream.read()
+    assert answer(stream)[0].media_type == "application/pdf" and answer(stream)[1] == b"%PDF-1"
+    assert answer(stream, exchange=True)[1] == b"%PDF-1"
+    assert orjson.loads(answer(frozenset([1]))[1]) == [1] == orjson.loads(answer({1}, exchange=True)[1])
+
+
+@pytest.mark.parametrize("result", [FRAME, pd.DataFrame(FRAME.to_wkt())])
+def test_html_tables(result):
+    """As pandas reads them; text is text, nothing is nothing."""
+    made, body = answer(result, format="html")
+    assert made.media_type.startswith("text/html") and body.startswith(b"<!doctype html>\n<meta charset=")
+    assert rows_of(body) == [["n", "s", "geometry"], ["1.5", "a", "POINT (10 50)"], ["", "b", "POINT (-100 0)"]]
+
+
+def test_html_is_escaped():
+    """Values and names of columns; long text and every digit stay."""
+    frame = pd.DataFrame({"<b>": ["<script>alert('&')</script>", "é" * 500, 0.1 + 0.2, None]})
+    body = answer(frame, format="html")[1]
+    assert b"<script" not in body and b"<b>" not in body
+    assert [row[0] for row in rows_of(body)] == [
+        "<b>", "<script>alert('&')</script>", "é" * 500, "0.30000000000000004", ""
+    ]  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.text(), st.none() | st.text(), st.integers() | st.floats(allow_nan=False))))
+def test_html_says_every_value(values):
+    """Whatever the text is."""
+    frame = pd.DataFrame(values, columns=["a", "b", "c"], dtype=object)
+    found = rows_of(answer(frame, format="html")[1])[1:]
+    assert found == [[plain(a), plain(b or ""), str(c)] for a, b, c in values]
+
+
+def plain(text):
+    """Text as UTF-8 has it: what it cannot say is a question mark."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def rows_of(body):
+    """The texts of the cells."""
+    cells = Cells()
+    cells.feed(body.decode())
+    cells.close()
+    return cells.rows
+
+
+class Cells(html.parser.HTMLParser):
+    """Collects what is in `th` and `td`."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.inside = [], False
+
+    def handle_starttag(self, tag, attrs):
+        assert tag in {"meta", "table", "thead", "tbody", "tr", "th", "td"}
+        self.inside = tag in ("th", "td")
+        if tag == "tr":
+            self.rows.append([])
+        elif self.inside:
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.rows[-1][-1] += data
 
 
 @pytest.mark.parametrize("name", ["png", "jpg", "webp"])
