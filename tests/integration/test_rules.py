@@ -105,7 +105,7 @@ def test_the_extension_goes_before_the_query_before_the_kind(server: Running, cl
 
 
 @pytest.mark.parametrize(
-    "end", [".mvt", ".csv", "?format=parquet", ".tiff", "?format=nonsense", "?dtype_out_raster=mvt"]
+    "end", [".mvt", ".csv", "?format=parquet", ".zip", "?format=nonsense", "?dtype_out_raster=mvt"]
 )
 def test_a_format_that_the_kind_cannot_give(server: Running, client: httpx.Client, end: str) -> None:
     """422 `format_not_possible`, saying which can."""

@@ -49,6 +49,7 @@ def test_every_setting_has_its_line() -> None:
     [
         ("functions", _OPTIONS),
         ("addresses", {*BY_CODE, *FORMATS, *RESERVED} - {"htm"}),
+        ("formats", {*FORMATS} - {"htm"}),
     ],
 )
 def test_every_name_is_in_the_manual(page: str, names: set[str]) -> None:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from tileserver import query as queries
-from tileserver.formats import Kind
+from tileserver.formats import FORMATS, Kind
 from tileserver.layers import version
 from tileserver.pipeline import Pipeline
 from tileserver.registry import Grant
@@ -80,7 +80,8 @@ class MapRoutes:
         given = queries.parse(request.url.query)
         kept = [(name, value) for name, values in given.items() for value in values if not is_reserved(name)]
         asked = given.get("format", [""])[-1]
-        extension = f".{asked}" if asked else _EXTENSIONS.get(Kind(grant.kind), "") if grant.kind else ""
+        usual = _EXTENSIONS.get(Kind(grant.kind), "") if grant.kind else ""
+        extension = f".{asked}" if asked in FORMATS else usual
         base = f"{self.addresses.base(request.scope)}/tiles/{request.path_params['token']}"
         return f"{base}/{{z}}/{{x}}/{{y}}{extension}?{urlencode([*kept, ('v', version(grant))])}"
 
