@@ -172,7 +172,9 @@ def test_a_data_array_keeps_its_coordinates(tmp_path, flipped, crs):
 def test_axes_of_degrees_and_axes_without_coordinates(tmp_path):
     """lat and lon are degrees; names of rows, or a single one, are no coordinates."""
     assert opened(grid(("lat", "lon")), tmp_path).rio.crs == CRS.from_epsg(4326)
-    for odd in (grid().assign_coords(x=list("abcd")), grid()[:1], grid().drop_vars("x")):
+    still, endless = [1.0] * 4, [1.0, 2.0, 3.0, np.inf]
+    coordinates = [grid().assign_coords(x=x) for x in (list("abcd"), still, endless)]
+    for odd in (*coordinates, grid()[:1], grid().drop_vars("x")):
         assert np.array_equal(read(odd)[0], odd) and read(odd, look=lambda file: file.transform.is_identity)
     whole = grid().assign_coords(y=np.array([3, 2, 1], np.uint8))
     assert opened(whole, tmp_path).y.values.tolist() == [3, 2, 1]

@@ -114,6 +114,13 @@ def test_stretched_over_the_tile():
     assert pixels(array, mode="L", size=64, resampling="bilinear").shape == (64, 64)
 
 
+def test_coordinates_of_no_crs_are_no_place():
+    """A picture of them is stretched over the tile, as an array is."""
+    array = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    grid = xarray.DataArray(array, dims=("y", "x"), coords={"y": range(4), "x": range(4)})
+    assert np.array_equal(pixels(grid), pixels(array))
+
+
 def test_warped_from_degrees():
     """An array with bounds covers what they cover and nothing else."""
     west, south, east, north = TILE.bounds
