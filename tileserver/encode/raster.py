@@ -67,6 +67,8 @@ def read(result: Any) -> Raster:
 
 def joined(dataset: Any) -> Any:
     """The only variable of a Dataset; of several one array whose first axis they are."""
+    if not len(dataset):
+        raise BadResultError("the function returned a Dataset without a variable")
     return next(iter(dataset.values())) if len(dataset) == 1 else dataset.to_array()
 
 

@@ -214,7 +214,7 @@ def test_a_picture_is_its_pixels():
 
 def test_no_raster_is_no_tiff():
     """What no picture can be either."""
-    for odd in (np.zeros(3), np.zeros((2, 3), complex), np.zeros((0, 3)), np.array([["a"]])):
+    for odd in (np.zeros(3), np.zeros((2, 3), complex), np.zeros((0, 3)), np.array([["a"]]), xarray.Dataset()):
         with pytest.raises(BadResultError):
             read(odd)
 
