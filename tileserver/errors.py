@@ -8,6 +8,7 @@ TileserverError
 ├── InvalidError                                  the caller can mend the request
 │   ├── InvalidParameterError    invalid_parameter
 │   └── FormatNotPossibleError   format_not_possible
+├── SourceUnavailableError   source_unavailable   a host or a mirror of code does not give what it has
 ├── UdfError                                      the function failed; only its owner sees the facts
 │   ├── UdfRaisedError           udf_raised
 │   ├── BadResultError           bad_result
@@ -87,6 +88,13 @@ class FormatNotPossibleError(InvalidError):
 
     code = "format_not_possible"
     sentence = "This UDF cannot answer in that format."
+
+
+class SourceUnavailableError(TileserverError):
+    """Where code is kept does not answer, not in time, or not as it should."""
+
+    code = "source_unavailable"
+    sentence = "The code at this address cannot be read now; try again later."
 
 
 class UdfError(TileserverError):

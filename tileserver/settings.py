@@ -42,10 +42,17 @@ def _address(value: str) -> str:
     return value
 
 
+def _host(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", value):
+        raise ValueError("should be host names as github.com")
+    return value.lower()
+
+
 Size = Annotated[int, BeforeValidator(size), Field(gt=0, lt=2**60)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_names)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_names)]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_names)]
 Address = Annotated[str, AfterValidator(_address)]
 
 
@@ -88,6 +95,10 @@ class Settings(BaseSettings):
     worker_env: Names = Field((), description="more environment variables that workers may see")
     cache_memory: Size = Field(256 * 10**6, description="memory that cached tiles may take")
     cache_disk: Size = Field(10 * 10**9, description="disk that cached tiles may take")
+    code_mirror: Path | None = Field(
+        None, description="git clones that UDFs on GitHub are read from: a folder with OWNER/NAME in it, or one clone"
+    )
+    code_hosts: Hosts = Field((), description="hosts that UDFs may be read from over HTTPS, as github.com")
     secret_key_file: Path | None = Field(None, description="the master key; made in the data directory by default")
 
     @classmethod

@@ -1,6 +1,6 @@
 """What a source's text says of its UDF: read from the syntax tree, no code runs.
 
-`parse` finds the one decorated function, its options, its parameters and the digest.
+`parse` finds the one decorated function, its options, its parameters and the digest; `imported` what else it needs.
 """
 
 import ast
@@ -50,6 +50,21 @@ def parse(code: str, *, file: str, headers: dict[str, str] | None = None, name: 
         return _parsed(_tree(code, file), code, file, headers or {}, name)
     except RecursionError:  # the parser stops at a depth of its own, but not always before us
         raise PublicationError("this is nested too deep", file=file, line=1) from None
+
+
+def imported(code: str) -> set[str]:
+    """First parts of the names of modules that a text imports; none where it does not parse."""
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module.partition(".")[0]} if node.module else {alias.name for alias in node.names}
+    return names
 
 
 def _parsed(tree: ast.Module, code: str, file: str, headers: dict[str, str], name: str) -> Udf:

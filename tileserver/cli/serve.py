@@ -25,6 +25,7 @@ from tileserver.cli.pool import pool_maker
 from tileserver.cli.report import report, say, warn
 from tileserver.cli.shelf import Shelf
 from tileserver.cli.supervisor import ALONE, Part, supervise
+from tileserver.codeproxy import CodeProxy
 from tileserver.errors import SetupError
 from tileserver.execution import SharedExecutor
 from tileserver.pipeline import Pipeline
@@ -161,10 +162,11 @@ def _settle_garbage() -> None:
 
 async def _serve(settings: Settings, paths: list[Path], listener: socket.socket, part: Part, *, reload: bool) -> None:
     stop = _Stop(settings.drain)
+    code = CodeProxy(settings.code_mirror, settings.code_hosts)
     async with _backend(settings) as (pipeline, stop.executor), _usage(settings) as usage:
         registry = pipeline.registry
         publisher = Publisher(registry, pipeline.grants, pipeline.settling)
-        server = _Server(_uvicorn_config(Application(settings, pipeline, publisher, usage), settings))
+        server = _Server(_uvicorn_config(Application(settings, pipeline, publisher, usage, code), settings))
         owner = await registry.accounts.owner()
         local = _address(settings, listener)
         address = settings.public_url.rstrip("/") or local

@@ -1,6 +1,5 @@
 """UDF files: found under the paths given to `serve`, read with the sibling modules that they import."""
 
-import ast
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from tileserver.errors import PublicationError
-from tileserver.signature import parse
+from tileserver.signature import imported, parse
 from tileserver.udfs import Udf
 
 
@@ -109,26 +108,11 @@ def _text(file: Path) -> str:
 
 def _collect(folder: Path, code: str, headers: dict[str, str]) -> None:
     """Add the siblings that `code` imports, and theirs, to `headers`."""
-    for name in _imported(code):
+    for name in imported(code):
         for module, place in _modules(folder, name):
             if module not in headers:
                 headers[module] = _text(place)
                 _collect(folder, headers[module], headers)
-
-
-def _imported(code: str) -> set[str]:
-    """First parts of the names of modules that a text imports."""
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set()
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names |= {node.module.partition(".")[0]} if node.module else {alias.name for alias in node.names}
-    return names
 
 
 def _modules(folder: Path, name: str) -> Iterator[tuple[str, Path]]:

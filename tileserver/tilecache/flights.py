@@ -1,10 +1,8 @@
 """Single flight: however many ask for a key at once, the work is done once; it ends when the last of them has gone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
-
-from tileserver.tilecache.keys import Key
 
 T = TypeVar("T")
 
@@ -13,10 +11,10 @@ class Flights(Generic[T]):
     """Work under way in this process, by key."""
 
     def __init__(self) -> None:
-        self._tasks: dict[Key, asyncio.Task[T]] = {}
-        self._waiters: dict[Key, int] = {}
+        self._tasks: dict[Hashable, asyncio.Task[T]] = {}
+        self._waiters: dict[Hashable, int] = {}
 
-    async def join(self, key: Key, start: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
+    async def join(self, key: Hashable, start: Callable[[], Awaitable[T]]) -> tuple[T, bool]:
         """The result of the flight for `key`, and whether this call started it.
 
         A waiter that is cancelled leaves the others alone; with the last one the work is cancelled too.
@@ -32,7 +30,7 @@ class Flights(Generic[T]):
         finally:
             self._leave(key, task)
 
-    def _leave(self, key: Key, task: asyncio.Task[T]) -> None:
+    def _leave(self, key: Hashable, task: asyncio.Task[T]) -> None:
         if self._tasks.get(key) is not task:
             return
         self._waiters[key] -= 1
@@ -40,13 +38,13 @@ class Flights(Generic[T]):
             task.cancel()
             self._drop(key)
 
-    def _forget(self, key: Key, done: asyncio.Task[T]) -> None:
+    def _forget(self, key: Hashable, done: asyncio.Task[T]) -> None:
         if not done.cancelled():
             done.exception()  # seen: waiters that left early do not make it "never retrieved"
         if self._tasks.get(key) is done:
             self._drop(key)
 
-    def _drop(self, key: Key) -> None:
+    def _drop(self, key: Hashable) -> None:
         self._tasks.pop(key, None)
         self._waiters.pop(key, None)
 

@@ -30,6 +30,7 @@ STATUS: Final = {
     "invalid_parameter": 422,
     "format_not_possible": 422,
     "not_publishable": 422,
+    "source_unavailable": 504,
     "udf_raised": 422,
     "bad_result": 422,
     "udf_timed_out": 504,

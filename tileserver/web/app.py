@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
+from tileserver.codeproxy import CodeProxy
 from tileserver.errors import NotFoundError, TileserverError
 from tileserver.pipeline import Pipeline
 from tileserver.publication import Publisher
@@ -42,12 +43,14 @@ _OPEN_PATHS: Final = frozenset({b"/livez", b"/readyz", b"/favicon.ico"})
 class Application:
     """An ASGI application."""
 
-    def __init__(self, settings: Settings, pipeline: Pipeline, publisher: Publisher, usage: Usage) -> None:
+    def __init__(
+        self, settings: Settings, pipeline: Pipeline, publisher: Publisher, usage: Usage, code: CodeProxy
+    ) -> None:
         self.access = Access(settings, pipeline.registry)
         self.addresses = Addresses(settings, self.access)
         answering = Answering(pipeline, self.access, usage)
         self.tokens, self.recent = TokenRoutes(answering), answering.recent
-        known = routes(answering, publisher, self.addresses)
+        known = routes(answering, publisher, code, self.addresses)
         self.router = Router(known, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,7 +121,7 @@ def refusal_response(scope: Scope, refusal: HTTPException) -> Response:
     return response
 
 
-def routes(answering: Answering, publisher: Publisher, addresses: Addresses) -> list[BaseRoute]:
+def routes(answering: Answering, publisher: Publisher, code: CodeProxy, addresses: Addresses) -> list[BaseRoute]:
     """Everything but tiles and files."""
     pipeline, access = answering.pipeline, answering.access
     maps = MapRoutes(pipeline, access, addresses)
@@ -140,7 +143,7 @@ def routes(answering: Answering, publisher: Publisher, addresses: Addresses) -> 
         Route("/tiles/{token}/map", maps.map),
         *RunRoutes(pipeline.registry, pipeline.runs, access).routes(),
         *UsageRoutes(answering).routes(),
-        *hosted_routes(answering, publisher, addresses),
+        *hosted_routes(answering, publisher, code, addresses),
         Mount("/static", static),
         Route("/{path:path}", _absent),
     ]

@@ -5,6 +5,7 @@ import math
 from starlette.routing import BaseRoute
 
 from tileserver.batch import Batches, Store
+from tileserver.codeproxy import CodeProxy
 from tileserver.publication import Publisher
 from tileserver.web.addresses import Addresses
 from tileserver.web.answering import Answering
@@ -12,13 +13,14 @@ from tileserver.web.hosted.account import AccountRoutes
 from tileserver.web.hosted.audit import AuditRoutes
 from tileserver.web.hosted.batch import BatchRoutes
 from tileserver.web.hosted.cache import CacheRoutes
+from tileserver.web.hosted.code import CodeRoutes
 from tileserver.web.hosted.pending import Pending
 from tileserver.web.hosted.runs import RunRoutes
 from tileserver.web.hosted.tokens import TokenRoutes
 from tileserver.web.hosted.udfs import UdfRoutes
 
 
-def hosted_routes(answering: Answering, publisher: Publisher, addresses: Addresses) -> list[BaseRoute]:
+def hosted_routes(answering: Answering, publisher: Publisher, code: CodeProxy, addresses: Addresses) -> list[BaseRoute]:
     """Every route under `/server/v1` that is not a token's own."""
     pipeline, access = answering.pipeline, answering.access
     settings = pipeline.settings
@@ -31,5 +33,6 @@ def hosted_routes(answering: Answering, publisher: Publisher, addresses: Address
         *RunRoutes(answering, access, pending).routes(),
         *BatchRoutes(batches, access, addresses, pipeline.registry.keyring).routes(),
         *CacheRoutes(pipeline.registry, access).routes(),
+        *CodeRoutes(code, access).routes(),
         *AuditRoutes(pipeline.runs, pipeline.registry, access).routes(),
     ]

@@ -138,23 +138,12 @@ def _refuse_file(stored: StoredUdf) -> None:
 
 def _udf(stored: StoredUdf, account: Account) -> dict[str, Any]:
     """A UDF record (hosted API, section 2.2)."""
-    headers = [
-        {"module_name": name, "source_code": text, "source_file": f"{name}.py"} for name, text in stored.headers.items()
-    ]
-    content = {
-        "name": stored.name,
-        "type": "geopandas_v2",
-        "code": stored.code,
-        "headers": headers,
-        "metadata": {"fused:id": stored.id, "fused:slug": stored.name},
-        "entrypoint": msgspec.json.decode(stored.record, type=Udf).entry,
-        "parameters": {},
-        "cache_max_age": None,
-    }
+    entry = msgspec.json.decode(stored.record, type=Udf).entry
+    metadata = {"fused:id": stored.id, "fused:slug": stored.name}
     return {
         "id": stored.id,
         "slug": stored.name,
-        "udf_body": json.dumps(content),
+        "udf_body": udf_body(stored.name, stored.code, stored.headers, entry, metadata),
         "udf_type": "auto",
         "kind": stored.kind,
         "owning_user": account.id,
@@ -162,3 +151,21 @@ def _udf(stored: StoredUdf, account: Account) -> dict[str, Any]:
         "collection_name": "default",
         "last_updated": moment(stored.updated),
     }
+
+
+def udf_body(name: str, code: str, headers: dict[str, str], entry: str, metadata: dict[str, str]) -> str:
+    """What a record holds of a UDF, as JSON."""
+    modules = [
+        {"module_name": module, "source_code": text, "source_file": f"{module}.py"} for module, text in headers.items()
+    ]
+    content = {
+        "name": name,
+        "type": "geopandas_v2",
+        "code": code,
+        "headers": modules,
+        "metadata": metadata,
+        "entrypoint": entry,
+        "parameters": {},
+        "cache_max_age": None,
+    }
+    return json.dumps(content)
