@@ -45,11 +45,11 @@ class CodeHosts:
         Raises:
             ForbiddenError: away from the list, or from HTTPS.
         """
-        target = urljoin(url, location)
         try:
+            target = urljoin(url, location)
             scheme, authority, *_ = urlsplit(target)
         except ValueError:
-            scheme, authority = "", ""
+            target = scheme = authority = ""
         if scheme != "https" or not self.allows(authority.lower()):
             raise ForbiddenError(f"'{urlsplit(url).netloc}' leads away from the hosts in TILESERVER_CODE_HOSTS.")
         return target

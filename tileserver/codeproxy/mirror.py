@@ -22,7 +22,7 @@ _NAMESPACES: Final = (
 _COMMIT: Final = re.compile(r"[0-9a-f]{7,64}|HEAD")
 _FOUND: Final = re.compile(rb"([0-9a-f]{40,64}) (\w+) (\d+)\n")
 """What `cat-file --batch` says before an object."""
-_ORIGIN: Final = re.compile(r"github\.com[:/]+([^/]+)/([^/]+?)(?:\.git)?/?\n?")
+_ORIGIN: Final = re.compile(r"github\.com[:/]+([^/]+)/([^/]+?)(?:\.git)?/?\n?\Z")
 
 
 class Mirror:
@@ -105,8 +105,9 @@ class Mirror:
         try:
             yield git
         finally:
-            with suppress(ProcessLookupError):
-                git.kill()
+            if git.returncode is None:
+                with suppress(ProcessLookupError):
+                    git.kill()
             await git.communicate()
 
 

@@ -1,0 +1,326 @@
+"""The mirror: what real clones give, by branch, tag and commit."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from forge import HILLS, PLAIN, SLOPES, Repository, git
+from hypothesis import HealthCheck, given, settings
+from test_address import URLS
+
+from tileserver.codeproxy import Code, CodeProxy
+from tileserver.codeproxy.folder import FILE_LIMIT
+from tileserver.errors import (
+    ForbiddenError,
+    InvalidParameterError,
+    NotFoundError,
+    PublicationError,
+    SetupError,
+    SourceUnavailableError,
+    TileserverError,
+)
+
+GITHUB = "https://github.com/owner/udfs"
+
+
+def load(mirror: Path, url: str) -> Code:
+    """The UDF at an address, from a proxy that has not seen it before."""
+    return asyncio.run(CodeProxy(mirror).udf(url))
+
+
+def test_a_folder_with_meta_json(repository: Repository) -> None:
+    """It names source and headers; what else lies there, or is imported, is none."""
+    code = load(repository.mirror, f"{GITHUB}/tree/main/public/hills/")
+    assert code == Code("Hills", HILLS, "udf", {"utils": "import unnamed\ndef shade(x): return x\n"})
+
+
+@pytest.mark.parametrize("path", ["tree/main/public/slopes", "blob/main/public/slopes/slopes.py"])
+def test_a_folder_that_is_told_by_its_name(repository: Repository, path: str) -> None:
+    """The file named as the folder, with the modules beside it that it imports, and theirs."""
+    code = load(repository.mirror, f"{GITHUB}/{path}")
+    assert (code.name, code.code, code.entry) == ("slopes", SLOPES, "slopes")
+    assert code.headers == {"tools": "import deeper, slopes\n", "deeper": "x = 1\n", "slopes": SLOPES}
+
+
+@pytest.mark.parametrize(
+    "form", ["github.com/owner/udfs/blob", "github.com/owner/udfs/raw", "raw.githubusercontent.com/owner/udfs"]
+)
+def test_a_file(repository: Repository, form: str) -> None:
+    """By a browser's address, and by raw ones."""
+    assert load(repository.mirror, f"https://{form}/v1/layers/plain.py") == Code("plain", PLAIN, "plain", {})
+
+
+def test_another_file_beside_meta_json(repository: Repository) -> None:
+    """It has headers of its own."""
+    assert load(repository.mirror, f"{GITHUB}/blob/main/public/hills/other.py").headers == {}
+
+
+def test_names_that_need_quoting(repository: Repository) -> None:
+    """Spaces and letters of other languages."""
+    assert load(repository.mirror, f"{GITHUB}/blob/main/My%20layers/%C3%A7a%20va.py").name == "fine"
+
+
+@pytest.mark.parametrize(
+    ("ref", "returned"),
+    [
+        ("main", "main"),
+        ("HEAD", "main"),
+        ("refs/heads/main", "main"),
+        ("v1", 1),
+        ("refs/tags/v1", 1),
+        ("feature/steep/er", "feature/steep/er"),
+        ("refs/heads/feature/steep/er", "feature/steep/er"),
+        ("v1/next", "v1/next"),
+    ],
+)
+def test_branches_and_tags(repository: Repository, ref: str, returned: object) -> None:
+    """With slashes, with their full names, and one that begins as another is called."""
+    assert load(repository.mirror, f"{GITHUB}/blob/{ref}/layers/plain.py").code.endswith(f"return {returned!r}\n")
+
+
+@pytest.mark.parametrize("length", [7, 40])
+def test_commits(repository: Repository, length: int) -> None:
+    """In full or short."""
+    commit = git(repository.path, "rev-parse", "v1^{commit}")[:length]
+    assert load(repository.mirror, f"{GITHUB}/blob/{commit}/layers/plain.py").code == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("blob/gone/layers/plain.py", "no branch, tag or commit 'gone'"),
+        ("blob/deadbeef/layers/plain.py", "no branch, tag or commit 'deadbeef'"),
+        ("tree/main/public/gone", "no 'gone.py' here"),
+        ("tree/main/public", "no 'public.py' here"),
+        ("tree/main", "no 'udfs.py' here"),
+        ("blob/main/layers/gone.py", "no 'gone.py' here"),
+        ("blob/main/layers/README.MD", "no 'README.MD.py' here"),
+        ("blob/-/layers/plain.py", "no branch"),
+        ("blob/main~1/layers/plain.py", "no branch"),
+        ("blob/main^/layers/plain.py", "no branch"),
+        ("blob/main@{0}/layers/plain.py", "no branch"),
+        ("blob/@/layers/plain.py", "no branch"),
+        ("blob/main:layers/plain.py", "no branch"),
+        ("blob/:/layers/plain.py", "no branch"),
+        ("blob/refs/heads/layers/plain.py", "no branch"),
+        ("blob/--all/layers/plain.py", "no branch"),
+        ("tree/main/:(glob)public/hills", "no 'hills.py' here"),
+    ],
+)
+def test_what_is_not_there(repository: Repository, path: str, part: str) -> None:
+    """Named; git's own ways to name things are names here like any other."""
+    with pytest.raises(NotFoundError, match=re.escape(part)):
+        load(repository.mirror, f"{GITHUB}/{path}")
+
+
+@pytest.mark.parametrize("url", [GITHUB.replace("udfs", "other"), "https://code.example.org/owner/udfs"])
+def test_what_is_not_mirrored_is_not_allowed(repository: Repository, url: str) -> None:
+    """Another repository, another host of the same: the message names the settings, and not what there is instead."""
+    with pytest.raises(ForbiddenError, match="TILESERVER_CODE_HOSTS allows it") as caught:
+        load(repository.mirror, f"{url}/tree/main/public/hills")
+    assert ("TILESERVER_CODE_MIRROR" in str(caught.value)) == url.startswith("https://github.com/")
+    assert str(repository.mirror) not in str(caught.value)
+
+
+def test_without_settings_nothing_is_allowed() -> None:
+    """The default."""
+    with pytest.raises(ForbiddenError, match=r"github\.com/owner/udfs; a clone of it in TILESERVER_CODE_MIRROR, or"):
+        asyncio.run(CodeProxy().udf(f"{GITHUB}/tree/main/public/hills"))
+
+
+@pytest.mark.parametrize("how", [("--bare",), ("--mirror",), ()])
+def test_clones_of_every_sort(repository: Repository, tmp_path: Path, how: tuple[str, ...]) -> None:
+    """Bare ones in NAME.git, and one whose branches are its origin's only."""
+    place = tmp_path / "owner" / ("udfs.git" if how else "udfs")
+    place.parent.mkdir()
+    git(tmp_path, "clone", "-q", *how, str(repository.path), str(place))
+    url = f"{GITHUB}/blob/feature/steep/er/layers/plain.py"
+    assert "steep" in load(tmp_path, url).code
+
+
+def test_what_was_fetched_goes_before_what_is_checked_out(tmp_path: Path) -> None:
+    """A clone is brought up to date by `git fetch`."""
+    origin = Repository.made(tmp_path / "origin")
+    (tmp_path / "mirror" / "owner").mkdir(parents=True)
+    clone = tmp_path / "mirror" / "owner" / "udfs"
+    git(tmp_path, "clone", "-q", str(origin.path), str(clone))
+    origin.commit({"layers/plain.py": PLAIN.replace("return 1", "return 'new'")})
+    url = f"{GITHUB}/blob/main/layers/plain.py"
+    assert "'main'" in load(tmp_path / "mirror", url).code
+    git(clone, "fetch", "-q")
+    assert "'new'" in load(tmp_path / "mirror", url).code
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("", True),
+        ("/somewhere/local", True),
+        ("https://github.com/owner/udfs", True),
+        ("https://github.com/owner/udfs.git", True),
+        ("git@github.com:owner/udfs.git", True),
+        ("https://github.com/owner/other.git", False),
+        ("git@github.com:other/udfs", False),
+    ],
+)
+def test_one_clone(repository: Repository, tmp_path: Path, origin: str, allowed: bool) -> None:
+    """It is the repository that its origin says; where that says nothing, any."""
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", str(repository.path), str(clone))
+    git(clone, *(("config", "remote.origin.url", origin) if origin else ("config", "--unset", "remote.origin.url")))
+    if allowed:
+        assert load(clone, f"{GITHUB}/tree/main/public/hills").name == "Hills"
+    else:
+        with pytest.raises(ForbiddenError):
+            load(clone, f"{GITHUB}/tree/main/public/hills")
+
+
+def test_the_working_tree_is_not_read(tmp_path: Path) -> None:
+    """What is not committed is nobody's business; nor does a hook or a filter run."""
+    made = Repository.made(tmp_path / "owner" / "udfs")
+    ran = tmp_path / "ran"
+    (made.path / "layers" / "secret.py").write_text(PLAIN)
+    (made.path / ".git" / "hooks" / "post-checkout").write_text(f"#!/bin/sh\ntouch {ran}\n")
+    (made.path / ".git" / "hooks" / "post-checkout").chmod(0o755)
+    git(made.path, "config", "filter.f.smudge", f"touch {ran}")
+    git(made.path, "config", "core.fsmonitor", f"touch {ran}")
+    (made.path / ".git" / "info" / "attributes").write_text("* filter=f\n")
+    assert load(tmp_path, f"{GITHUB}/tree/main/public/hills").name == "Hills"
+    with pytest.raises(NotFoundError):
+        load(tmp_path, f"{GITHUB}/blob/main/layers/secret.py")
+    assert not ran.exists()
+
+
+def test_links_lead_nowhere(tmp_path: Path) -> None:
+    """A symbolic link in a repository is a text, and the file behind it stays where it is."""
+    made = Repository.made(tmp_path / "owner" / "udfs")
+    (tmp_path / "outside.py").write_text(PLAIN)
+    (made.path / "link").symlink_to(tmp_path)
+    (made.path / "layers" / "out.py").symlink_to(tmp_path / "outside.py")
+    made.commit({})
+    for path in ("link/outside.py", "layers/out.py"):
+        with pytest.raises((NotFoundError, PublicationError)):
+            load(tmp_path, f"{GITHUB}/blob/main/{path}")
+
+
+def test_a_folder_inside_another_clone_is_none(repository: Repository, tmp_path: Path) -> None:
+    """git looks for no repository in the folders above, whether there is nothing or an empty `.git`."""
+    shutil.copytree(repository.path, tmp_path / "around")
+    mirror = tmp_path / "around" / "mirror"
+    (mirror / "owner" / "udfs").mkdir(parents=True)
+    with pytest.raises(ForbiddenError):
+        load(mirror, f"{GITHUB}/tree/main/public/hills")
+    (mirror / "owner" / "udfs" / ".git").mkdir()
+    with pytest.raises(SourceUnavailableError):
+        load(mirror, f"{GITHUB}/blob/HEAD/layers/plain.py")
+
+
+def test_a_worktree_of_a_clone(repository: Repository, tmp_path: Path) -> None:
+    """Its `.git` is a file."""
+    (tmp_path / "owner").mkdir()
+    git(repository.path, "worktree", "add", "-q", "--detach", str(tmp_path / "owner" / "udfs"), "main")
+    assert load(tmp_path, f"{GITHUB}/tree/main/public/hills").name == "Hills"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_clone_of_another_user(repository: Repository, tmp_path: Path) -> None:
+    """The mirror is often another user's; the setting says that it is meant."""
+    clone = tmp_path / "owner" / "udfs"
+    shutil.copytree(repository.path, clone)
+    for place in (clone, *clone.rglob("*")):
+        os.chown(place, 12345, 12345)
+    assert load(tmp_path, f"{GITHUB}/tree/main/public/hills").name == "Hills"
+
+
+def described(source: str, *headers: str) -> str:
+    """A `meta.json` that names these files."""
+    modules = [{"module_name": each.removesuffix(".py"), "source_file": each} for each in headers]
+    return json.dumps({"job_config": {"steps": [{"udf": {"source": source, "headers": modules}}]}})
+
+
+MANY: dict[str, str | bytes] = {f"x/m{number}.py": "" for number in range(60)}
+MANY["x/x.py"] = "".join(f"import m{number}\n" for number in range(60)) + PLAIN
+REFUSED: list[tuple[dict[str, str | bytes], type[TileserverError], str]] = [
+    ({"x/x.py": "#" * (FILE_LIMIT + 1)}, InvalidParameterError, r"'x\.py' has more than 1 MB"),
+    ({"x/x.py": "def f(): pass\n"}, PublicationError, "no function here is decorated"),
+    ({"x/x.py": "def"}, PublicationError, "not Python"),
+    ({"x/x.py": b"\xff"}, PublicationError, r"x\.py:1: this is not UTF-8"),
+    (MANY, InvalidParameterError, "more than 50 files"),
+    ({"x/x.py": "".join(f"import m{number}\n" for number in range(300)) + PLAIN}, InvalidParameterError, "50 files"),
+    ({"x/meta.json": described("../../owner/y.py")}, NotFoundError, r"no '\.\./\.\./owner/y\.py' here"),
+    ({"x/meta.json": described("y.py\n"), "x/y.py": PLAIN}, NotFoundError, "here"),
+    ({"x/meta.json": described("y.py", "u.py"), "x/y.py": PLAIN}, NotFoundError, r"no 'u\.py' here"),
+]
+
+
+@pytest.mark.parametrize(("files", "error", "part"), REFUSED)
+def test_what_cannot_be_served(
+    tmp_path: Path, files: dict[str, str | bytes], error: type[TileserverError], part: str
+) -> None:
+    """Too large, too many, no UDF, or named outside of its folder: each with its sentence."""
+    Repository.made(tmp_path / "owner" / "udfs").commit(files)
+    with pytest.raises(error, match=part):
+        load(tmp_path, f"{GITHUB}/tree/main/x")
+
+
+@pytest.mark.parametrize("meta", ["", "[]", "{", '{"job_config":{"steps":[]}}', '{"source":"y.py"}', "[" * 10_000])
+def test_another_programs_meta_json(tmp_path: Path, meta: str) -> None:
+    """It is as if it were not there."""
+    Repository.made(tmp_path / "owner" / "udfs").commit({"x/meta.json": meta, "x/x.py": PLAIN})
+    assert load(tmp_path, f"{GITHUB}/tree/main/x").name == "x"
+
+
+def test_a_broken_clone_is_said_to_be(repository: Repository, tmp_path: Path) -> None:
+    """Objects that git cannot read, and a partial clone, which fetches nothing."""
+    broken, partial = tmp_path / "owner" / "udfs", tmp_path / "owner" / "partial"
+    shutil.copytree(repository.path, broken)
+    for file in (broken / ".git" / "objects").rglob("*"):
+        if file.is_file():
+            file.chmod(0o600)
+            file.write_bytes(b"broken")
+    git(repository.path, "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "-q", "--bare", "--filter=blob:none", f"file://{repository.path}", str(partial))
+    for name in ("udfs", "partial"):
+        with pytest.raises(SourceUnavailableError, match=r"mirror of .* cannot be read"):
+            load(tmp_path, f"https://github.com/owner/{name}/tree/main/public/hills")
+
+
+def test_a_mirror_that_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server does not start: no such folder, or no git."""
+    with pytest.raises(SetupError, match="--code-mirror"):
+        CodeProxy(tmp_path / "gone")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SetupError, match="git"):
+        CodeProxy(tmp_path)
+
+
+def test_git_ends_with_the_request(repository: Repository) -> None:
+    """Nothing is left running, also where somebody went away in between."""
+
+    async def scenario() -> None:
+        proxy = CodeProxy(repository.mirror)
+        for seconds in (0.001, 0.003, 0.01, 5):
+            task = asyncio.create_task(proxy.udf(f"{GITHUB}/tree/main/public/slopes"))
+            await asyncio.wait([task], timeout=seconds)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        assert (await proxy.udf(f"{GITHUB}/tree/main/public/slopes")).name == "slopes"
+
+    asyncio.run(scenario())
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@given(url=URLS)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_hostile_addresses_have_one_sentence(repository: Repository, url: str) -> None:
+    """Whatever comes, the answer is a UDF or an error of ours."""
+    try:
+        load(repository.mirror, url)
+    except TileserverError as error:
+        assert error.code in ("forbidden", "invalid_parameter", "not_found", "not_publishable")
+        assert "\n" not in str(error)
