@@ -87,6 +87,14 @@ def test_a_server_without_settings_says_which_would_allow_it(server: Running) ->
     assert "TILESERVER_CODE_MIRROR" in answer.json()["detail"] and "TILESERVER_CODE_HOSTS" in answer.json()["detail"]
 
 
+def test_a_host_inside_a_private_network_is_not_read(tmp_path: Path) -> None:
+    """Although the setting names it."""
+    with serving(data=tmp_path / "data", TILESERVER_CODE_HOSTS="127.0.0.1") as server, server.client() as stranger:
+        answer = ask(stranger, "https://127.0.0.1/owner/udfs/blob/main/x.py")
+    assert answer.status_code == 403
+    assert "inside a private network" in answer.json()["detail"]
+
+
 def test_a_stranger_may_ask_sixty_times_a_minute(mirroring: Running) -> None:
     """The owner goes on while strangers wait."""
     with mirroring.client() as stranger, mirroring.owner() as owner:

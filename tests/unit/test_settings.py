@@ -22,7 +22,15 @@ def test_flags_go_before_variables_before_the_file(tmp_path: Path, monkeypatch: 
     assert settings.host == "127.0.0.1"
 
 
-@pytest.mark.parametrize("flags", [{"port": 70000}, {"timeout": -1}, {"worker_memory": "much"}, {"colour": 1}])
+def test_hosts_are_names() -> None:
+    """Between commas, in small letters."""
+    assert read({"code_hosts": "GitHub.com, code.example.org"}).code_hosts == ("github.com", "code.example.org")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [{"port": 70000}, {"timeout": -1}, {"worker_memory": "much"}, {"colour": 1}, {"code_hosts": "https://github.com"}],
+)
 def test_a_value_that_cannot_be_is_named_in_one_line(flags: dict[str, object]) -> None:
     """The message names the setting."""
     with pytest.raises(SetupError, match=next(iter(flags))) as caught:

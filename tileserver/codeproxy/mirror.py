@@ -65,7 +65,7 @@ class Mirror:
                 commit, path = await _split(address, refs, objects)
                 yield _Tree(objects, commit, path)
         except (EOFError, ConnectionError):
-            raise SourceUnavailableError(f"The mirror of {address.place} cannot be read.") from None
+            raise _unreadable() from None
 
     async def _is_clone_of(self, clone: Path, address: Address) -> bool:
         """Whether its origin is that repository; one whose origin is not at GitHub stands for any."""
@@ -85,12 +85,16 @@ class Mirror:
         return refs
 
     async def _output(self, clone: Path, *arguments: str) -> str:
+        """What git says; nothing where it says, by 1, that there is nothing."""
         async with self._started(clone, *arguments) as git:
-            return (await git.communicate())[0].decode("utf-8", "replace")
+            text = (await git.communicate())[0].decode("utf-8", "replace")
+        if git.returncode not in (0, 1):
+            raise _unreadable()
+        return text
 
     @asynccontextmanager
     async def _started(self, clone: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-        """A git process that ends with the block. Nothing of an address is ever among its arguments."""
+        """A git process that ends with the block. Of an address its arguments have what was found as a folder only."""
         git = await asyncio.create_subprocess_exec(
             self._git,
             f"--git-dir={clone}",  # named, so that git looks for none in the folders above
@@ -109,6 +113,10 @@ class Mirror:
                 with suppress(ProcessLookupError):
                     git.kill()
             await git.communicate()
+
+
+def _unreadable() -> SourceUnavailableError:
+    return SourceUnavailableError("This clone in the code mirror cannot be read.")
 
 
 def _objects_of(place: Path) -> Path | None:

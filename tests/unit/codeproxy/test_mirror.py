@@ -12,6 +12,7 @@ from forge import HILLS, PLAIN, SLOPES, Repository, git
 from hypothesis import HealthCheck, given, settings
 from test_address import URLS
 
+from tileserver import codeproxy
 from tileserver.codeproxy import Code, CodeProxy
 from tileserver.codeproxy.folder import FILE_LIMIT
 from tileserver.errors import (
@@ -216,7 +217,7 @@ def test_a_folder_inside_another_clone_is_none(repository: Repository, tmp_path:
         load(mirror, f"{GITHUB}/tree/main/public/hills")
     (mirror / "owner" / "udfs" / ".git").mkdir()
     with pytest.raises(SourceUnavailableError):
-        load(mirror, f"{GITHUB}/blob/HEAD/layers/plain.py")
+        load(mirror, f"{GITHUB}/tree/main/public/hills")
 
 
 def test_a_worktree_of_a_clone(repository: Repository, tmp_path: Path) -> None:
@@ -285,7 +286,7 @@ def test_a_broken_clone_is_said_to_be(repository: Repository, tmp_path: Path) ->
     git(repository.path, "config", "uploadpack.allowFilter", "true")
     git(tmp_path, "clone", "-q", "--bare", "--filter=blob:none", f"file://{repository.path}", str(partial))
     for name in ("udfs", "partial"):
-        with pytest.raises(SourceUnavailableError, match=r"mirror of .* cannot be read"):
+        with pytest.raises(SourceUnavailableError, match="clone in the code mirror cannot be read"):
             load(tmp_path, f"https://github.com/owner/{name}/tree/main/public/hills")
 
 
@@ -296,6 +297,21 @@ def test_a_mirror_that_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SetupError, match="git"):
         CodeProxy(tmp_path)
+
+
+@pytest.mark.parametrize("program", ["exec sleep 60", "while :; do echo x; done"])
+def test_a_git_that_does_not_end(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    """It is ended when the time is up."""
+    (tmp_path / "git").write_text(f"#!/bin/sh\n{program}\n")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(codeproxy, "SECONDS", 0.3)
+    with pytest.raises(SourceUnavailableError, match=r"took more than 0\.3 seconds"):
+        load(repository.mirror, f"{GITHUB}/tree/main/public/hills")
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
 
 
 def test_git_ends_with_the_request(repository: Repository) -> None:
