@@ -7,10 +7,13 @@ from typing import Any
 import httpcore2
 import pytest
 from forge import Forge
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_address import SEGMENTS, URLS
 
 from tileserver.codeproxy import CodeProxy
 from tileserver.codeproxy.network import PublicNetwork, is_public
-from tileserver.errors import ForbiddenError
+from tileserver.errors import ForbiddenError, TileserverError
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,7 @@ class Resolver:
 
 
 class Wire(httpcore2.AsyncNetworkBackend):
-    """What is connected to; of which some do not answer."""
+    """What is connected to; those that are named do not answer, or with `*` none does."""
 
     def __init__(self, *silent: str) -> None:
         self.reached: list[str] = []
@@ -79,7 +82,7 @@ class Wire(httpcore2.AsyncNetworkBackend):
 
     async def connect_tcp(self, host: str, *arguments: Any, **more: Any) -> httpcore2.AsyncNetworkStream:
         self.reached.append(host)
-        if host in self.silent:
+        if host in self.silent or "*" in self.silent:
             raise httpcore2.ConnectError("silent")
         return httpcore2.AsyncMockStream([])
 
@@ -128,3 +131,30 @@ def test_a_proxy_reaches_public_addresses_only(forge: Forge, monkeypatch: pytest
     with pytest.raises(ForbiddenError, match=r"'raw\.githubusercontent\.com' is inside a private network"):
         asyncio.run(scenario())
     assert forge.asked == []
+
+
+HOSTS = st.sampled_from(["github.com", "raw.githubusercontent.com", "evil.example", "127.0.0.1", "localhost"])
+MARKS = st.sampled_from(["", "@", ":443", ".", "#", "?", "\\", "%2f", "/", " ", "\t"])
+STRANGE = st.builds(
+    lambda one, mark, other, path: f"https://{one}{mark}{other}/owner/udfs/blob/{'/'.join(path)}/x.py",
+    HOSTS,
+    MARKS,
+    st.one_of(st.just(""), HOSTS),
+    st.lists(SEGMENTS, min_size=1, max_size=4),
+)
+
+
+@given(st.lists(st.one_of(URLS, STRANGE), max_size=5))
+@settings(deadline=None)
+def test_only_hosts_on_the_list_are_reached(urls: list[str]) -> None:
+    """However an address is written."""
+    wire = Wire("*")
+    proxy = CodeProxy(hosts=("github.com",), network=wire)
+
+    async def scenario() -> None:
+        for url in ["https://github.com/owner/udfs/tree/main/x", *urls]:
+            with pytest.raises(TileserverError):
+                await proxy.udf(url)
+
+    asyncio.run(scenario())
+    assert set(wire.reached) == {"raw.githubusercontent.com"}
