@@ -1,5 +1,6 @@
 """Where code is kept, for tests: a git repository as people make them, and an HTTPS server that plays GitHub."""
 
+import asyncio
 import contextlib
 import datetime
 import json
@@ -18,6 +19,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tileserver.codeproxy import Code, CodeProxy
+
+GITHUB = "https://github.com/owner/udfs"
 HILLS = "import utils\n@fused.udf\ndef udf(bbox: fused.types.TileGDF):\n    return utils.shade(bbox)\n"
 SLOPES = "import numpy as np\nfrom tools import steep\n@fused.udf\ndef slopes(tile):\n    return steep(tile, np)\n"
 PLAIN = "from tileserver import udf\n@udf\ndef plain(tile):\n    return 1\n"
@@ -102,6 +106,11 @@ class Repository:
         git(self.path, "add", "-A")
         git(self.path, "commit", "-q", "-m", "change")
         return git(self.path, "rev-parse", "HEAD")
+
+
+def load(mirror: Path, url: str) -> Code:
+    """The UDF at an address, from a proxy that has not seen it before."""
+    return asyncio.run(CodeProxy(mirror).udf(url))
 
 
 Answer = tuple[int, dict[str, str], bytes]

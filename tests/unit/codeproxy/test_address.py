@@ -4,13 +4,12 @@ import re
 from urllib.parse import quote
 
 import pytest
+from forge import GITHUB
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tileserver.codeproxy.address import Address, is_name, parse
 from tileserver.errors import InvalidParameterError
-
-GITHUB = "https://github.com/owner/udfs"
 
 
 @pytest.mark.parametrize(

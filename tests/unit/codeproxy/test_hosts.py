@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forge import FILES, HILLS, PLAIN, SLOPES, Forge, Repository
+from forge import FILES, GITHUB, HILLS, PLAIN, SLOPES, Forge, Repository
 
 from tileserver import codeproxy
 from tileserver.codeproxy import Code, CodeProxy
 from tileserver.codeproxy.folder import FILE_LIMIT
 from tileserver.errors import ForbiddenError, InvalidParameterError, NotFoundError, SourceUnavailableError
 
-GITHUB = "https://github.com/owner/udfs"
 RAW = "raw.githubusercontent.com/owner/udfs"
 FILE = f"{RAW}/main/layers/plain.py"
 
