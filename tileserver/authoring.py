@@ -1,14 +1,13 @@
 """What a UDF's author imports. The decorator leaves the function as it is, so it can be called and tested."""
 
 import asyncio
-import datetime as dt
-import json
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar, overload
 
 from tileserver.errors import CallError
 from tileserver.jobs import Call
+from tileserver.parameters import as_text
 from tileserver.tiles import Tile
 from tileserver.udfs import seconds
 
@@ -92,28 +91,9 @@ def _ask(name: str, tile: Any, max_age: int | str | None, parameters: dict[str, 
         id=0,
         job=0,
         name=name,
-        arguments={key: [_text(value)] for key, value in parameters.items() if value is not None},
+        arguments={key: [as_text(value)] for key, value in parameters.items() if value is not None},
         tile=(tile.z, tile.x, tile.y) if isinstance(tile, Tile) else tile,
         size=tile.size if isinstance(tile, Tile) else 256,
         max_age=None if max_age is None else seconds(max_age),
     )
     return _connection[0](call)
-
-
-def _text(value: Any) -> str:
-    """A parameter as a query has it."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (dt.date, dt.time)):
-        return value.isoformat()
-    if hasattr(value, "to_json"):
-        return str(value.to_json())
-    return json.dumps(value, default=_plain)
-
-
-def _plain(value: Any) -> Any:
-    for name in ("__geo_interface__", "tolist"):
-        if hasattr(value, name):
-            plain = getattr(value, name)
-            return plain() if callable(plain) else plain
-    return str(value)

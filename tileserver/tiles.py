@@ -14,6 +14,9 @@ MAX_LATITUDE: Final = 85.0511287798066
 
 ANCHOR_ZOOMS: Final = (0, 4, 8, 12, 16, 20)
 
+_LEAST: Final = 1e-11
+"""Degrees: less than any tile's side, more than what floats lose; an edge on a tile's edge does not touch the next."""
+
 
 class Bounds(NamedTuple):
     """West, south, east, north: degrees (EPSG:4326) or metres (EPSG:3857), as the name that holds it says."""
@@ -100,3 +103,19 @@ class Tile:
         if bounds.west > bounds.east:
             return own.east > bounds.west or own.west < bounds.east
         return own.west < bounds.east and own.east > bounds.west
+
+
+def covering(bounds: Bounds, zoom: int) -> list[tuple[range, range]]:
+    """Columns and rows of the tiles that share area with `bounds` (degrees); two pairs across the 180th meridian.
+
+    Raises:
+        ValueError: south is not below north, or the zoom is none.
+    """
+    if bounds.south >= bounds.north:
+        raise ValueError(f"bounds are west, south, east, north in degrees, and not {tuple(bounds)}")
+    if bounds.west > bounds.east:
+        halves = bounds._replace(east=180.0), bounds._replace(west=-180.0)
+        return [pair for half in halves for pair in covering(half, zoom)]
+    first = Tile.at(bounds.west, bounds.north, zoom)
+    last = Tile.at(bounds.east - _LEAST, bounds.south + _LEAST, zoom)
+    return [(range(first.x, max(first.x, last.x) + 1), range(first.y, last.y + 1))]

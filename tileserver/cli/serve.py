@@ -16,9 +16,8 @@ import typer
 import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
-from tileserver import prctl
+from tileserver import credentials, prctl
 from tileserver import settings as configuration
-from tileserver.cli import credentials
 from tileserver.cli.flags import with_setting_flags
 from tileserver.cli.follow import follow
 from tileserver.cli.pool import pool_maker

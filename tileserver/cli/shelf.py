@@ -1,18 +1,14 @@
 """The files that `serve` publishes, followed over time: new, changed, broken, gone, back."""
 
 import asyncio
-import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
-from tileserver.cli import sources
+from tileserver import sources
 from tileserver.errors import PublicationError
 from tileserver.publication import Published, Publisher
 from tileserver.registry import Registry
 from tileserver.udfs import digest
-
-_DECORATED: Final = re.compile(r"^@(?:\w+\.)?udf\b", re.MULTILINE)
 
 
 class Shelf:
@@ -43,11 +39,11 @@ class Shelf:
             self._times = await asyncio.to_thread(sources.times, self.paths)
             texts, wrong = sources.read_all(self.paths)
             present = {source.file for source in texts} | set(wrong)
-            siblings = {source.file.parent / f"{name}.py" for source in texts for name in source.headers}
+            modules = sources.modules(texts)
             fresh: list[Published] = []
             for source in texts:
                 try:
-                    fresh += await self._publish(source, present, is_sibling=source.file in siblings)
+                    fresh += await self._publish(source, present, is_module=source.file in modules)
                 except PublicationError as error:
                     wrong[source.file] = self._complaint(source.file, error)
             await self._withdraw(present)
@@ -55,11 +51,11 @@ class Shelf:
             self._said = wrong
             return fresh, new
 
-    async def _publish(self, source: sources.SourceFile, present: set[Path], *, is_sibling: bool) -> list[Published]:
+    async def _publish(self, source: sources.SourceFile, present: set[Path], *, is_module: bool) -> list[Published]:
         now = digest(source.code, source.headers)
         if self._digests.get(source.file) == now:
             return [self.published[source.file]] if self._said.get(source.file) else []
-        if not (is_sibling and not _DECORATED.search(source.code)):
+        if not is_module:
             self._refuse_twin(source, present)
             await self._keep_renamed(source, present)
             account, file = self._account_id, source.file

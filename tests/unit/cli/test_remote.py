@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import pytest
 from typer.testing import CliRunner
 
-from tileserver.cli import credentials, remote, token
+from tileserver import credentials
+from tileserver.cli import remote, token
 from tileserver.errors import NotFoundError, SetupError, TileserverError
 
 ANSWERS: dict[str, tuple[int, bytes]] = {

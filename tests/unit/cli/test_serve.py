@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from tileserver import processes
-from tileserver.cli import credentials
+from tileserver import credentials, processes
 from tileserver.cli.serve import serve
 from tileserver.errors import SetupError
 from tileserver.registry import Registry

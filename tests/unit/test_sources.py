@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tileserver.cli.sources import find, read, read_all, times
 from tileserver.errors import PublicationError
+from tileserver.sources import find, read, read_all, times
 
 
 def files(folder: Path, **texts: str) -> None:

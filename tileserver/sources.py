@@ -1,5 +1,6 @@
-"""UDF files: found under the paths given to `serve`, read with the sibling modules that they import."""
+"""UDF files: found under paths, read with the sibling modules that they import."""
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ Times = dict[Path, tuple[int, int, int]]
 
 _OTHERS: Final = frozenset({"site-packages", "node_modules"})
 """Folders of what others wrote."""
+
+_DECORATED: Final = re.compile(r"^@(?:\w+\.)?udf\b", re.MULTILINE)
 
 
 def find(path: Path) -> list[Path]:
@@ -88,6 +91,12 @@ def read(file: Path) -> SourceFile:
     headers: dict[str, str] = {}
     _collect(file.parent, code, headers)
     return SourceFile(file=file, code=code, headers=headers)
+
+
+def modules(texts: list[SourceFile]) -> set[Path]:
+    """The files among them that others import, and that hold no UDF of their own."""
+    siblings = {source.file.parent / f"{name}.py" for source in texts for name in source.headers}
+    return {source.file for source in texts if source.file in siblings and not _DECORATED.search(source.code)}
 
 
 def described(source: SourceFile) -> Udf:
