@@ -7,14 +7,18 @@ if TYPE_CHECKING:
     from tileserver.authoring import run as run
     from tileserver.authoring import run_async as run_async
     from tileserver.authoring import udf as udf
+    from tileserver.client import AsyncClient as AsyncClient
+    from tileserver.client import Client as Client
     from tileserver.errors import CallError as CallError
     from tileserver.formats import Response as Response
     from tileserver.tiles import Tile as Tile
 
 __version__ = "0.1.0"
-__all__ = ["CallError", "Response", "Tile", "run", "run_async", "udf"]
+__all__ = ["AsyncClient", "CallError", "Client", "Response", "Tile", "run", "run_async", "udf"]
 
 _HOMES = {
+    "AsyncClient": "tileserver.client",
+    "Client": "tileserver.client",
     "udf": "tileserver.authoring",
     "run": "tileserver.authoring",
     "run_async": "tileserver.authoring",

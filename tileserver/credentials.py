@@ -15,6 +15,9 @@ import platformdirs
 from tileserver.errors import SetupError
 
 NAME: Final = "credentials.json"
+HOSTED: Final = "/server/v1"
+OWN: Final = "/api/v1"
+"""Where a server has its management routes: the hosted API's, and what that lacks."""
 
 
 class Credentials(msgspec.Struct, frozen=True):

@@ -108,14 +108,17 @@ class Tile:
 def covering(bounds: Bounds, zoom: int) -> list[tuple[range, range]]:
     """Columns and rows of the tiles that share area with `bounds` (degrees); two pairs across the 180th meridian.
 
+    No tile is in both.
+
     Raises:
         ValueError: south is not below north, or the zoom is none.
     """
     if bounds.south >= bounds.north:
         raise ValueError(f"bounds are west, south, east, north in degrees, and not {tuple(bounds)}")
     if bounds.west > bounds.east:
-        halves = bounds._replace(east=180.0), bounds._replace(west=-180.0)
-        return [pair for half in halves for pair in covering(half, zoom)]
+        [(eastern, rows)] = covering(bounds._replace(west=-180.0), zoom)
+        [(western, _)] = covering(bounds._replace(east=180.0), zoom)
+        return [(eastern, rows), (range(max(western.start, eastern.stop), western.stop), rows)]
     first = Tile.at(bounds.west, bounds.north, zoom)
     last = Tile.at(bounds.east - _LEAST, bounds.south + _LEAST, zoom)
-    return [(range(first.x, max(first.x, last.x) + 1), range(first.y, last.y + 1))]
+    return [(range(first.x, max(first.x, last.x) + 1), range(first.y, max(first.y, last.y) + 1))]

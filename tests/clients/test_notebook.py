@@ -63,6 +63,7 @@ def test_nothing_fails_or_warns(ran: Any) -> None:
     assert [output for output in given if output.output_type == "error" or output.get("name") == "stderr"] == []
     for text in ("Map(relief", "Map([relief"):
         assert "application/vnd.jupyter.widget-view+json" in outputs(ran, text)[0].data
+    assert "<iframe" in outputs(ran, 'client.udf("relief")')[0].data["text/html"]
     for text in ("hexagons.head()", "cities.head()"):
         assert "<table" in outputs(ran, text)[0].data["text/html"]
 
@@ -89,7 +90,7 @@ def test_the_layer_draws(ran: Any, examples: Running) -> None:
 
 def test_the_reader_learns_what_was_wrong(ran: Any) -> None:
     """A parameter that does not convert is named."""
-    assert outputs(ran, "longitude=east")[0].text.startswith("422 Parameter 'longitude'")
+    assert outputs(ran, 'longitude="east"')[0].text.startswith("Parameter 'longitude'")
 
 
 def test_it_is_kept_without_outputs() -> None:

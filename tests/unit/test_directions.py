@@ -32,6 +32,17 @@ def test_the_worker_loads_nothing_of_the_server(module: str) -> None:
     assert among(loaded(module), strange) == []
 
 
+def test_the_client_loads_neither_side() -> None:
+    """Nothing of the server or the worker, and no library that a result may never need."""
+    strange = ("starlette", "uvicorn", "sqlalchemy", "tileserver.web", "tileserver.registry", "tileserver.worker")
+    assert among(loaded("tileserver.client"), (*HEAVY, *strange, "tileserver.encode", "mapbox_vector_tile")) == []
+
+
+def test_help_loads_no_client() -> None:
+    """A command that asks for nothing does not wait for what could."""
+    assert among(loaded("tileserver.cli.token, tileserver.cli.udf"), ("httpx2", "tileserver.client")) == []
+
+
 def test_the_package_root_loads_nothing() -> None:
     """Public names are resolved on first use."""
     assert [each for each in loaded("tileserver") if each.startswith("tileserver.")] == []

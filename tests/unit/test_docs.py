@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from starlette.routing import Route
 
-from tileserver import Tile
+from tileserver import Client, Tile
 from tileserver.errors import BY_CODE
 from tileserver.formats import FORMATS
 from tileserver.settings import PREFIX, Settings
@@ -64,6 +64,12 @@ def test_every_route_is_in_the_manual(tmp_path: Path) -> None:
     paths = [each.path for each in routes(nothing, nothing, nothing, nothing) if isinstance(each, Route)]
     missing = [path for path in paths if path not in text and "by-slug" not in path and path != "/{path:path}"]
     assert missing == []
+
+
+def test_every_method_of_the_client_is_in_the_manual() -> None:
+    """Those of its own, by name."""
+    methods = {name for name in vars(Client) if not name.startswith("_")} - {"close"}
+    assert methods - named(manual("client")) == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tileserver.errors import PublicationError
-from tileserver.sources import find, read, read_all, times
+from tileserver.sources import find, modules, read, read_all, times
 
 
 def files(folder: Path, **texts: str) -> None:
@@ -84,3 +84,10 @@ def test_times_tell_of_every_change(tmp_path: Path) -> None:
             seen.append(times(paths))
         assert all(one != other for one, other in itertools.pairwise(seen))
     assert times([tmp_path / "gone" / "x.py"]) == {}
+
+
+def test_modules_are_told_from_udfs(tmp_path: Path) -> None:
+    """What others import and marks nothing; not what is imported and a UDF too, nor what nobody imports."""
+    files(tmp_path, a="import b, c", b="x = 1", c="@udf\ndef f(): ...", d="x = 1")
+    texts, _ = read_all([tmp_path])
+    assert {file.name for file in modules(texts)} == {"b.py"}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tileserver.tiles import MAX_LATITUDE, MAX_ZOOM, Bounds, Tile
+from tileserver.tiles import MAX_LATITUDE, MAX_ZOOM, Bounds, Tile, covering
 
 
 @st.composite
@@ -95,3 +95,33 @@ def test_meeting_bounds_across_the_180th_meridian() -> None:
     assert Tile(2, 0, 2).meets(pacific)
     assert not Tile(2, 1, 1).meets(pacific)
     assert not Tile(1, 0, 0).meets(Bounds(0, 0, 10, 10))
+
+
+def covered(bounds: Bounds, zoom: int) -> list[tuple[int, int]]:
+    return [(x, y) for columns, rows in covering(bounds, zoom) for x in columns for y in rows]
+
+
+def pairs(limit: float) -> st.SearchStrategy[tuple[float, float]]:
+    degrees = st.floats(-limit, limit)
+    return st.tuples(degrees, degrees).filter(lambda pair: abs(pair[0] - pair[1]) > 1e-9)
+
+
+@given(pairs(180), pairs(85), st.integers(0, 6))
+def test_an_area_takes_mercantiles_tiles(sides: tuple[float, float], ends: tuple[float, float], zoom: int) -> None:
+    """Each once, also across the 180th meridian."""
+    bounds = Bounds(sides[0], min(ends), sides[1], max(ends))
+    found = covered(bounds, zoom)
+    assert len(found) == len(set(found))
+    assert set(found) == {(each.x, each.y) for each in mercantile.tiles(*bounds, zoom)}
+
+
+@given(tiles().filter(lambda tile: tile.z <= 20))
+def test_a_tiles_own_area_is_itself(tile: Tile) -> None:
+    """Its neighbours share an edge with it, and no area."""
+    assert covered(tile.bounds, tile.z) == [(tile.x, tile.y)]
+
+
+def test_an_area_upside_down_is_none() -> None:
+    """South above north."""
+    with pytest.raises(ValueError, match="west, south, east, north"):
+        covering(Bounds(0, 10, 10, 0), 3)

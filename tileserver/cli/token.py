@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tileserver.cli.remote import request
+from tileserver.cli.remote import pages, request
 
 app = typer.Typer(help="Shared tokens: each opens exactly one UDF.", no_args_is_help=True)
 
@@ -29,9 +29,7 @@ def create(
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show all tokens."""
-    tokens: list[dict[str, Any]] = []
-    while page := request("GET", f"/udf-access-token/self?skip={len(tokens)}&limit=100"):
-        tokens += page
+    tokens = pages("/udf-access-token/self")
     if as_json:
         print(json.dumps(tokens, indent=2))
         return

@@ -11,9 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from tileserver.cli.remote import OWN, request
+from tileserver.cli.remote import pages, request
 from tileserver.cli.report import warn
 from tileserver.cli.runs import shown
+from tileserver.credentials import OWN
 from tileserver.errors import TileserverError
 from tileserver.runlog import KEPT
 
@@ -28,8 +29,8 @@ _AWAY: Final = frozenset({"setup", "busy", "error"})
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show what is published, with its addresses."""
-    opening = {each["udf_id"]: each for each in reversed(_all("/udf-access-token/self")) if each["enabled"]}
-    udfs = [_summary(each, opening.get(each["id"], {})) for each in _all("/udf/self")]
+    opening = {each["udf_id"]: each for each in reversed(pages("/udf-access-token/self")) if each["enabled"]}
+    udfs = [_summary(each, opening.get(each["id"], {})) for each in pages("/udf/self")]
     if as_json:
         print(json.dumps(udfs, indent=2))
         return
@@ -105,14 +106,6 @@ def _text_lines() -> Callable[[list[dict[str, Any]]], None]:
             console.print(shown(run))
 
     return say
-
-
-def _all(path: str) -> list[dict[str, Any]]:
-    """Every page of a list."""
-    found: list[dict[str, Any]] = []
-    while page := request("GET", f"{path}?skip={len(found)}&limit=100"):
-        found += page
-    return found
 
 
 def _summary(udf: dict[str, Any], token: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,138 @@
+"""UDFs pushed, listed and deleted (hosted API, section 2.2), and what their runs said."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from tileserver.client import posting, records
+from tileserver.client.exchange import Steps
+from tileserver.client.posting import Pushable
+from tileserver.client.progress import counting
+from tileserver.client.records import Token, Udf
+from tileserver.client.session import Session
+from tileserver.client.tokens import create_token, tokens
+from tileserver.credentials import OWN
+
+
+def push(session: Session, what: Pushable, /, name: str | None = None) -> Steps[Udf]:
+    """The UDF that a file, a function or a text has become, with a token that opens it.
+
+    A token is made where the UDF has none that is enabled.
+
+    Args:
+        what: a path, sent with the modules beside it that it imports; a live function, sent as its own text with what
+            its names mean; or the text itself, of more than one line.
+        name: the UDF's name; None takes the option of `@udf`, else the file's or the function's name.
+
+    Raises:
+        PublicationError: it cannot become a UDF; names file and line.
+        ConflictError: the server serves a file of that name.
+    """
+    return (yield from _push(session, posting.body(what, name)))
+
+
+def push_all(session: Session, path: str | Path) -> Steps[list[Udf]]:
+    """The UDFs of a folder, each pushed; nothing is where one of them cannot be read.
+
+    Raises:
+        PublicationError: one cannot become a UDF, or two have one name.
+        ConflictError: the server serves a file of that name.
+    """
+    bodies = posting.bodies(path)
+    pushed = []
+    with counting("push", len(bodies)) as done:
+        for body in bodies:
+            pushed.append((yield from _push(session, body)))
+            done()
+    return pushed
+
+
+def _push(session: Session, body: dict[str, Any]) -> Steps[Udf]:
+    record = yield from session.ask("POST", "/udf/new", body)
+    token = _first((yield from tokens(session)), record["id"])
+    return records.udf(record, token or (yield from create_token(session, record["slug"])))
+
+
+def udfs(session: Session) -> Steps[list[Udf]]:
+    """The account's UDFs, the oldest first."""
+    known = yield from tokens(session)
+    found = yield from session.pages("/udf/self")
+    return [records.udf(record, _first(known, record["id"])) for record in found]
+
+
+def udf(session: Session, name: str) -> Steps[Udf]:
+    """A UDF of the account.
+
+    Raises:
+        NotFoundError: it has none of that name.
+    """
+    record = yield from _record(session, name)
+    return records.udf(record, _first((yield from tokens(session)), record["id"]))
+
+
+def delete_udf(session: Session, udf: str | Udf) -> Steps[None]:
+    """Deletes a UDF that was pushed, with its tokens.
+
+    Raises:
+        NotFoundError: the account has none of that name.
+        ConflictError: it is served from a file.
+    """
+    udf_id = yield from _id(session, udf)
+    yield from session.ask("DELETE", f"/udf/by-id/{udf_id}")
+
+
+def clear(session: Session, udf: str | Udf) -> Steps[None]:
+    """Makes all that is cached of a UDF stale (hosted API, section 2.4).
+
+    Raises:
+        NotFoundError: the account has none of that name.
+    """
+    udf_id = yield from _id(session, udf)
+    yield from session.ask("DELETE", f"/realtime-shared/fused/udf-cache/by-id/{udf_id}/delete")
+
+
+def logs(
+    session: Session, udf: str | Udf, *, limit: int = 50, after: int | None = None, wait: int = 0
+) -> Steps[list[dict[str, Any]]]:
+    """What the last runs printed, raised and cost, the newest last; the manual's page on logs says what a run has.
+
+    Args:
+        udf: the UDF, or its name.
+        limit: how many runs at most.
+        after: the `id` of a run: only those behind it.
+        wait: seconds to wait for the first one behind `after`, at most 25.
+    """
+    name = udf.name if isinstance(udf, Udf) else udf
+    query = {"limit": limit} if after is None else {"limit": limit, "after": after, "wait": wait}
+    runs: list[dict[str, Any]] = yield from session.ask("GET", f"/udf/{_quoted(name)}/logs", query=query, base=OWN)
+    return runs
+
+
+def usage(session: Session, udf: str | Udf | None = None, *, days: int = 30) -> Steps[dict[str, Any]]:
+    """Calls, failures, cached answers, milliseconds and bytes in all, and by day, UDF and token.
+
+    Args:
+        udf: the UDF, or its name; None counts all of the account.
+        days: how many, today included.
+    """
+    name = udf.name if isinstance(udf, Udf) else udf
+    path = "/usage" if name is None else f"/udf/{_quoted(name)}/usage"
+    counts: dict[str, Any] = yield from session.ask("GET", path, query={"days": days}, base=OWN)
+    return counts
+
+
+def _id(session: Session, udf: str | Udf) -> Steps[str]:
+    return udf.id if isinstance(udf, Udf) else (yield from _record(session, udf))["id"]
+
+
+def _record(session: Session, name: str) -> Steps[Any]:
+    return (yield from session.ask("GET", f"/udf/exec-env/self/by-slug/{_quoted(name)}"))
+
+
+def _first(known: list[Token], udf_id: str) -> Token | None:
+    """The first token that opens a UDF."""
+    return next((each for each in known if each.enabled and each.udf_id == udf_id), None)
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="") or "-"
