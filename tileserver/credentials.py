@@ -58,8 +58,8 @@ def find(url: str | None = None) -> Credentials:
     """A server, and the private token that is kept for it, which is empty where there is none.
 
     Args:
-        url: its address; None takes the one at `TILESERVER_URL`, for which this machine's own token is taken too, else
-            the one that `login` chose, else this machine's own.
+        url: its address; None takes the one at `TILESERVER_URL`, for which this machine's own token is taken too; else
+            that of the data directory that is named, of the last login, or of this user's data directory.
 
     Raises:
         SetupError: nothing is kept, or the address is none.
@@ -70,7 +70,7 @@ def find(url: str | None = None) -> Credentials:
         known = [each for each in (login, own) if each and each.url.rstrip("/") == where]
         known += [own] if own and not url else []
         return Credentials(where, known[0].token if known else "")
-    kept = login or own
+    kept = (None if os.environ.get("TILESERVER_DATA_DIR") else login) or own
     if kept is None:
         raise missing()
     return Credentials(address(kept.url), kept.token)
@@ -79,7 +79,10 @@ def find(url: str | None = None) -> Credentials:
 def missing() -> SetupError:
     """What to say where nothing is kept."""
     place = data_folder() / NAME
-    return SetupError(f"no credentials in {place}; start 'tileserver serve' once, or set TILESERVER_DATA_DIR")
+    return SetupError(
+        f"no credentials in {place}; start 'tileserver serve' once, sign in to a server with 'tileserver login URL', "
+        "or set TILESERVER_DATA_DIR"
+    )
 
 
 def address(text: str) -> str:

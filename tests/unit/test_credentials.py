@@ -14,20 +14,18 @@ OWN, LOGIN, OTHER = "http://127.0.0.1:8000", "https://maps.example.org", "https:
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """The data directory and the folder of `login`, both empty."""
-    data, config = tmp_path / "data", tmp_path / "config"
-    data.mkdir()
-    monkeypatch.setenv("TILESERVER_DATA_DIR", str(data))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("TILESERVER_URL", raising=False)
-    login = credentials.login_folder()
-    login.mkdir(parents=True)
-    assert login.is_relative_to(tmp_path)
-    return data, login
+    for name in ("TILESERVER_URL", "TILESERVER_DATA_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    found = credentials.data_folder(), credentials.login_folder()
+    for each in found:
+        assert each.is_relative_to(tmp_path)
+        each.mkdir(parents=True, exist_ok=True)
+    return found
 
 
 def test_the_order(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """`TILESERVER_URL`, then what `login` wrote, then this machine's own."""
+    """`TILESERVER_URL`, the data directory that is named, what `login` wrote, this user's data directory."""
     data, login = folders
     with pytest.raises(SetupError, match="no credentials in"):
         find()
@@ -35,6 +33,9 @@ def test_the_order(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) 
     assert find() == Credentials(OWN, "fpt_own")
     credentials.save(login, Credentials(LOGIN + "/", "fpt_login"))
     assert find() == Credentials(LOGIN, "fpt_login")
+    monkeypatch.setenv("TILESERVER_DATA_DIR", str(data))
+    assert find() == Credentials(OWN, "fpt_own")
+    monkeypatch.delenv("TILESERVER_DATA_DIR")
     monkeypatch.setenv("TILESERVER_URL", OWN + "/")
     assert find() == Credentials(OWN, "fpt_own")
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from tileserver import credentials
-from tileserver.credentials import HOSTED
+from tileserver.credentials import HOSTED, Credentials
 
 if TYPE_CHECKING:
     from tileserver.client import Client
@@ -18,20 +18,29 @@ def request(method: str, path: str, body: dict[str, Any] | None = None, *, base:
         SetupError: no server answers, or no credentials are here.
         TileserverError: the server's own error, by its code.
     """
-    with _client() as client:
+    return ask(_credentials(), method, path, body, base=base)
+
+
+def ask(at: Credentials, method: str, path: str, body: dict[str, Any] | None = None, *, base: str = HOSTED) -> Any:
+    """The same with credentials that are given; raises like `request`."""
+    with _client(at) as client:
         return client.ask(method, path, body, base=base)
 
 
 def pages(path: str) -> list[dict[str, Any]]:
     """Every page of a list; raises like `request`."""
-    with _client() as client:
+    with _client(_credentials()) as client:
         return client.pages(path)
 
 
-def _client() -> "Client":
-    from tileserver.client import Client
-
+def _credentials() -> Credentials:
     found = credentials.find()
     if not found.token:
         raise credentials.missing()
-    return Client(found.url, found.token, timeout=_TIMEOUT_SECONDS)
+    return found
+
+
+def _client(at: Credentials) -> "Client":
+    from tileserver.client import Client
+
+    return Client(at.url, at.token, timeout=_TIMEOUT_SECONDS)
