@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar, overload
 
-from tileserver.errors import CallError
+from tileserver.errors import CallError, TileserverError
 from tileserver.jobs import Call
 from tileserver.parameters import as_text
 from tileserver.tiles import Tile
@@ -37,7 +37,7 @@ def _marked(function: Callable[P, R], options: dict[str, Any]) -> Callable[P, R]
 
 Ask = Callable[[Call], "Future[Any]"]
 _connection: list[Ask] = []
-"""Where questions go: in a worker, its socket; elsewhere nothing yet."""
+"""Where questions go in a worker: its socket."""
 
 
 def connect(ask: Ask) -> None:
@@ -57,7 +57,8 @@ def run(
 
     The answer may come from the cache; a run has the time that the calling function has left, and the calling function
     takes no core while it waits. It works at module level too: what a module keeps goes with its process as soon as the
-    UDF called has changed. Dates, geometries and tables as parameters travel as text (ISO 8601, GeoJSON).
+    UDF called has changed. Dates, geometries and tables as parameters travel as text (ISO 8601, GeoJSON). Where no
+    server runs the calling function, as in a notebook, the one that `tileserver.Client` finds is asked.
 
     Args:
         name: the UDF's name, or a shared token.
@@ -86,7 +87,7 @@ async def run_async(
 
 def _ask(name: str, tile: Any, max_age: int | str | None, parameters: dict[str, Any]) -> "Future[Any]":
     if not _connection:
-        raise CallError("run() works in a function that the server runs.")
+        return _outside(name, {"tile": tile, "cache_max_age": max_age, **parameters})
     call = Call(
         id=0,
         job=0,
@@ -97,3 +98,23 @@ def _ask(name: str, tile: Any, max_age: int | str | None, parameters: dict[str, 
         max_age=None if max_age is None else seconds(max_age),
     )
     return _connection[0](call)
+
+
+def _outside(name: str, asked: dict[str, Any]) -> "Future[Any]":
+    """The question to a server elsewhere, asked in a thread of its own."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    thread = ThreadPoolExecutor(1)
+    answer = thread.submit(_through_client, name, asked)
+    thread.shutdown(wait=False)
+    return answer
+
+
+def _through_client(name: str, asked: dict[str, Any]) -> Any:
+    from tileserver.client import Client
+
+    try:
+        with Client() as client:
+            return client.run(name, **asked)
+    except TileserverError as error:
+        raise CallError(str(error), cause=error.code) from error

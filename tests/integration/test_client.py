@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from server import UDFS, Running, second_account, serving
 
-from tileserver import AsyncClient, Client, Tile, udf
+from tileserver import AsyncClient, CallError, Client, Tile, run, run_async, udf
 from tileserver.client import Token, Udf
 from tileserver.errors import (
     ConflictError,
@@ -334,6 +334,18 @@ def test_defaults_are_this_machines(own: Running, make: Make, monkeypatch: pytes
     assert client.url == own.url
     assert client.udf("address").name == "address"
     assert own.private_token not in repr(client) + repr(vars(getattr(client, "client", client)))
+
+
+def test_run_asks_from_outside(own: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function that UDFs call each other with, where no server runs it; what went wrong is a `CallError`."""
+    monkeypatch.setattr("tileserver.authoring._connection", [])
+    monkeypatch.setenv("TILESERVER_DATA_DIR", str(own.data))
+    monkeypatch.delenv("TILESERVER_URL", raising=False)
+    assert run("numbers", count=2)["n"].tolist() == [0, 1]
+    assert asyncio.run(run_async("address", tile=(3, 1, 2), cache_max_age="1h"))[:3, 0, 0].tolist() == [3, 1, 2]
+    with pytest.raises(CallError) as caught:
+        run("failing", tile=(1, 0, 0))
+    assert caught.value.cause == "udf_raised"
 
 
 def test_no_server() -> None:

@@ -29,6 +29,7 @@ def test_the_server_loads_nothing_heavy(module: str) -> None:
 def test_the_worker_loads_nothing_of_the_server(module: str) -> None:
     """Neither the web stack nor the registry nor the cache."""
     strange = ("starlette", "uvicorn", "sqlalchemy", "tileserver.web", "tileserver.registry", "tileserver.tilecache")
+    strange += ("tileserver.client",)
     assert among(loaded(module), strange) == []
 
 
