@@ -352,6 +352,9 @@ def test_no_server() -> None:
     """One sentence, after a moment's patience; an address that is none at once."""
     with Client("http://127.0.0.1:1", "x") as client, pytest.raises(SetupError, match="no server answers"):
         client.udfs()
+    with pytest.raises(SetupError, match="no token has") as caught:
+        Client("http://127.0.0.1:1", "fpt_é\nx")
+    assert "fpt_" not in str(caught.value)
     for url in ("http://", "http://[::1"):
         with pytest.raises(SetupError, match="http"):
             Client(url, "x")

@@ -1,4 +1,4 @@
-"""HTML for notebooks. Everything that comes from the server is escaped."""
+"""HTML for notebooks. What comes from the server is escaped, and its addresses lead to web pages only."""
 
 import os
 from html import escape
@@ -44,6 +44,8 @@ def reachable(url: str) -> str:
     jupyter-server-proxy hands it on. `TILESERVER_PUBLIC_URL` makes the server's addresses others, which stay.
     """
     hub, parts = os.environ.get("JUPYTERHUB_SERVICE_PREFIX"), urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        return "about:blank"
     if not hub or parts.hostname not in _LOOPBACK:
         return url
     query = f"?{parts.query}" if parts.query else ""

@@ -17,16 +17,18 @@ class Session:
     """A server and a private token.
 
     Raises:
-        SetupError: nothing says which server, or its address is none.
+        SetupError: nothing says which server, or address or token cannot be.
     """
 
     def __init__(self, url: str | None, token: str | None) -> None:
         found = credentials.find(url)
         self.url = found.url
-        token = found.token if token is None else token
-        self._headers = _HEADERS | ({"authorization": f"Bearer {token}"} if token else {})
+        token = (found.token if token is None else token).strip()
         if not _is_address(self.url):
             raise SetupError(f"{self.url!r} is not a server's address, as http://127.0.0.1:8000")
+        if not (token.isascii() and token.isprintable()):  # an error of the HTTP library would show it
+            raise SetupError("the private token has signs in it that no token has")
+        self._headers = _HEADERS | ({"authorization": f"Bearer {token}"} if token else {})
 
     def ask(
         self, method: str, path: str, body: Any = None, *, query: dict[str, Any] | None = None, base: str = HOSTED

@@ -72,6 +72,8 @@ def test_nothing_of_it_is_taken_for_html() -> None:
         (MAP, "", MAP),
         (MAP, "/user/ann/", "/user/ann/proxy/8000/tiles/fsh_x/map"),
         (MAP + "?a=1", "/user/ann", "/user/ann/proxy/8000/tiles/fsh_x/map?a=1"),
+        ("javascript:alert(1)", "", "about:blank"),
+        ("javascript:alert(1)", "/user/ann/", "about:blank"),
         ("https://maps.example.org/tiles/fsh_x/map", "/user/ann/", "https://maps.example.org/tiles/fsh_x/map"),
     ],
 )
