@@ -14,6 +14,7 @@ BASE: Final = "/server/v1"
 SOURCE_LIMIT: Final = 32 * 2**20
 """Bytes of a posted source."""
 _DEFAULT_PAGE: Final = 25
+_LONGEST_PAGE: Final = 10_000
 
 
 def moment(microseconds: int) -> str:
@@ -26,9 +27,9 @@ def page(request: Request) -> tuple[int, int]:
 
     def number(name: str, default: int) -> int:
         text = request.query_params.get(name, "")
-        return min(int(text), 10_000) if text.isascii() and text.isdigit() and len(text) < 9 else default
+        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
 
-    return number("skip", 0), number("limit", _DEFAULT_PAGE)
+    return number("skip", 0), min(number("limit", _DEFAULT_PAGE), _LONGEST_PAGE)
 
 
 async def body(request: Request, kind: type[T]) -> T:
