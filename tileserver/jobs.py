@@ -57,7 +57,18 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=
     memory: int = 0
     """Bytes that its workers may take, where that is less than the server allows; 0 leaves it to the server."""
     account_id: str = ""
-    """Whose it is: what a worker has called for one account, it does not remember for another."""
+    """Whose it is: a worker that has run for one account does not run for another, though the text be the same."""
+    secrets: dict[str, str] = {}
+    """The account's, by key: what `fused.secrets` has."""
+
+    @property
+    def version(self) -> tuple[str, str]:
+        """Whose code it is, and which: workers serve one version only."""
+        return self.account_id, self.digest
+
+    def __repr__(self) -> str:
+        """Without what is not for logs."""
+        return f"Source({self.name!r}, {self.digest!r})"
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):

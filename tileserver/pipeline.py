@@ -59,7 +59,7 @@ class Pipeline:
     ) -> None:
         self.settings, self.registry, self.cache, self.executor, self.runs = settings, registry, cache, executor, runs
         self.grants = Grants(registry)
-        self._runner = Runner(settings, executor, runs)
+        self._runner = Runner(settings, executor, runs, registry.secrets)
         self.settling = Settling(self.grants, registry.publications, executor, self._runner)
         self._layers: LRUCache[Ask, Layer] = LRUCache(4096)
         self._generation = -1

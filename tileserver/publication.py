@@ -1,18 +1,15 @@
 """From a source to a UDF with a token: parsed, stored as a version, and looked at by a probe."""
 
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
 from tileserver.errors import TileserverError
 from tileserver.grants import Grants
-from tileserver.registry import Publication, Registry
+from tileserver.registry import Publication, Registry, Sharing
 from tileserver.settling import Settling
 from tileserver.signature import parse
 from tileserver.udfs import Udf
-
-OWNER_EMAIL: Final = "owner@localhost"
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,13 +38,23 @@ class Publisher:
         udf = parse(code, file=str(file), headers=headers)
         return await self._publish(account_id, udf, code, headers, source="file", file=str(file))
 
-    async def publish_source(self, account_id: str, name: str, code: str, headers: dict[str, str]) -> Published:
+    async def publish_source(
+        self, account_id: str, name: str, code: str, headers: dict[str, str], sharing: Sharing | None = None
+    ) -> Published:
         """Publish a source that came through the API under `name`; raises like `publish_file`."""
         udf = parse(code, file=f"{name}.py", headers=headers, name=name)
-        return await self._publish(account_id, udf, code, headers, source="api", file=None)
+        return await self._publish(account_id, udf, code, headers, source="api", sharing=sharing)
 
     async def _publish(
-        self, account_id: str, udf: Udf, code: str, headers: dict[str, str], *, source: str, file: str | None
+        self,
+        account_id: str,
+        udf: Udf,
+        code: str,
+        headers: dict[str, str],
+        *,
+        source: str,
+        file: str | None = None,
+        sharing: Sharing | None = None,
     ) -> Published:
         stored: Publication = await self.registry.publications.publish(
             account_id,
@@ -59,6 +66,7 @@ class Publisher:
             source=source,
             file=file,
             kind=udf.kind,
+            sharing=sharing,
         )
         kind = await self._look(stored.token) if stored.token else udf.kind
         return Published(udf=udf, udf_id=stored.udf_id, token=stored.token, kind=kind)

@@ -4,17 +4,20 @@ import asyncio
 import itertools
 import math
 import time
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import msgspec
 
-from tileserver.errors import TileserverError
+from tileserver.errors import TileserverError, UdfError
 from tileserver.execution import Executor
-from tileserver.jobs import Caller, Job, Rendered
+from tileserver.jobs import Caller, Job, Rendered, Source
 from tileserver.layers import Answer, Layer, entry_of, run_of, source_of
+from tileserver.registry import Grant, Secrets
 from tileserver.runlog import RunLog
 from tileserver.settings import Settings
 from tileserver.tiles import Tile
+from tileserver.udfs import Udf
 
 TILE_LIMIT: Final = 8 * 2**20
 FILE_LIMIT: Final = 512 * 2**20
@@ -23,6 +26,8 @@ _LARGE: Final = 2**20
 """Bytes that are digested in a thread."""
 REFUSALS: Final = frozenset({"busy", "too_many_requests", "udf_suspended"})
 """Codes of what did not run."""
+_LEAST_SECRET: Final = 8
+"""Characters: a shorter one may be part of any text."""
 
 
 class Within(NamedTuple):
@@ -50,8 +55,8 @@ def _payer(caller: Caller) -> str:
 class Runner:
     """Runs layers."""
 
-    def __init__(self, settings: Settings, executor: Executor, runs: RunLog) -> None:
-        self._settings, self._executor, self._runs = settings, executor, runs
+    def __init__(self, settings: Settings, executor: Executor, runs: RunLog, secrets: Secrets) -> None:
+        self._settings, self._executor, self._runs, self._secrets = settings, executor, runs, secrets
         self._ids = itertools.count(1)
 
     async def answer(self, layer: Layer, tile: Tile | None, within: Within) -> Answer:
@@ -69,15 +74,21 @@ class Runner:
     async def run(self, layer: Layer, tile: Tile | None, within: Within, *, sample: bool = False) -> Rendered:
         """What a worker makes of it; every run goes into the log here, however it ends."""
         job, asked = self._job(layer, tile, within, sample=sample), time.time()
-        source, nested = source_of(layer.grant, layer.udf), len(within.caller.chain) > 1
+        source, nested = await self.source(layer.grant, layer.udf), len(within.caller.chain) > 1
         try:
             rendered = await self._executor.run(job, source, group=_payer(within.caller), nested=nested)
         except TileserverError as failure:
+            _mask(failure, source.secrets)
             if failure.code not in REFUSALS:
                 self._runs.add(run_of(layer, job, asked, failure))
             raise
+        rendered = msgspec.structs.replace(rendered, printed=masked(rendered.printed, source.secrets))
         self._runs.add(run_of(layer, job, asked, rendered))
         return rendered
+
+    async def source(self, grant: Grant, udf: Udf) -> Source:
+        """The code as a worker needs it, with its account's secrets."""
+        return msgspec.structs.replace(source_of(grant, udf), secrets=await self._secrets.of(grant.account_id))
 
     def _longest(self, layer: Layer, tile: Tile | None) -> float:
         """Seconds that a run may take by the settings; a UDF's own limit is one of tiles and files."""
@@ -100,3 +111,17 @@ class Runner:
             sample=sample,
             caller=within.caller,
         )
+
+
+def masked(text: str, secrets: Mapping[str, str]) -> str:
+    """What a run left, with the names of secrets in the place of their values, which addresses in errors may have."""
+    for key, value in sorted(secrets.items(), key=lambda each: -len(each[1])):
+        if len(value) >= _LEAST_SECRET:
+            text = text.replace(value, f"<{key}>")
+    return text
+
+
+def _mask(failure: TileserverError, secrets: Mapping[str, str]) -> None:
+    if isinstance(failure, UdfError):
+        for name in ("message", "traceback", "printed"):
+            setattr(failure, name, masked(getattr(failure, name), secrets))

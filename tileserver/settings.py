@@ -23,6 +23,11 @@ from tileserver.errors import SetupError
 from tileserver.sizes import size
 
 PREFIX: Final = "TILESERVER_"
+TRUST: Final = (
+    "The functions of one account could read what another's can: start the server with --isolation strict, "
+    "or with --trust-authors if you trust every author as yourself."
+)
+"""Why there may be only one account, and what to do."""
 _OTHER_VARIABLES: Final = frozenset({"TILESERVER_URL", "TILESERVER_TEST_DATA"})
 
 
@@ -91,6 +96,9 @@ class Settings(BaseSettings):
     isolation: Literal["default", "strict"] = Field(
         "default", description="default guards against accidents; strict puts each function into a sandbox"
     )
+    trust_authors: bool = Field(
+        False, description="allow several accounts without strict isolation: the functions of each can read all"
+    )
     worker_read: Paths = Field((), description="folders with data that functions may read in strict isolation")
     worker_env: Names = Field((), description="more environment variables that workers may see")
     cache_memory: Size = Field(256 * 10**6, description="memory that cached tiles may take")
@@ -99,7 +107,13 @@ class Settings(BaseSettings):
         None, description="git clones that UDFs on GitHub are read from: a folder with OWNER/NAME in it, or one clone"
     )
     code_hosts: Hosts = Field((), description="hosts that UDFs may be read from over HTTPS, as github.com")
+    files_disk: Size = Field(10 * 10**9, description="what the files of an account may take")
     secret_key_file: Path | None = Field(None, description="the master key; made in the data directory by default")
+
+    @property
+    def may_have_accounts(self) -> bool:
+        """Whether there may be other accounts than the owner's."""
+        return self.isolation == "strict" or self.trust_authors
 
     @classmethod
     def settings_customise_sources(

@@ -13,7 +13,7 @@ from tileserver.execution import Executor
 from tileserver.execution.calls import first_look
 from tileserver.grants import Grants
 from tileserver.jobs import Rendered
-from tileserver.layers import Ask, bound, probe_tiles, source_of
+from tileserver.layers import Ask, bound, probe_tiles
 from tileserver.registry import Grant, Publications
 from tileserver.runner import Runner, below
 from tileserver.udfs import Udf, with_computed
@@ -94,7 +94,8 @@ class Settling:
         defaults = tuple(each.name for each in udf.parameters if each.computed)
         if not udf.computed and not defaults:
             return {}
-        described = await self._executor.describe(source_of(grant, udf), udf.computed, defaults)
+        source = await self._runner.source(grant, udf)
+        described = await self._executor.describe(source, udf.computed, defaults)
         return {"options": described.options, "defaults": described.defaults}
 
     async def _probe(self, grant: Grant, udf: Udf) -> Rendered:

@@ -1,4 +1,7 @@
-"""Tokens: minted at random, found by a keyed MAC, shared ones kept sealed so that their owner may read them again."""
+"""Tokens: minted at random, found by a keyed MAC, shared ones kept sealed so that their owner may read them again.
+
+The keyring seals and signs what else there is to be sealed and signed.
+"""
 
 import base64
 import hmac
@@ -48,39 +51,43 @@ class Keyring:
         self._aead = AESGCM(_derive(master, b"token-seal"))
         self._sign_key = _derive(master, b"sign")
         self.key_id = _derive(master, b"key-id")[:4]
-        """Stored before each sealed token, so that the master key can be changed."""
+        """Stored before all that is sealed, so that the master key can be changed."""
 
     def mac(self, token: str) -> bytes:
         """32 bytes that find a token in the registry and tell nothing of it."""
         return hmac.digest(self._mac_key, token.encode("utf-8", "surrogatepass"), "sha256")
 
-    def sign(self, *facts: str | int) -> str:
-        """A signature of facts that somebody will bring back, as an address has them."""
-        digest = hmac.digest(self._sign_key, json.dumps(facts).encode(), "sha256")
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
-
-    def has_signed(self, signature: str, *facts: str | int) -> bool:
-        """Whether it is the signature of these facts."""
-        return hmac.compare_digest(signature.encode("utf-8", "surrogatepass"), self.sign(*facts).encode())
-
-    def seal(self, token: str, token_id: str) -> bytes:
-        """The token enciphered for the row `token_id` (AES-256-GCM)."""
+    def seal(self, text: str, row: str) -> bytes:
+        """The text enciphered for the row of that name (AES-256-GCM)."""
         nonce = os.urandom(_NONCE_BYTES)
-        return self.key_id + nonce + self._aead.encrypt(nonce, token.encode(), token_id.encode())
+        return self.key_id + nonce + self._aead.encrypt(nonce, text.encode(), row.encode())
 
-    def unseal(self, sealed: bytes, token_id: str) -> str:
-        """The token again.
+    def has_sealed(self, sealed: bytes) -> bool:
+        """Whether it was sealed with this key, by what it says."""
+        return sealed[: len(self.key_id)] == self.key_id
+
+    def unseal(self, sealed: bytes, row: str) -> str:
+        """The text again.
 
         Raises:
             ValueError: another key, another row, or bytes that were changed.
         """
-        key_id, nonce, box = sealed[:4], sealed[4 : 4 + _NONCE_BYTES], sealed[4 + _NONCE_BYTES :]
-        if key_id != self.key_id:
-            raise ValueError("the token was sealed with another key")
+        nonce, box = sealed[4 : 4 + _NONCE_BYTES], sealed[4 + _NONCE_BYTES :]
+        if not self.has_sealed(sealed):
+            raise ValueError("this was sealed with another key")
         try:
-            return self._aead.decrypt(nonce, box, token_id.encode()).decode()
+            return self._aead.decrypt(nonce, box, row.encode()).decode()
         except (InvalidTag, ValueError):  # the second where even the nonce was cut
-            raise ValueError("the sealed token was changed") from None
+            raise ValueError("what was sealed was changed") from None
+
+    def sign(self, *facts: str | int) -> str:
+        """43 characters, fit for a URL, that only this key makes of these facts (HMAC-SHA-256)."""
+        digest = hmac.digest(self._sign_key, json.dumps(facts).encode(), "sha256")
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    def has_signed(self, signature: str, *facts: str | int) -> bool:
+        """Whether it is the signature of these facts."""
+        return hmac.compare_digest(signature.encode("utf-8", "surrogatepass"), self.sign(*facts).encode())
 
 
 def _derive(master: bytes, purpose: bytes) -> bytes:

@@ -14,7 +14,7 @@ _Paths = Annotated[
     list[Path] | None, typer.Argument(help="Files, or folders of files, with a UDF each.", show_default=False)
 ]
 _Reload = Annotated[bool, typer.Option("--reload", help="Publish edits as they are saved.")]
-_SIZES: Final = frozenset({"worker_memory", "worker_disk", "memory_budget", "cache_memory", "cache_disk"})
+_SIZES: Final = frozenset({"worker_memory", "worker_disk", "memory_budget", "cache_memory", "cache_disk", "files_disk"})
 
 
 def with_setting_flags(serve: Callable[..., None]) -> Callable[..., None]:
@@ -35,7 +35,7 @@ def with_setting_flags(serve: Callable[..., None]) -> Callable[..., None]:
 
 def _flag(name: str, info: Any) -> inspect.Parameter:
     """Left out it is None, so that environment and file are asked; the default is only shown."""
-    plain = info.annotation if info.annotation in (int, float, Path) and name not in _SIZES else str
+    plain = info.annotation if info.annotation in (int, float, bool, Path) and name not in _SIZES else str
     help_ = info.description + _shown(name, info.default)
     option = typer.Option(f"--{name.replace('_', '-')}", help=help_, show_default=False)
     return inspect.Parameter(name, _KEYWORD, default=None, annotation=Annotated[plain | None, option])

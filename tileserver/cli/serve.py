@@ -31,7 +31,7 @@ from tileserver.pipeline import Pipeline
 from tileserver.publication import Publisher
 from tileserver.registry import Registry
 from tileserver.runlog import RunLog
-from tileserver.settings import Settings
+from tileserver.settings import TRUST, Settings
 from tileserver.tilecache import TileCache
 from tileserver.tokens import read_keyring
 from tileserver.usage import Usage
@@ -83,7 +83,7 @@ def _reason(error: SQLAlchemyError) -> str:
 def _prepare(folder: Path) -> None:
     """The data directory, with its folders."""
     try:
-        for each in (folder, *(folder / name for name in ("scratch", "cache", "logs", "pending", "jobs"))):
+        for each in (folder, *(folder / name for name in ("scratch", "cache", "logs", "pending", "jobs", "files"))):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = folder / f".writable-{os.getpid()}"
         probe.touch()
@@ -184,7 +184,7 @@ async def _serve(settings: Settings, paths: list[Path], listener: socket.socket,
                     found = await shelf.refresh()
                     part.started()
                     report(*found, address)
-                    say(f"  sign in  {address}/sign-in?code={await registry.accounts.issue_link(owner.id)}")
+                    say(f"  sign in  {address}/sign-in?code={await registry.credentials.issue_link(owner.id)}")
                     say("ready")
             except BaseException:
                 server.should_exit = True
@@ -232,7 +232,8 @@ async def _backend(settings: Settings) -> AsyncIterator[tuple[Pipeline, SharedEx
     pipeline = Pipeline(settings, registry, cache, executor, runs)
     try:
         await executor.start()
-        await registry.shared_tokens.check_key()
+        await registry.check_key()
+        await _check_accounts(settings, registry)
         yield pipeline, executor
     finally:
         await pipeline.close()
@@ -247,6 +248,12 @@ async def _usage(settings: Settings) -> AsyncIterator[Usage]:
         yield usage
     finally:
         await usage.close()
+
+
+async def _check_accounts(settings: Settings, registry: Registry) -> None:
+    """Raises SetupError where functions of several accounts would run beside each other and may not."""
+    if not settings.may_have_accounts and len(await registry.accounts.all()) > 1:
+        raise SetupError(f"there are several accounts in {settings.data_dir}. {TRUST}")
 
 
 def _uvicorn_config(application: Application, settings: Settings) -> uvicorn.Config:
@@ -275,8 +282,8 @@ async def _remember(folder: Path, registry: Registry, account_id: str, address: 
     """Keep a private token for the other commands on this machine."""
     kept = credentials.load(folder)
     token = kept.token if kept else ""
-    if not token or await registry.accounts.account_by_private_token(token) is None:
-        token = await registry.accounts.mint_private_token(account_id)
+    if not token or await registry.credentials.account_by_private_token(token) is None:
+        token = await registry.credentials.mint_private_token(account_id)
     credentials.save(folder, credentials.Credentials(address, token))
 
 

@@ -21,9 +21,12 @@ def create(
     udf: Annotated[str, typer.Argument(help="The UDF's name.", show_default=False)],
     as_json: Json = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run the function for every request.")] = False,
+    expose_errors: Annotated[bool, typer.Option("--expose-errors", help="Tell everybody why a run failed.")] = False,
+    shared_cache: Annotated[bool, typer.Option("--shared-cache", help="Let caches on the way keep answers.")] = False,
 ) -> None:
     """Make a token for a UDF."""
-    _show(request("POST", "/udf-access-token/new", {"udf_slug": udf, "cache": not no_cache, "enabled": True}), as_json)
+    chosen = {"cache": not no_cache, "expose_errors": expose_errors, "shared_cache": shared_cache}
+    _show(request("POST", "/udf-access-token/new", {"udf_slug": udf, **chosen}), as_json)
 
 
 @app.command("list")

@@ -186,17 +186,18 @@ class LocalExecutor:
 
     async def _worker(self, source: Source, partition: str) -> Worker:
         """An idle one of the version, unless it remembers what is so no more; else a new one."""
-        while worker := self._workers.take(source.digest, partition):
-            if not worker.calls.callees or await self._may_serve(worker, source):
+        while worker := self._workers.take(source.version, partition):
+            if worker.source.secrets == source.secrets and await self._may_serve(worker):
                 return worker
             self._workers.end(worker)
         return await self._bear(source)
 
-    async def _may_serve(self, worker: Worker, source: Source) -> bool:
-        """Whether what it called is as it was, and was called for the same account; two may have the same text."""
+    async def _may_serve(self, worker: Worker) -> bool:
+        """Whether what it called is as it was."""
+        if not worker.calls.callees:
+            return True
         try:
-            same = worker.source.account_id == source.account_id
-            return same and await self.answer.current(worker.calls.callees)
+            return await self.answer.current(worker.calls.callees)
         except asyncio.CancelledError:
             self._workers.end(worker)
             raise

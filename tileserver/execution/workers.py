@@ -28,7 +28,7 @@ class Workers:
         """Args: warm: how many may be idle."""
         self._warm = warm
         self.living: set[Worker] = set()
-        self._idle: dict[str, dict[Worker, None]] = {}
+        self._idle: dict[tuple[str, str], dict[Worker, None]] = {}
         """By version, longest first."""
         self._since: dict[Worker, float] = {}
         """Since when each is idle, longest first."""
@@ -38,21 +38,21 @@ class Workers:
         """How many could be ended to make room."""
         return len(self._since)
 
-    def take(self, digest: str, partition: str) -> Worker | None:
+    def take(self, version: tuple[str, str], partition: str) -> Worker | None:
         """An idle worker of the version, the one that keeps the partition where it can be; None where there is none."""
-        while idle := self._idle.get(digest):
+        while idle := self._idle.get(version):
             chosen = next(reversed(idle))
             if partition and len(idle) > 1:
-                chosen = next((each for each in self._keepers(digest, partition) if each in idle), chosen)
+                chosen = next((each for each in self._keepers(version, partition) if each in idle), chosen)
             self._forget_idle(chosen)
             if chosen.alive:
                 return chosen
             self.end(chosen)
         return None
 
-    def _keepers(self, digest: str, partition: str) -> list[Worker]:
+    def _keepers(self, version: tuple[str, str], partition: str) -> list[Worker]:
         """The two that keep a partition, busy or not, the first one first."""
-        own = [each for each in self.living if each.source.digest == digest]
+        own = [each for each in self.living if each.source.version == version]
         return sorted(own, key=lambda each: crc32(b"%d/%b" % (each.pid, partition.encode())))[:2]
 
     def add(self, worker: Worker) -> None:
@@ -65,7 +65,7 @@ class Workers:
         if self._is_worn(worker, now):
             self.end(worker)
             return
-        self._idle.setdefault(worker.source.digest, {})[worker] = None
+        self._idle.setdefault(worker.source.version, {})[worker] = None
         self._since[worker] = now
         worker.on_death = self.end
         if self.idle > self._warm:
@@ -94,11 +94,11 @@ class Workers:
     def _forget_idle(self, worker: Worker) -> None:
         worker.on_death = None
         self._since.pop(worker, None)
-        idle = self._idle.get(worker.source.digest)
+        idle = self._idle.get(worker.source.version)
         if idle is not None:
             idle.pop(worker, None)
             if not idle:
-                del self._idle[worker.source.digest]
+                del self._idle[worker.source.version]
 
     def close(self) -> None:
         """End all."""

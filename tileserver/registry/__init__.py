@@ -1,19 +1,38 @@
-"""The registry: accounts, UDFs and their versions, tokens. Knows nothing of HTTP, caches or workers."""
+"""The registry: accounts, UDFs and their versions, tokens, secrets. Knows nothing of HTTP, caches or workers."""
 
 from pathlib import Path
 from typing import Self
 
+from sqlalchemy import select
+
 from tileserver.errors import SetupError
 from tileserver.registry.accounts import Accounts
+from tileserver.registry.credentials import Credentials
 from tileserver.registry.database import Database
 from tileserver.registry.generation import Generation
 from tileserver.registry.lookup import UNKNOWN_YET, Lookup
 from tileserver.registry.publications import Publications
-from tileserver.registry.records import Account, Grant, Publication, SharedToken, StoredUdf
+from tileserver.registry.records import Account, Grant, Publication, SharedToken, Sharing, StoredUdf, TokenOptions
+from tileserver.registry.schema import secret, shared_token
+from tileserver.registry.secrets import Secrets
 from tileserver.registry.shared_tokens import SharedTokens
+from tileserver.registry.sharing import RESERVED_HANDLES
 from tileserver.tokens import Keyring
 
-__all__ = ["UNKNOWN_YET", "Account", "Grant", "Publication", "Publications", "Registry", "SharedToken", "StoredUdf"]
+__all__ = [
+    "RESERVED_HANDLES",
+    "UNKNOWN_YET",
+    "Account",
+    "Grant",
+    "Publication",
+    "Publications",
+    "Registry",
+    "Secrets",
+    "SharedToken",
+    "Sharing",
+    "StoredUdf",
+    "TokenOptions",
+]
 
 
 class Registry:
@@ -21,7 +40,9 @@ class Registry:
 
     def __init__(self, database: Database, keyring: Keyring, generation: Generation) -> None:
         self._database, self._generation, self.keyring = database, generation, keyring
-        self.accounts = Accounts(database, keyring)
+        self.accounts = Accounts(database, generation)
+        self.credentials = Credentials(database, keyring)
+        self.secrets = Secrets(database, keyring, generation)
         self.publications = Publications(database, keyring, generation)
         self.shared_tokens = SharedTokens(database, keyring, generation)
         self.lookup = Lookup(database, keyring, generation)
@@ -40,6 +61,15 @@ class Registry:
         except BaseException:
             await database.close()
             raise
+
+    async def check_key(self) -> None:
+        """Raises SetupError where what is sealed here was sealed with another master key than this server's."""
+        tokens, secrets = select(shared_token.c.sealed).limit(1), select(secret.c.sealed).limit(1)
+        async with self._database.read() as connection:
+            found = [(await connection.execute(query)).scalar() for query in (tokens, secrets)]
+        if any(sealed is not None and not self.keyring.has_sealed(sealed) for sealed in found):
+            place = self._database.place
+            raise SetupError(f"the registry {place} belongs to another master key; bring that back")
 
     @property
     def generation_word(self) -> memoryview:

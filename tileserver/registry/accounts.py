@@ -1,88 +1,72 @@
-"""Accounts, their private tokens and their sessions."""
+"""Accounts: who is who, and in which team."""
 
-import secrets
 import uuid
 from typing import Any, Final
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
 
+from tileserver.errors import ConflictError
 from tileserver.registry.database import Database
-from tileserver.registry.records import Account
-from tileserver.registry.schema import account, now, private_token, session
-from tileserver.tokens import PRIVATE_PREFIX, Keyring, mint_private
+from tileserver.registry.generation import Generation
+from tileserver.registry.records import OWNER, Account
+from tileserver.registry.schema import account, now
 
-OWNER: Final = "owner@localhost"
-LINK_SECONDS: Final = 3600
-SESSION_SECONDS: Final = 30 * 86400
-_FIELDS: Final = (account.c.id, account.c.email, account.c.handle, account.c.name)
+FIELDS: Final = (account.c.id, account.c.email, account.c.handle, account.c.name, account.c.team)
 
 
 class Accounts:
-    """Who is who."""
+    """Made, read, changed."""
 
-    def __init__(self, database: Database, keyring: Keyring) -> None:
-        self._database, self._keyring = database, keyring
+    def __init__(self, database: Database, generation: Generation) -> None:
+        self._database, self._generation = database, generation
 
     async def owner(self) -> Account:
         """The account of an embedded server, made at the first call."""
+        made = Account(id=str(uuid.uuid4()), email=OWNER, handle="owner", name="Owner")
         async with self._database.write() as connection:
-            row = (await connection.execute(select(*_FIELDS).where(account.c.email == OWNER))).first()
+            row = (await connection.execute(select(*FIELDS).where(account.c.email == OWNER))).first()
             if row is None:
-                made = Account(id=str(uuid.uuid4()), email=OWNER, handle="owner", name="Owner")
-                values = {"id": made.id, "email": made.email, "handle": made.handle, "name": made.name}
-                await connection.execute(insert(account).values(**values, created=now()))
-                return made
-        return Account(**row._mapping)
+                await connection.execute(_insertion(made))
+        return Account(**row._mapping) if row else made
 
-    async def mint_private_token(self, account_id: str) -> str:
-        """A new private token, shown this once."""
-        token = mint_private()
-        row = {"mac": self._keyring.mac(token), "account_id": account_id, "created": now()}
-        async with self._database.write() as connection:
-            await connection.execute(insert(private_token).values(**row))
-        return token
+    async def create(self, email: str, *, handle: str, name: str, team: str | None) -> Account:
+        """A new account.
 
-    async def account_by_private_token(self, token: str) -> Account | None:
-        """Whose token it is."""
-        if not token.startswith(PRIVATE_PREFIX):
-            return None
-        return await self._account(private_token, private_token.c.mac == self._keyring.mac(token))
+        Raises:
+            ConflictError: the address or the handle is taken.
+        """
+        made = Account(id=str(uuid.uuid4()), email=email, handle=handle, name=name, team=team)
+        await self._write(_insertion(made), made.email, made.handle)
+        return made
 
-    async def issue_link(self, account_id: str, seconds: int = LINK_SECONDS) -> str:
-        """A one-time code that opens a session."""
-        return await self._open(account_id, "link", seconds)
+    async def change(self, changed: Account) -> None:
+        """Give an account another handle, name or team; raises like `create`."""
+        values = {"handle": changed.handle, "name": changed.name, "team": changed.team}
+        await self._write(update(account).where(account.c.id == changed.id).values(**values), "", changed.handle)
 
-    async def redeem_link(self, code: str) -> str | None:
-        """A session's secret for a code that nobody has used; the code is gone with it."""
-        found = delete(session).where(self._is_live(code, "link")).returning(session.c.account_id)
-        async with self._database.write() as connection:
-            account_id = (await connection.execute(found)).scalar()
-            await connection.execute(delete(session).where(session.c.expires <= now()))
-        return await self._open(account_id, "session", SESSION_SECONDS) if account_id else None
-
-    async def account_by_session(self, secret: str) -> Account | None:
-        """Whose session it is."""
-        return await self._account(session, self._is_live(secret, "session"))
-
-    async def end_session(self, secret: str) -> None:
-        """Forget a session."""
-        async with self._database.write() as connection:
-            await connection.execute(delete(session).where(session.c.mac == self._keyring.mac(secret)))
-
-    async def _open(self, account_id: str, purpose: str, seconds: int) -> str:
-        secret = secrets.token_urlsafe(32)
-        expires = now() + seconds * 1_000_000
-        row = {"mac": self._keyring.mac(secret), "account_id": account_id, "purpose": purpose, "expires": expires}
-        async with self._database.write() as connection:
-            await connection.execute(insert(session).values(**row))
-        return secret
-
-    def _is_live(self, secret: str, purpose: str) -> Any:
-        mac = self._keyring.mac(secret)
-        return (session.c.mac == mac) & (session.c.purpose == purpose) & (session.c.expires > now())
-
-    async def _account(self, table: Any, condition: Any) -> Account | None:
-        query = select(*_FIELDS).join(table, table.c.account_id == account.c.id).where(condition)
+    async def by_email(self, email: str) -> Account | None:
+        """Whose address it is."""
         async with self._database.read() as connection:
-            row = (await connection.execute(query)).first()
+            row = (await connection.execute(select(*FIELDS).where(account.c.email == email.lower()))).first()
         return Account(**row._mapping) if row else None
+
+    async def all(self) -> list[Account]:
+        """Every account, the oldest first."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(*FIELDS).order_by(account.c.created, account.c.id))
+            return [Account(**row._mapping) for row in rows]
+
+    async def _write(self, statement: Any, email: str, handle: str) -> None:
+        with self._generation.changing():  # a team's members see other UDFs at once
+            try:
+                async with self._database.write() as connection:
+                    await connection.execute(statement)
+            except IntegrityError as error:
+                taken = email if "account.email" in str(error.orig) else handle
+                raise ConflictError(f"There is an account '{taken}' already.") from None
+
+
+def _insertion(made: Account) -> Any:
+    values = {"id": made.id, "email": made.email, "handle": made.handle, "name": made.name, "team": made.team}
+    return insert(account).values(**values, created=now())

@@ -12,6 +12,7 @@ from tileserver.registry.database import Database
 from tileserver.registry.generation import Generation
 from tileserver.registry.records import Account, Grant
 from tileserver.registry.schema import shared_token, udf, udf_version
+from tileserver.registry.sharing import AUTHORED, addressed, open_to_all, preferred
 from tileserver.tokens import Keyring, shape
 
 
@@ -47,19 +48,23 @@ _BY_TOKEN: Final = (
     .select_from(shared_token)
     .join(udf, udf.c.id == shared_token.c.udf_id)
     .join(udf_version, _CURRENT)
-    .where(shared_token.c.enabled & udf.c.present)
+    .where(shared_token.c.enabled & udf.c.present & open_to_all())
 )
-_BY_NAME: Final = select(*_FIELDS).select_from(udf).join(udf_version, _CURRENT).where(udf.c.present)
+_BY_NAME: Final = select(*_FIELDS).select_from(AUTHORED).join(udf_version, _CURRENT).where(udf.c.present)
 _NO_TOKEN: Final = {"token_id": "", "cache": True, "shared_cache": False, "expose_errors": False}
 
 
+_Key = str | tuple[str, ...]
+"""A token, or what else opens a UDF."""
+
+
 class Lookup:
-    """Grants by token."""
+    """Grants by token, and by name."""
 
     def __init__(self, database: Database, keyring: Keyring, generation: Generation) -> None:
         self._database, self._keyring, self._generation = database, keyring, generation
-        self._grants: LRUCache[str, Grant] = LRUCache(10_000)
-        self._unknown: TTLCache[str, bool] = TTLCache(10_000, 1)
+        self._grants: LRUCache[_Key, Grant] = LRUCache(10_000)
+        self._unknown: TTLCache[_Key, bool] = TTLCache(10_000, 1)
         self._seen = generation.value
         self._watch: AsyncConnection | None = None
         self._data_version: int | None = None
@@ -82,24 +87,29 @@ class Lookup:
 
     async def opened(self, token_id: str) -> Grant | None:
         """What a token opens of which only the number is known, as of one that a function used."""
-        return await self._known(f"token/{token_id}", _BY_TOKEN.where(shared_token.c.id == token_id))
+        return await self._known(("token", token_id), _BY_TOKEN.where(shared_token.c.id == token_id))
 
     async def named(self, account_id: str, name: str) -> Grant | None:
         """An account's UDF by its name, as if a token had opened it."""
         query = _BY_NAME.where((udf.c.account_id == account_id) & (udf.c.name == name))
-        return await self._known(f"name/{account_id}/{name}", query, _NO_TOKEN)
+        return await self._known(("name", account_id, name), query, _NO_TOKEN)
 
     async def seen(self, asking: Account, who: str, slug: str) -> Grant | None:
-        """A UDF that an account may see, by its owner's e-mail address or handle and its name."""
-        return await self.named(asking.id, slug) if who in (asking.email, asking.handle) else None
+        """What an account may run of `who`: its own e-mail address or handle, another's, `team` or `public`."""
+        return await self.seen_by(asking.id, who, slug)
 
-    async def _known(self, key: str, query: Any, extra: dict[str, Any] | None = None) -> Grant | None:
+    async def seen_by(self, asking_id: str, who: str, slug: str) -> Grant | None:
+        """The same for who asks in an account's name, as its functions do."""
+        query = _BY_NAME.where(addressed(asking_id, who) & (udf.c.name == slug)).order_by(*preferred(asking_id))
+        return await self._known(("seen", asking_id, who, slug), query, _NO_TOKEN)
+
+    async def _known(self, key: _Key, query: Any, extra: dict[str, Any] | None = None) -> Grant | None:
         """From memory where nothing has changed since; else from the database."""
         if self._generation.value != self._seen:
             self._forget(self._generation.value)
         return self._grants[key] if key in self._grants else await self._load(key, query, extra)
 
-    async def _load(self, key: str, query: Any, extra: dict[str, Any] | None = None) -> Grant | None:
+    async def _load(self, key: _Key, query: Any, extra: dict[str, Any] | None = None) -> Grant | None:
         before = self._generation.value
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()

@@ -4,24 +4,29 @@ import json
 import uuid
 from typing import Any, Final
 
-from sqlalchemy import delete, insert, select, update
+import msgspec
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tileserver.registry.database import Database
 from tileserver.registry.generation import Generation
-from tileserver.registry.records import Publication, StoredUdf
-from tileserver.registry.schema import now, shared_token, udf, udf_version
+from tileserver.registry.records import Publication, Sharing, StoredUdf
+from tileserver.registry.schema import account, now, shared_token, udf, udf_version
 from tileserver.registry.shared_tokens import token_row
+from tileserver.registry.sharing import AUTHORED, addressed, listed, preferred, shared, visible
 from tileserver.tokens import Keyring, mint_shared
 
 _FIELDS: Final = (
     udf.c.id,
     udf.c.account_id,
+    account.c.email,
     udf.c.name,
     udf.c.digest,
     udf.c.source,
     udf.c.file,
     udf.c.present,
+    udf.c.allow_public_read,
+    udf.c.allow_public_list,
     udf.c.updated,
     udf_version.c.code,
     udf_version.c.headers,
@@ -29,6 +34,7 @@ _FIELDS: Final = (
     udf_version.c.kind,
 )
 _CURRENT: Final = (udf_version.c.udf_id == udf.c.id) & (udf_version.c.digest == udf.c.digest)
+_STORED: Final = select(*_FIELDS).select_from(AUTHORED).join(udf_version, _CURRENT)
 
 
 class Publications:
@@ -49,25 +55,27 @@ class Publications:
         source: str,
         file: str | None,
         kind: str | None,
+        sharing: Sharing | None = None,
     ) -> Publication:
         """Make this version the current one of the account's UDF of that name, which is made where it is new.
 
         The first publication of a file mints a token; it stays, and once deleted it is not minted again.
         """
         version = {"code": code, "headers": json.dumps(headers, sort_keys=True), "record": record, "kind": kind}
+        current = {"digest": digest, "source": source, "file": file} | _chosen(sharing)
         with self._generation.changing():
             async with self._database.write() as connection:
-                udf_id = await self._set_current(connection, account_id, name, digest, source, file)
+                udf_id = await self._set_current(connection, account_id, name, current)
                 await _add_version(connection, udf_id, digest, version)
                 token = await self._token(connection, udf_id, account_id) if source == "file" else None
         return Publication(udf_id=udf_id, token=token)
 
     async def _set_current(
-        self, connection: AsyncConnection, account_id: str, name: str, digest: str, source: str, file: str | None
+        self, connection: AsyncConnection, account_id: str, name: str, current: dict[str, Any]
     ) -> str:
+        current = current | {"present": True, "updated": now()}
         found = select(udf.c.id).where((udf.c.account_id == account_id) & (udf.c.name == name))
         udf_id = (await connection.execute(found)).scalar()
-        current = {"digest": digest, "source": source, "file": file, "present": True, "updated": now()}
         if udf_id:
             await connection.execute(update(udf).where(udf.c.id == udf_id).values(**current))
             return str(udf_id)
@@ -114,22 +122,41 @@ class Publications:
 
     async def udf(self, udf_id: str) -> StoredUdf | None:
         """A UDF by its id."""
-        return await self._one(udf.c.id == udf_id)
+        return await self._one(_STORED.where(udf.c.id == udf_id))
 
     async def udf_by_name(self, account_id: str, name: str) -> StoredUdf | None:
         """A UDF of an account by its name."""
-        return await self._one((udf.c.account_id == account_id) & (udf.c.name == name))
+        return await self._one(_STORED.where((udf.c.account_id == account_id) & (udf.c.name == name)))
+
+    async def seen(self, asking_id: str, udf_id: str) -> StoredUdf | None:
+        """A UDF by its id, if the account may see it."""
+        return await self._one(_STORED.where((udf.c.id == udf_id) & visible(asking_id)))
+
+    async def seen_by_name(self, asking_id: str, who: str, name: str) -> StoredUdf | None:
+        """What an account sees of `who` under a name; see `Lookup.seen`."""
+        query = _STORED.where(addressed(asking_id, who) & (udf.c.name == name))
+        return await self._one(query.order_by(*preferred(asking_id)))
 
     async def udfs(self, account_id: str, skip: int, limit: int) -> list[StoredUdf]:
         """A page of an account's UDFs, oldest first."""
-        query = select(*_FIELDS).join(udf_version, _CURRENT).where(udf.c.account_id == account_id)
-        async with self._database.read() as connection:
-            page = await connection.execute(query.order_by(udf.c.created, udf.c.id).offset(skip).limit(limit))
-            return [_stored(row) for row in page]
+        return await self._page(udf.c.account_id == account_id, skip, limit)
 
-    async def _one(self, condition: Any) -> StoredUdf | None:
+    async def team_udfs(self, asking_id: str, skip: int, limit: int) -> list[StoredUdf]:
+        """A page of the UDFs of an account and its team, oldest first."""
+        return await self._page(shared(asking_id), skip, limit)
+
+    async def public_udfs(self, skip: int, limit: int) -> list[StoredUdf]:
+        """A page of the UDFs that every account finds, oldest first."""
+        return await self._page(listed(), skip, limit)
+
+    async def _page(self, condition: ColumnElement[bool], skip: int, limit: int) -> list[StoredUdf]:
+        query = _STORED.where(condition).order_by(udf.c.created, udf.c.id).offset(skip).limit(limit)
         async with self._database.read() as connection:
-            row = (await connection.execute(select(*_FIELDS).join(udf_version, _CURRENT).where(condition))).first()
+            return [_stored(row) for row in await connection.execute(query)]
+
+    async def _one(self, query: Any) -> StoredUdf | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
         return _stored(row) if row else None
 
     async def _change(self, statement: Any) -> None:
@@ -142,6 +169,12 @@ async def _add_version(connection: AsyncConnection, udf_id: str, digest: str, ve
     which = (udf_version.c.udf_id == udf_id) & (udf_version.c.digest == digest)
     if (await connection.execute(select(udf_version.c.digest).where(which))).first() is None:
         await connection.execute(insert(udf_version).values(udf_id=udf_id, digest=digest, created=now(), **version))
+
+
+def _chosen(sharing: Sharing | None) -> dict[str, bool]:
+    if sharing is None:
+        return {}
+    return {name: value for name, value in msgspec.structs.asdict(sharing).items() if value is not None}
 
 
 def _stored(row: Any) -> StoredUdf:

@@ -1,8 +1,13 @@
 """What the registry gives out: frozen records."""
 
-from typing import Any
+import uuid
+from typing import Any, Final, Literal
 
 import msgspec
+
+OWNER: Final = "owner@localhost"
+"""The address of the account whose server it is."""
+_TEAMS: Final = uuid.UUID("7a1c3c0e-53a5-4b3f-9c8e-0d4d1a6f2b10")
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -12,6 +17,23 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     email: str
     handle: str
     name: str
+    team: str | None = None
+    """Accounts of one team see each other's UDFs."""
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether it is the account whose server this is."""
+        return self.email == OWNER
+
+    @property
+    def environment_id(self) -> str:
+        """Of the execution environment, which a team shares (hosted API, section 2.1)."""
+        return environment_id(self.id, self.team)
+
+
+def environment_id(account_id: str, team: str | None) -> str:
+    """A team's environment, or an account's own."""
+    return str(uuid.uuid5(_TEAMS, team)) if team else account_id
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,12 +49,18 @@ class StoredUdf(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     account_id: str
+    email: str
+    """Its author's."""
     name: str
     digest: str
     source: str
     """`file` or `api`."""
     file: str | None
     present: bool
+    allow_public_read: bool
+    """Whether every account may read and run it."""
+    allow_public_list: bool
+    """Whether it is in the list of public UDFs, too."""
     updated: int
     """Microseconds since 1970."""
     code: str
@@ -42,6 +70,28 @@ class StoredUdf(msgspec.Struct, frozen=True, kw_only=True):
     kind: str | None
 
 
+class Sharing(msgspec.Struct, frozen=True, kw_only=True):
+    """Who else shall see a UDF; None leaves it as it is."""
+
+    allow_public_read: bool | None = None
+    allow_public_list: bool | None = None
+
+
+class TokenOptions(msgspec.Struct, kw_only=True):
+    """What may be chosen of a shared token; None takes the default of a new one, and leaves another as it is."""
+
+    client_id: str | None = None
+    cache: bool | None = None
+    shared_cache: bool | None = None
+    """Whether caches between server and client may keep its answers."""
+    expose_errors: bool | None = None
+    """Whether everybody may read why the function failed."""
+    public_read: bool | None = None
+    access_scope: Literal["public", "team"] | None = None
+    metadata_json: dict[str, Any] | None = None
+    enabled: bool | None = None
+
+
 class SharedToken(msgspec.Struct, frozen=True, kw_only=True):
     """A shared token as its owner sees it."""
 
@@ -49,11 +99,16 @@ class SharedToken(msgspec.Struct, frozen=True, kw_only=True):
     token: str
     udf_id: str
     account_id: str
+    environment_id: str
     slug: str
     email: str
     enabled: bool
     cache: bool
+    shared_cache: bool
+    expose_errors: bool
     client_id: str | None
+    public_read: bool | None
+    access_scope: str | None
     metadata_json: dict[str, Any] | None
     updated: int
     """Microseconds since 1970."""

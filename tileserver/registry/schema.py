@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -29,8 +30,9 @@ account = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("email", Text, nullable=False, unique=True),
-    Column("handle", Text, nullable=False),
+    Column("handle", Text, nullable=False, unique=True, index=True),
     Column("name", Text, nullable=False),
+    Column("team", Text),
     Column("created", BigInteger, nullable=False),
 )
 
@@ -39,6 +41,7 @@ private_token = Table(
     metadata,
     Column("mac", LargeBinary, primary_key=True),
     Column("account_id", Text, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("expires", BigInteger),
     Column("created", BigInteger, nullable=False),
 )
 
@@ -63,6 +66,8 @@ udf = Table(
     Column("present", Boolean, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("has_token", Boolean, nullable=False),
+    Column("allow_public_read", Boolean, nullable=False, server_default=false()),
+    Column("allow_public_list", Boolean, nullable=False, server_default=false()),
     Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),
     UniqueConstraint("account_id", "name"),
@@ -94,9 +99,20 @@ shared_token = Table(
     Column("shared_cache", Boolean, nullable=False),
     Column("expose_errors", Boolean, nullable=False),
     Column("client_id", Text),
+    Column("public_read", Boolean),
+    Column("access_scope", Text),
     Column("metadata_json", Text),
     Column("published", Boolean, nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("updated", BigInteger, nullable=False),
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    Column("account_id", Text, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
     Column("updated", BigInteger, nullable=False),
 )
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from sqlalchemy import delete, insert, select, update
 
-from tileserver.errors import NotFoundError, SetupError
+from tileserver.errors import NotFoundError
 from tileserver.registry.database import Database
 from tileserver.registry.generation import Generation
-from tileserver.registry.records import SharedToken
+from tileserver.registry.records import SharedToken, TokenOptions, environment_id
 from tileserver.registry.schema import account, now, shared_token, udf
 from tileserver.tokens import Keyring, mint_shared
 
@@ -20,11 +20,16 @@ _FIELDS: Final = (
     shared_token.c.account_id,
     shared_token.c.enabled,
     shared_token.c.cache,
+    shared_token.c.shared_cache,
+    shared_token.c.expose_errors,
     shared_token.c.client_id,
+    shared_token.c.public_read,
+    shared_token.c.access_scope,
     shared_token.c.metadata_json,
     shared_token.c.updated,
     udf.c.name.label("slug"),
     account.c.email,
+    account.c.team,
 )
 _JOINED: Final = shared_token.join(udf, udf.c.id == shared_token.c.udf_id).join(
     account, account.c.id == shared_token.c.account_id
@@ -56,29 +61,20 @@ class SharedTokens:
     def __init__(self, database: Database, keyring: Keyring, generation: Generation) -> None:
         self._database, self._keyring, self._generation = database, keyring, generation
 
-    async def create_token(
-        self,
-        udf_id: str,
-        *,
-        client_id: str | None = None,
-        cache: bool = True,
-        metadata_json: dict[str, Any] | None = None,
-        enabled: bool = True,
-    ) -> SharedToken:
+    async def create_token(self, udf_id: str, chosen: TokenOptions | None = None) -> SharedToken:
         """A new token for a UDF.
 
         Raises:
             NotFoundError: there is no such UDF.
         """
         token = mint_shared()
-        chosen = {"client_id": client_id, "cache": cache, "enabled": enabled, "metadata_json": _dumped(metadata_json)}
         with self._generation.changing():
             async with self._database.write() as connection:
                 account_id = (await connection.execute(select(udf.c.account_id).where(udf.c.id == udf_id))).scalar()
                 if account_id is None:
                     raise NotFoundError
                 row = token_row(self._keyring, token, udf_id, account_id, published=False)
-                await connection.execute(insert(shared_token).values(**row | chosen))
+                await connection.execute(insert(shared_token).values(**row | _columns(chosen or TokenOptions())))
         made = await self.token(token)
         if made is None:  # somebody deleted it in between
             raise NotFoundError
@@ -90,21 +86,20 @@ class SharedTokens:
             row = (await connection.execute(select(*_FIELDS).select_from(_JOINED).where(self._is(text)))).first()
         return self._record(row) if row else None
 
-    async def tokens(self, account_id: str, skip: int, limit: int) -> list[SharedToken]:
-        """A page of an account's tokens, oldest first."""
-        query = select(*_FIELDS).select_from(_JOINED).where(shared_token.c.account_id == account_id)
+    async def tokens(self, account_id: str | None, skip: int, limit: int) -> list[SharedToken]:
+        """A page of an account's tokens, or of everybody's, oldest first."""
+        query = select(*_FIELDS).select_from(_JOINED)
+        if account_id is not None:
+            query = query.where(shared_token.c.account_id == account_id)
         async with self._database.read() as connection:
             page = await connection.execute(
                 query.order_by(shared_token.c.created, shared_token.c.id).offset(skip).limit(limit)
             )
             return [self._record(row) for row in page]
 
-    async def update_token(self, text: str, **changes: Any) -> SharedToken | None:
-        """The token after its change; None leaves a field as it is."""
-        kept = {name: value for name, value in changes.items() if value is not None}
-        if "metadata_json" in kept:
-            kept["metadata_json"] = _dumped(kept["metadata_json"])
-        await self._change(update(shared_token).where(self._is(text)).values(**kept, updated=now()))
+    async def update_token(self, text: str, changes: TokenOptions) -> SharedToken | None:
+        """The token after its change."""
+        await self._change(update(shared_token).where(self._is(text)).values(**_columns(changes), updated=now()))
         return await self.token(text)
 
     async def delete_token(self, text: str) -> SharedToken | None:
@@ -112,17 +107,6 @@ class SharedTokens:
         found = await self.token(text)
         await self._change(delete(shared_token).where(self._is(text)))
         return found
-
-    async def check_key(self) -> None:
-        """Raises SetupError where the registry's tokens were sealed with another master key than this server's."""
-        async with self._database.read() as connection:
-            row = (await connection.execute(select(shared_token.c.sealed, shared_token.c.id).limit(1))).first()
-        try:
-            if row is not None:
-                self._keyring.unseal(row.sealed, row.id)
-        except ValueError as error:
-            place = self._database.place
-            raise SetupError(f"the registry {place} belongs to another master key ({error}); bring that back") from None
 
     async def _change(self, statement: Any) -> None:
         with self._generation.changing():
@@ -135,9 +119,15 @@ class SharedTokens:
     def _record(self, row: Any) -> SharedToken:
         values = dict(row._mapping)
         token = self._keyring.unseal(values.pop("sealed"), row.id)
+        environment = environment_id(row.account_id, values.pop("team"))
         values["metadata_json"] = json.loads(row.metadata_json) if row.metadata_json else None
-        return SharedToken(token=token, **values)
+        return SharedToken(token=token, environment_id=environment, **values)
 
 
-def _dumped(value: dict[str, Any] | None) -> str | None:
-    return None if value is None else json.dumps(value)
+def _columns(options: TokenOptions) -> dict[str, Any]:
+    """The values of those that were chosen."""
+    fields = {name: getattr(options, name) for name in TokenOptions.__struct_fields__}  # a subclass may have more
+    chosen = {name: value for name, value in fields.items() if value is not None}
+    if "metadata_json" in chosen:
+        chosen["metadata_json"] = json.dumps(chosen["metadata_json"])
+    return chosen

@@ -70,12 +70,12 @@ class Access:
         """The account that asks: by `Authorization`, else by the session cookie."""
         scheme, _, token = header(scope, b"authorization").partition(" ")
         if token and scheme.lower() in _SCHEMES:
-            return await self.registry.accounts.account_by_private_token(token.strip())
+            return await self.registry.credentials.account_by_private_token(token.strip())
         secret = session_of(scope)
         if not secret:
             return None
         self.check_origin(scope)
-        return await self.registry.accounts.account_by_session(secret)
+        return await self.registry.credentials.account_by_session(secret)
 
     async def owner(self, scope: Scope) -> Account:
         """The account that asks.
@@ -86,6 +86,18 @@ class Access:
         account = await self.account(scope)
         if account is None:
             raise UnauthorisedError
+        return account
+
+    async def server_owner(self, scope: Scope) -> Account:
+        """The account that asks, if the server is its own.
+
+        Raises:
+            UnauthorisedError: nobody that we know.
+            ForbiddenError: another account.
+        """
+        account = await self.owner(scope)
+        if not account.is_owner:
+            raise ForbiddenError("Only the server's owner may do this.")
         return account
 
 

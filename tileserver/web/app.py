@@ -18,6 +18,7 @@ from tileserver.publication import Publisher
 from tileserver.settings import Settings
 from tileserver.usage import Usage
 from tileserver.web.access import Access
+from tileserver.web.accounts import AccountRoutes
 from tileserver.web.addresses import Addresses
 from tileserver.web.answering import Answering
 from tileserver.web.answers import CORS, PREFLIGHT, Receive, Scope, Send, error_answer, respond
@@ -143,6 +144,7 @@ def routes(answering: Answering, publisher: Publisher, code: CodeProxy, addresse
         Route("/tiles/{token}/map", maps.map),
         *RunRoutes(pipeline.registry, pipeline.runs, access).routes(),
         *UsageRoutes(answering).routes(),
+        *AccountRoutes(pipeline.registry, access, pipeline.settings).routes(),
         *hosted_routes(answering, publisher, code, addresses),
         Mount("/static", static),
         Route("/{path:path}", _absent),

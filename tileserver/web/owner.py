@@ -37,7 +37,7 @@ class OwnerRoutes:
         """Opens a session for a one-time link, then leads to the catalogue."""
         if request.method == "HEAD":  # somebody looks where the link leads; it is for whoever follows it
             return HTMLResponse("", headers=_HEADERS)
-        secret = await self.registry.accounts.redeem_link(request.query_params.get("code", ""))
+        secret = await self.registry.credentials.redeem_link(request.query_params.get("code", ""))
         if secret is None:
             text = "This sign-in link was used already or is too old. Start the server again for a new one."
             return HTMLResponse(message_page("Sign in", text), 403, headers=_HEADERS)
@@ -49,7 +49,7 @@ class OwnerRoutes:
     async def sign_out(self, request: Request) -> Response:
         """Ends the session."""
         self.access.check_origin(request.scope)
-        await self.registry.accounts.end_session(session_of(request.scope))
+        await self.registry.credentials.end_session(session_of(request.scope))
         answer = RedirectResponse("./", 303, headers=_HEADERS)
         answer.delete_cookie(COOKIE)
         return answer

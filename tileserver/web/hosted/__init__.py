@@ -14,8 +14,10 @@ from tileserver.web.hosted.audit import AuditRoutes
 from tileserver.web.hosted.batch import BatchRoutes
 from tileserver.web.hosted.cache import CacheRoutes
 from tileserver.web.hosted.code import CodeRoutes
+from tileserver.web.hosted.files import FileRoutes
 from tileserver.web.hosted.pending import Pending
 from tileserver.web.hosted.runs import RunRoutes
+from tileserver.web.hosted.secrets import SecretRoutes
 from tileserver.web.hosted.tokens import TokenRoutes
 from tileserver.web.hosted.udfs import UdfRoutes
 
@@ -23,16 +25,18 @@ from tileserver.web.hosted.udfs import UdfRoutes
 def hosted_routes(answering: Answering, publisher: Publisher, code: CodeProxy, addresses: Addresses) -> list[BaseRoute]:
     """Every route under `/server/v1` that is not a token's own."""
     pipeline, access = answering.pipeline, answering.access
-    settings = pipeline.settings
+    settings, registry = pipeline.settings, pipeline.registry
     pending = Pending(settings.data_dir / "pending")
     batches = Batches(pipeline, Store(settings.data_dir / "jobs"), math.ceil(settings.workers))
     return [
-        *AccountRoutes(access).routes(),
-        *UdfRoutes(pipeline.registry, publisher, pipeline.runs, access).routes(),
-        *TokenRoutes(pipeline.registry, access, addresses).routes(),
+        *AccountRoutes(registry, access).routes(),
+        *UdfRoutes(registry, publisher, pipeline.runs, access).routes(),
+        *TokenRoutes(registry, access, addresses).routes(),
+        *SecretRoutes(registry, access).routes(),
+        *FileRoutes(registry.keyring, access, addresses, settings).routes(),
         *RunRoutes(answering, access, pending).routes(),
-        *BatchRoutes(batches, access, addresses, pipeline.registry.keyring).routes(),
-        *CacheRoutes(pipeline.registry, access).routes(),
+        *BatchRoutes(batches, access, addresses, registry.keyring).routes(),
+        *CacheRoutes(registry, access).routes(),
+        *AuditRoutes(pipeline.runs, registry, access).routes(),
         *CodeRoutes(code, access).routes(),
-        *AuditRoutes(pipeline.runs, pipeline.registry, access).routes(),
     ]

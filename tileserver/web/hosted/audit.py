@@ -85,7 +85,7 @@ def _told(run: Run, account: Account, names: dict[str, str]) -> dict[str, Any]:
     return {
         "id": str(run.id),
         "timestamp": datetime.fromtimestamp(run.started, UTC).isoformat(),
-        "exec_env_id": account.id,
+        "exec_env_id": account.environment_id,
         "user_id": account.id,
         "user_email": account.email,
         "udf_id": run.udf_id,

@@ -2,39 +2,25 @@
 
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tileserver.annotations import DEPTH, is_deeper
 from tileserver.errors import InvalidParameterError
-from tileserver.registry import Account, Registry, SharedToken, StoredUdf
+from tileserver.registry import Account, Registry, SharedToken, StoredUdf, TokenOptions
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
-from tileserver.web.hosted.owned import named_udf, own_token, own_udf
+from tileserver.web.hosted.owned import authored, own_token, own_udf, seen_udf
 from tileserver.web.hosted.requests import BASE, body, moment, page
 
 
-class NewToken(msgspec.Struct, kw_only=True):
-    """The body of `POST /udf-access-token/new`; one of the three ways to name the UDF is set."""
+class NewToken(TokenOptions, kw_only=True):
+    """The body of `POST /udf-access-token/new`; one of the two ways to name the UDF is set."""
 
     udf_email: str | None = None
     udf_slug: str | None = None
     udf_id: str | None = None
-    client_id: str | None = None
-    cache: bool | None = None
-    metadata_json: dict[str, Any] | None = None
-    enabled: bool | None = None
-
-
-class TokenChange(msgspec.Struct, kw_only=True):
-    """The body of `POST /udf-access-token/by-token/{token}`; null leaves as it is."""
-
-    client_id: str | None = None
-    cache: bool | None = None
-    metadata_json: dict[str, Any] | None = None
-    enabled: bool | None = None
 
 
 class TokenRoutes:
@@ -49,6 +35,7 @@ class TokenRoutes:
         return [
             Route(f"{BASE}/udf-access-token/new", self.new_token, methods=["POST"]),
             Route(f"{BASE}/udf-access-token/self", self.list_tokens),
+            Route(f"{BASE}/udf-access-token/all", self.list_all_tokens),
             Route(by_token, self.token),
             Route(by_token, self.change_token, methods=["POST"]),
             Route(by_token, self.delete_token, methods=["DELETE"]),
@@ -60,13 +47,7 @@ class TokenRoutes:
         wanted = await body(request, NewToken)
         _check(wanted.metadata_json)
         stored = await self._udf(account, wanted)
-        token = await self.registry.shared_tokens.create_token(
-            stored.id,
-            client_id=wanted.client_id,
-            cache=wanted.cache is not False,
-            metadata_json=wanted.metadata_json,
-            enabled=wanted.enabled is not False,
-        )
+        token = await self.registry.shared_tokens.create_token(stored.id, wanted)
         return JSONResponse(self._token(request, token))
 
     async def token(self, request: Request) -> Response:
@@ -77,16 +58,20 @@ class TokenRoutes:
     async def list_tokens(self, request: Request) -> Response:
         """A page of the account's tokens; the page behind the last is empty."""
         account = await self.access.owner(request.scope)
-        tokens = await self.registry.shared_tokens.tokens(account.id, *page(request))
-        return JSONResponse([self._token(request, each) for each in tokens])
+        return await self._page(request, account.id)
+
+    async def list_all_tokens(self, request: Request) -> Response:
+        """A page of everybody's tokens, for the server's owner."""
+        await self.access.server_owner(request.scope)
+        return await self._page(request, None)
 
     async def change_token(self, request: Request) -> Response:
         """Changes what is not null."""
         account = await self.access.owner(request.scope)
-        change = await body(request, TokenChange)
+        change = await body(request, TokenOptions)
         _check(change.metadata_json)
         token = await own_token(self.registry, account, request.path_params["token"])
-        changed = await self.registry.shared_tokens.update_token(token.token, **msgspec.structs.asdict(change))
+        changed = await self.registry.shared_tokens.update_token(token.token, change)
         return JSONResponse(self._token(request, changed or token))
 
     async def delete_token(self, request: Request) -> Response:
@@ -99,7 +84,12 @@ class TokenRoutes:
     async def _udf(self, account: Account, wanted: NewToken) -> StoredUdf:
         if wanted.udf_id:
             return await own_udf(self.registry, account, wanted.udf_id)
-        return await named_udf(self.registry, account, wanted.udf_slug or "")
+        stored = await seen_udf(self.registry, account, wanted.udf_email or account.email, wanted.udf_slug or "")
+        return authored(stored, account)
+
+    async def _page(self, request: Request, account_id: str | None) -> Response:
+        tokens = await self.registry.shared_tokens.tokens(account_id, *page(request))
+        return JSONResponse([self._token(request, each) for each in tokens])
 
     def _token(self, request: Request, token: SharedToken) -> dict[str, Any]:
         base = self.addresses.base(request.scope)
@@ -110,11 +100,13 @@ class TokenRoutes:
             "udf_email": token.email,
             "enabled": token.enabled,
             "owning_user_id": token.account_id,
-            "owning_execution_environment_id": token.account_id,
+            "owning_execution_environment_id": token.environment_id,
             "client_id": token.client_id,
-            "public_read": False,
-            "access_scope": None,
+            "public_read": token.public_read,
+            "access_scope": token.access_scope,
             "cache": token.cache,
+            "shared_cache": token.shared_cache,
+            "expose_errors": token.expose_errors,
             "metadata_json": token.metadata_json,
             "last_updated": moment(token.updated),
             "tile_url": f"{base}/tiles/{token.token}/{{z}}/{{x}}/{{y}}",

@@ -8,13 +8,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from tileserver.errors import ConflictError, NotFoundError
+from tileserver.errors import ConflictError
 from tileserver.publication import Publisher
-from tileserver.registry import Account, Registry, StoredUdf
+from tileserver.registry import Account, Registry, Sharing, StoredUdf
 from tileserver.runlog import RunLog
 from tileserver.udfs import Udf
 from tileserver.web.access import Access
-from tileserver.web.hosted.owned import named_udf, own_token, own_udf
+from tileserver.web.hosted.owned import own_udf, seen_udf, shared_udf, visible_udf
 from tileserver.web.hosted.requests import BASE, body, decoded, moment, page
 
 
@@ -23,6 +23,8 @@ class NewUdf(msgspec.Struct, kw_only=True):
 
     slug: str | None = None
     udf_body: str
+    allow_public_read: bool | None = None
+    allow_public_list: bool | None = None
 
 
 class Header(msgspec.Struct, kw_only=True):
@@ -54,8 +56,13 @@ class UdfRoutes:
     def routes(self) -> list[BaseRoute]:
         """Every route."""
         by_slug = [
-            Route(f"{BASE}/udf/{owner}{collection}/by-slug/{{slug}}", self.udf_by_slug)
-            for owner in ("by-user-email/{who}", "by-user-handle/{who}", "public", "exec-env/self")
+            Route(f"{BASE}/udf/{owner}{collection}/by-slug/{{slug}}", found)
+            for owner, found in (
+                ("by-user-email/{who}", self.udf_by_slug),
+                ("by-user-handle/{who}", self.udf_by_slug),
+                ("public", self.public_udf),
+                ("exec-env/self", self.team_udf),
+            )
             for collection in ("", "/by-collection/{collection}")
         ]
         return [
@@ -63,10 +70,10 @@ class UdfRoutes:
             Route(f"{BASE}/udf/by-id/{{id}}", self.udf_by_id),
             Route(f"{BASE}/udf/by-id/{{id}}", self.change_udf, methods=["POST"]),
             Route(f"{BASE}/udf/by-id/{{id}}", self.delete_udf, methods=["DELETE"]),
-            Route(f"{BASE}/udf/public", self.list_nothing),
+            Route(f"{BASE}/udf/public", self.list_public),
             Route(f"{BASE}/udf/shared/by-token/{{token}}", self.udf_by_token),
             Route(f"{BASE}/udf/self", self.list_udfs),
-            Route(f"{BASE}/udf/exec-env/self", self.list_udfs),
+            Route(f"{BASE}/udf/exec-env/self", self.list_team),
             *by_slug,
         ]
 
@@ -74,43 +81,54 @@ class UdfRoutes:
         """Publishes the posted source under its slug."""
         account = await self.access.owner(request.scope)
         posted = await body(request, NewUdf)
-        return JSONResponse(_udf(await self._publish(account, posted, None), account))
+        return JSONResponse(_udf(await self._publish(account, posted, None)))
 
     async def change_udf(self, request: Request) -> Response:
         """Publishes the posted source as the UDF's next version."""
         account = await self.access.owner(request.scope)
         stored = await own_udf(self.registry, account, request.path_params["id"])
-        return JSONResponse(_udf(await self._publish(account, await body(request, NewUdf), stored), account))
+        return JSONResponse(_udf(await self._publish(account, await body(request, NewUdf), stored)))
 
     async def udf_by_id(self, request: Request) -> Response:
-        """A UDF of the account."""
+        """A UDF that the account may see."""
         account = await self.access.owner(request.scope)
-        return JSONResponse(_udf(await own_udf(self.registry, account, request.path_params["id"]), account))
+        return JSONResponse(_udf(await visible_udf(self.registry, account, request.path_params["id"])))
 
     async def udf_by_slug(self, request: Request) -> Response:
-        """A UDF of the account by name; `who` is its own e-mail address or handle."""
+        """A UDF by name; `who` is an e-mail address or a handle, `team` or `public`."""
+        return await self._by_slug(request, request.path_params["who"])
+
+    async def team_udf(self, request: Request) -> Response:
+        """A UDF of the account or its team by name."""
+        return await self._by_slug(request, "team")
+
+    async def public_udf(self, request: Request) -> Response:
+        """A public UDF by name; of several, the oldest."""
+        return await self._by_slug(request, "public")
+
+    async def _by_slug(self, request: Request, who: str) -> Response:
         account = await self.access.owner(request.scope)
-        who = request.path_params.get("who", account.email)
-        if who not in (account.email, account.handle, "team"):
-            raise NotFoundError("UDF not found")
-        return JSONResponse(_udf(await named_udf(self.registry, account, request.path_params["slug"]), account))
+        return JSONResponse(_udf(await seen_udf(self.registry, account, who, request.path_params["slug"])))
 
     async def udf_by_token(self, request: Request) -> Response:
-        """The UDF that one of the account's tokens opens."""
+        """The UDF that a token opens, if the account may read it."""
         account = await self.access.owner(request.scope)
-        token = await own_token(self.registry, account, request.path_params["token"])
-        return JSONResponse(_udf(await own_udf(self.registry, account, token.udf_id), account))
+        return JSONResponse(_udf(await shared_udf(self.registry, account, request.path_params["token"])))
 
     async def list_udfs(self, request: Request) -> Response:
         """A page of the account's UDFs; the page behind the last is empty."""
         account = await self.access.owner(request.scope)
-        stored = await self.registry.publications.udfs(account.id, *page(request))
-        return JSONResponse([_udf(each, account) for each in stored])
+        return _listed(request, await self.registry.publications.udfs(account.id, *page(request)))
 
-    async def list_nothing(self, request: Request) -> Response:
-        """No UDF is public: an empty page."""
+    async def list_team(self, request: Request) -> Response:
+        """The same of the account's team."""
+        account = await self.access.owner(request.scope)
+        return _listed(request, await self.registry.publications.team_udfs(account.id, *page(request)))
+
+    async def list_public(self, request: Request) -> Response:
+        """The same of those that everybody finds."""
         await self.access.owner(request.scope)
-        return JSONResponse([])
+        return _listed(request, await self.registry.publications.public_udfs(*page(request)))
 
     async def delete_udf(self, request: Request) -> Response:
         """Deletes a UDF that came through the API, with its tokens and what is known of its runs."""
@@ -119,7 +137,7 @@ class UdfRoutes:
         _refuse_file(stored)
         await self.registry.publications.delete_udf(stored.id)
         await self.runs.forget(stored.id)
-        return JSONResponse(_udf(stored, account))
+        return JSONResponse(_udf(stored))
 
     async def _publish(self, account: Account, posted: NewUdf, stored: StoredUdf | None) -> StoredUdf:
         source = decoded(posted.udf_body.encode(), UdfBody)
@@ -127,7 +145,8 @@ class UdfRoutes:
         taken = stored or await self.registry.publications.udf_by_name(account.id, name)
         if taken:
             _refuse_file(taken)
-        published = await self.publisher.publish_source(account.id, name, source.code, source.modules)
+        sharing = Sharing(allow_public_read=posted.allow_public_read, allow_public_list=posted.allow_public_list)
+        published = await self.publisher.publish_source(account.id, name, source.code, source.modules, sharing)
         return await own_udf(self.registry, account, published.udf_id)
 
 
@@ -136,7 +155,12 @@ def _refuse_file(stored: StoredUdf) -> None:
         raise ConflictError(f"'{stored.name}' is served from a file; edit the file instead.")
 
 
-def _udf(stored: StoredUdf, account: Account) -> dict[str, Any]:
+def _listed(request: Request, udfs: list[StoredUdf]) -> Response:
+    """A page of a list; there are no apps, which the SDK may ask for."""
+    return JSONResponse([] if request.query_params.get("udf_type") == "app" else [_udf(each) for each in udfs])
+
+
+def _udf(stored: StoredUdf) -> dict[str, Any]:
     """A UDF record (hosted API, section 2.2)."""
     entry = msgspec.json.decode(stored.record, type=Udf).entry
     metadata = {"fused:id": stored.id, "fused:slug": stored.name}
@@ -146,8 +170,11 @@ def _udf(stored: StoredUdf, account: Account) -> dict[str, Any]:
         "udf_body": udf_body(stored.name, stored.code, stored.headers, entry, metadata),
         "udf_type": "auto",
         "kind": stored.kind,
-        "owning_user": account.id,
-        "collection_id": account.id,
+        "allow_public_read": stored.allow_public_read,
+        "allow_public_list": stored.allow_public_list,
+        "owning_user": stored.account_id,
+        "owning_user_email": stored.email,
+        "collection_id": stored.account_id,
         "collection_name": "default",
         "last_updated": moment(stored.updated),
     }

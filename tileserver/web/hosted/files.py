@@ -1,0 +1,222 @@
+"""Files of an account (hosted API, section 2.4), and addresses that are signed, for those who have no credentials."""
+
+import asyncio
+import contextlib
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, Final, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from tileserver.errors import InvalidParameterError
+from tileserver.folders import Folder
+from tileserver.registry import Account
+from tileserver.settings import Settings
+from tileserver.tokens import Keyring
+from tileserver.web.access import Access
+from tileserver.web.addresses import Addresses
+from tileserver.web.hosted.requests import BASE, moment
+from tileserver.web.hosted.signed import PARTS, READING, WRITING, Signed
+from tileserver.web.hosted.uploads import receive_body, receive_form
+
+T = TypeVar("T")
+
+_MOST_SIGNED: Final = 10_000
+_DELETION_DEPTH: Final = 3
+"""What the SDK says where nobody does."""
+_EXTENSION: Final = re.compile(r"[A-Za-z0-9_.-]{0,32}", re.ASCII)
+_HEADERS: Final = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
+"""What somebody uploaded is not ours: no browser shall run it in our name."""
+
+
+class FileRoutes:
+    """Files listed, read, written and deleted; a signed address is good for an hour, and for what it says only."""
+
+    def __init__(self, keyring: Keyring, access: Access, addresses: Addresses, settings: Settings) -> None:
+        self.access, self._signed = access, Signed(keyring, addresses)
+        self._base, self._quota = settings.data_dir / "files", settings.files_disk
+
+    def routes(self) -> list[BaseRoute]:
+        """Every route."""
+        files = f"{BASE}/files"
+        return [
+            Route(f"{files}/list", self.list_files),
+            Route(f"{files}/list-details", self.list_details),
+            Route(f"{files}/get", self.get_file),
+            Route(f"{files}/delete", self.delete_file, methods=["DELETE"]),
+            Route(f"{files}/resolve", self.resolve, methods=["POST"]),
+            Route(f"{files}/sign", self.sign),
+            Route(f"{files}/sign_prefix", self.sign_prefix),
+            Route(f"{files}/sign-upload", self.sign_upload),
+            Route(f"{files}/sign-upload-temp", self.sign_temporary_upload),
+            Route(f"{files}/upload", self.put_file, methods=["PUT"]),
+            Route(f"{files}/upload-temp", self.put_temporary_file, methods=["POST"]),
+            Route(READING + PARTS, self.signed_file),
+            Route(WRITING + PARTS, self.upload, methods=["POST"]),
+        ]
+
+    # For the account
+
+    async def list_files(self, request: Request) -> Response:
+        """The addresses of what is in a folder."""
+        listed = await self._with_folder(request, lambda folder, path: folder.listed(path))
+        return JSONResponse([each.url for each in listed])
+
+    async def list_details(self, request: Request) -> Response:
+        """The same with size and time."""
+        listed = await self._with_folder(request, lambda folder, path: folder.listed(path))
+        return JSONResponse(
+            [
+                {
+                    "url": each.url,
+                    "file_name": each.file_name,
+                    "is_directory": each.is_directory,
+                    "size": each.size,
+                    "last_modified": moment(int(each.modified * 1e6)),
+                }
+                for each in listed
+            ]
+        )
+
+    async def get_file(self, request: Request) -> Response:
+        """A file's content, or the ranges of it that were asked for."""
+        return _content(await self._with_folder(request, lambda folder, path: folder.file(path)))
+
+    async def delete_file(self, request: Request) -> Response:
+        """Deletes a file, or a folder that is no deeper than `max_deletion_depth`."""
+        depth = _deletion_depth(request.query_params.get("max_deletion_depth"))
+        await self._with_folder(request, lambda folder, path: folder.delete(path, depth))
+        return JSONResponse(True)
+
+    async def resolve(self, request: Request) -> Response:
+        """A signed address at which a file, or what is below a folder, can be read by any program."""
+        account = await self.access.owner(request.scope)
+        return JSONResponse(self._signed.folder(request, account.id, _path(request)))
+
+    async def sign(self, request: Request) -> Response:
+        """A signed address of one file."""
+        account = await self.access.owner(request.scope)
+        return JSONResponse(self._signed.file(request, account.id, _path(request)))
+
+    async def sign_prefix(self, request: Request) -> Response:
+        """A signed address for each file below a folder."""
+        account = await self.access.owner(request.scope)
+        found = await self._with_folder(request, lambda folder, path: list(islice(folder.files(path), _MOST_SIGNED)))
+        return JSONResponse({each: self._signed.file(request, account.id, each) for each in found})
+
+    async def sign_upload(self, request: Request) -> Response:
+        """Where a form with a file of `content_length` bytes can be posted to."""
+        account, path, length = await self.access.owner(request.scope), _path(request), _length(request)
+        return JSONResponse(await self._post(request, account, path, length))
+
+    async def sign_temporary_upload(self, request: Request) -> Response:
+        """The same for a file that is kept for a day, with its address."""
+        account, length = await self.access.owner(request.scope), _length(request)
+        path = await self._temporary(request, account)
+        return JSONResponse({"signed_post": await self._post(request, account, path, length), "storage_url": path})
+
+    async def put_file(self, request: Request) -> Response:
+        """Keeps the body as a file, as the SDK's oldest versions send it; answers with its address."""
+        account = await self.access.owner(request.scope)
+        return await self._put(request, account, _path(request))
+
+    async def put_temporary_file(self, request: Request) -> Response:
+        """The same for a file that is kept for a day."""
+        account = await self.access.owner(request.scope)
+        return await self._put(request, account, await self._temporary(request, account))
+
+    # For whoever has the address
+
+    async def signed_file(self, request: Request) -> Response:
+        """The content of a file whose address is signed."""
+        path = self._signed.readable(request.path_params)
+        folder = self._folder(request.path_params["account"])
+        response = _content(await asyncio.to_thread(folder.file, path))
+        response.headers["access-control-allow-origin"] = "*"
+        return response
+
+    async def upload(self, request: Request) -> Response:
+        """Keeps the file of a form; 204."""
+        path, length = self._signed.writable(request.path_params)
+        folder = self._folder(request.path_params["account"])
+        with contextlib.suppress(ClientDisconnect), _aside(folder) as (place, target):  # nobody is there to be told
+            await receive_form(request, target, length)
+            await _keep(folder, place, target, path)
+        return Response(status_code=204)
+
+    async def _put(self, request: Request, account: Account, path: str) -> Response:
+        folder = self._folder(account.id)
+        with contextlib.suppress(ClientDisconnect), _aside(folder) as (place, target):
+            await receive_body(request, target, self._quota)
+            await _keep(folder, place, target, path)
+        return JSONResponse(path)
+
+    async def _temporary(self, request: Request, account: Account) -> str:
+        """A new address with the extension that is asked for."""
+        extension = request.query_params.get("extension", "")
+        if not _EXTENSION.fullmatch(extension):
+            raise InvalidParameterError("An extension is letters and digits.", parameter="extension")
+        name = ".".join(filter(None, (secrets.token_hex(16), extension.lstrip("."))))
+        return await asyncio.to_thread(self._folder(account.id).temporary, name)
+
+    async def _post(self, request: Request, account: Account, path: str, length: int) -> dict[str, Any]:
+        """Where and with which fields a form can be posted."""
+        await asyncio.to_thread(self._folder(account.id).check_room, length)
+        return {"url": self._signed.upload(request, account.id, path, length), "fields": {}}
+
+    def _folder(self, account_id: str) -> Folder:
+        return Folder(self._base, account_id, self._quota)
+
+    async def _with_folder(self, request: Request, work: Callable[[Folder, str], T]) -> T:
+        """What `work` makes of the account's folder and the path of the query, in a thread."""
+        account = await self.access.owner(request.scope)
+        return await asyncio.to_thread(work, self._folder(account.id), _path(request))
+
+
+async def _keep(folder: Folder, aside: Path, target: IO[bytes], path: str) -> None:
+    """Put what was written aside in its place."""
+    target.flush()
+    await asyncio.to_thread(folder.keep, aside, path)
+
+
+@contextlib.contextmanager
+def _aside(folder: Folder) -> Iterator[tuple[Path, IO[bytes]]]:
+    """A file that is gone afterwards, unless it got another place."""
+    descriptor, name = tempfile.mkstemp(dir=folder.incoming)
+    try:
+        with os.fdopen(descriptor, "wb") as target:
+            yield Path(name), target
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _content(place: Path) -> FileResponse:
+    return FileResponse(place, media_type="application/octet-stream", filename=place.name, headers=_HEADERS)
+
+
+def _path(request: Request) -> str:
+    return request.query_params.get("path", "")
+
+
+def _length(request: Request) -> int:
+    text = request.query_params.get("content_length", "")
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise InvalidParameterError("'content_length' should be the file's bytes.", parameter="content_length")
+    return int(text)
+
+
+def _deletion_depth(text: str | None) -> float:
+    if text == "unlimited":
+        return float("inf")
+    if text is None:
+        return _DELETION_DEPTH
+    if not (text.isascii() and text.isdigit() and len(text) < 9):
+        raise InvalidParameterError("'max_deletion_depth' is a number or 'unlimited'.", parameter="max_deletion_depth")
+    return int(text)

@@ -1,0 +1,68 @@
+"""Secrets (hosted API, section 2.4): values for an account's own functions. Any client id is accepted in the path."""
+
+from typing import Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from tileserver.errors import NotFoundError
+from tileserver.registry import Account, Registry
+from tileserver.web.access import Access
+from tileserver.web.hosted.requests import BASE, body
+
+_PLACE: Final = f"{BASE}/realtime/{{client}}/api/v1/secrets"
+_HEADERS: Final = {"cache-control": "no-store"}
+
+
+class Value(msgspec.Struct, kw_only=True):
+    """The body of `PUT .../secrets/{key}`."""
+
+    value: str
+
+
+class SecretRoutes:
+    """Read and changed by their account; each answer is a value, as the SDK has it."""
+
+    def __init__(self, registry: Registry, access: Access) -> None:
+        self.registry, self.access = registry, access
+
+    def routes(self) -> list[BaseRoute]:
+        """Every route."""
+        return [
+            Route(_PLACE, self.secrets),
+            Route(f"{_PLACE}/{{key}}", self.secret),
+            Route(f"{_PLACE}/{{key}}", self.put_secret, methods=["PUT"]),
+            Route(f"{_PLACE}/{{key}}", self.delete_secret, methods=["DELETE"]),
+        ]
+
+    async def secrets(self, request: Request) -> Response:
+        """All of the account's, by key."""
+        account = await self.access.owner(request.scope)
+        return JSONResponse(await self.registry.secrets.of(account.id), headers=_HEADERS)
+
+    async def secret(self, request: Request) -> Response:
+        """One of the account's."""
+        account = await self.access.owner(request.scope)
+        return JSONResponse(await self._value(request, account), headers=_HEADERS)
+
+    async def put_secret(self, request: Request) -> Response:
+        """Keeps a value under a key."""
+        account = await self.access.owner(request.scope)
+        value = (await body(request, Value)).value
+        await self.registry.secrets.put(account.id, request.path_params["key"], value)
+        return JSONResponse(value, headers=_HEADERS)
+
+    async def delete_secret(self, request: Request) -> Response:
+        """Forgets a value and answers with what it was."""
+        account = await self.access.owner(request.scope)
+        value = await self._value(request, account)
+        await self.registry.secrets.delete(account.id, request.path_params["key"])
+        return JSONResponse(value, headers=_HEADERS)
+
+    async def _value(self, request: Request, account: Account) -> str:
+        value = (await self.registry.secrets.of(account.id)).get(request.path_params["key"])
+        if value is None:
+            raise NotFoundError("Secret not found")
+        return value
