@@ -59,7 +59,9 @@ class Parts:
     def add_account(self, name: str) -> str:
         """The id of another account."""
         with contextlib.closing(sqlite3.connect(self.folder / "registry.sqlite")) as connection:
-            connection.execute("INSERT INTO account VALUES (?, ?, ?, ?, 0)", (name, f"{name}@localhost", name, name))
+            columns = "(id, email, handle, name, created)"
+            row = (name, f"{name}@localhost", name, name)
+            connection.execute(f"INSERT INTO account {columns} VALUES (?, ?, ?, ?, 0)", row)
             connection.commit()
         return name
 

@@ -1,11 +1,12 @@
 """Settings from flags, variables and a file."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tileserver.errors import SetupError
-from tileserver.settings import read, unknown_variables
+from tileserver.settings import Settings, read, unknown_variables
 
 
 def test_flags_go_before_variables_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,3 +44,12 @@ def test_an_unknown_variable_names_the_nearest() -> None:
     assert unknown_variables({"TILESERVER_PROT": "1", "TILESERVER_PORT": "1"}) == [
         "unknown setting TILESERVER_PROT; did you mean TILESERVER_PORT?"
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "several"),
+    [({}, False), ({"isolation": "strict"}, True), ({"trust_authors": True}, True), ({"isolation": "default"}, False)],
+)
+def test_several_accounts_need_isolation_or_trust(given: dict[str, Any], several: bool) -> None:
+    """Either will do."""
+    assert Settings(**given).may_have_accounts is several

@@ -119,3 +119,15 @@ def test_a_key_file_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SetupError):
         read_keyring(tmp_path / "file" / "master.key")
+
+
+@given(masters, st.lists(st.text() | st.integers(), max_size=4), st.lists(st.text() | st.integers(), max_size=4))
+def test_a_signature_is_of_its_facts(master: bytes, facts: list[str | int], others: list[str | int]) -> None:
+    """And of no others, nor of the same run together; it fits into an address."""
+    ring = Keyring(master)
+    signature = ring.sign(*facts)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", signature)
+    assert Keyring(master).has_signed(signature, *facts)
+    assert ring.has_signed(signature, *others) == (facts == others)
+    assert not ring.has_signed(signature[:-1] + "é", *facts)
+    assert not Keyring(master[::-1] + b"k").has_signed(signature, *facts)

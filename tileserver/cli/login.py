@@ -23,20 +23,22 @@ def register(app: typer.Typer) -> None:
 def login(url: Annotated[str, _URL], fused: Annotated[bool, _FUSED] = False) -> None:
     """Sign in to a server with your private token, which is asked for, or read from standard input."""
     url = credentials.address(url).removesuffix(HOSTED)
-    local = credentials.load(credentials.data_folder())
-    token = local.token if local is not None and local.url == url else entered("Private token").strip()
-    account = remote.ask(Credentials(url, token), "GET", "/user/self")
-    if local is None or local.url != url:
-        _save(Credentials(url, token))
+    own = credentials.load(credentials.data_folder())
+    kept = own if own is not None and own.url == url else Credentials(url, entered("Private token").strip())
+    account = remote.ask(kept, "GET", "/user/self")
+    if kept is own:  # without a login it is this machine's own server that is asked
+        _forget()
+    else:
+        _save(kept)
     if fused:
-        for place in sdk.write(Path.home() / ".fused", url, token):
+        for place in sdk.write(Path.home() / ".fused", url, kept.token):
             print(f"wrote {place}")
     print(f"signed in to {url} as {account['email']}")
 
 
 def logout() -> None:
     """Forget the server that you signed in to, and put the fused SDK's files back as they were."""
-    (credentials.login_folder() / credentials.NAME).unlink(missing_ok=True)
+    _forget()
     for place in sdk.restore(Path.home() / ".fused"):
         print(f"put back {place}")
     print("signed out")
@@ -46,3 +48,8 @@ def _save(kept: Credentials) -> None:
     folder = credentials.login_folder()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     credentials.save(folder, kept)
+
+
+def _forget() -> None:
+    """Forget the last login."""
+    (credentials.login_folder() / credentials.NAME).unlink(missing_ok=True)

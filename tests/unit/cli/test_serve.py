@@ -186,12 +186,12 @@ def test_another_master_key_is_noticed(tmp_path: Path) -> None:
     async def with_key(key: bytes, *, publish: bool) -> None:
         registry = await Registry.open(tmp_path, Keyring(key))
         try:
-            await registry.shared_tokens.check_key()
+            await registry.check_key()
             if publish:
                 owner = await registry.accounts.owner()
                 facts: dict[str, Any] = {"code": "", "headers": {}, "record": "{}", "source": "file", "file": None}
                 await registry.publications.publish(owner.id, name="n", digest="d", kind=None, **facts)
-                await registry.shared_tokens.check_key()
+                await registry.check_key()
         finally:
             await registry.close()
 

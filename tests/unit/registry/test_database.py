@@ -9,13 +9,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from tileserver.errors import SetupError
 from tileserver.registry import Registry
+from tileserver.registry.migrate import config
 from tileserver.registry.schema import metadata
+from tileserver.registry.shared_tokens import token_row
 from tileserver.tokens import Keyring
 
 WRITER = """
@@ -143,9 +146,9 @@ def test_no_secret_is_in_the_files(run, publish, tmp_path: Path, keyring: Keyrin
     async def scenario(registry: Registry) -> list[str]:
         owner, made = await registry.accounts.owner(), await publish(registry)
         shared = await registry.shared_tokens.create_token(made.udf_id)
-        private = await registry.accounts.mint_private_token(owner.id)
-        code = await registry.accounts.issue_link(owner.id)
-        session = await registry.accounts.redeem_link(await registry.accounts.issue_link(owner.id))
+        private = await registry.credentials.mint_private_token(owner.id)
+        code = await registry.credentials.issue_link(owner.id)
+        session = await registry.credentials.redeem_link(await registry.credentials.issue_link(owner.id))
         await registry.lookup.load(shared.token)
         secrets = [shared.token, made.token, private, code, session]
         assert not _found(tmp_path, secrets)
@@ -188,3 +191,32 @@ def _found(folder: Path, secrets: list[str]) -> list[str]:
 
 async def _nothing(_: Registry) -> None:
     """Open and close."""
+
+
+def test_a_registry_of_the_first_version_is_migrated(run, publish, tmp_path: Path, keyring: Keyring) -> None:
+    """Nothing in it is lost, and the owner's functions are nobody else's."""
+    first = create_engine(f"sqlite:///{tmp_path / 'registry.sqlite'}")
+    with first.begin() as connection:
+        command.upgrade(config(connection), "0001")
+        connection.exec_driver_sql("INSERT INTO account VALUES ('a1', 'owner@localhost', 'owner', 'Owner', 1)")
+        connection.exec_driver_sql("INSERT INTO private_token VALUES (?, 'a1', 1)", (keyring.mac("fpt_x"),))
+        connection.exec_driver_sql("INSERT INTO udf VALUES ('u1', 'a1', 'hills', 'd1', 'api', NULL, 1, 0, 0, 1, 1)")
+        connection.exec_driver_sql("INSERT INTO udf_version VALUES ('u1', 'd1', '', '{}', '{}', NULL, NULL, 1)")
+        token = token_row(keyring, "fsh_x", "u1", "a1", published=False)
+        names = ", ".join(f":{name}" for name in token)
+        connection.execute(text(f"INSERT INTO shared_token ({', '.join(token)}) VALUES ({names})"), token)
+    first.dispose()
+
+    async def scenario(registry: Registry) -> None:
+        owner = await registry.accounts.owner()
+        assert (owner.id, owner.team, owner.environment_id) == ("a1", None, "a1")
+        assert await registry.credentials.account_by_private_token("fpt_x") == owner
+        [stored] = await registry.publications.udfs("a1", 0, 10)
+        assert (stored.name, stored.allow_public_read, stored.allow_public_list) == ("hills", False, False)
+        [kept] = await registry.shared_tokens.tokens("a1", 0, 10)
+        assert (kept.token, kept.access_scope, kept.public_read) == ("fsh_x", None, None)
+        assert await registry.lookup.load("fsh_x")
+        await registry.secrets.put("a1", "k", "v")
+
+    run(scenario)
+    test_the_migrated_schema_is_the_declared_one(run, tmp_path)

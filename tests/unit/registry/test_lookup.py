@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from tileserver.registry import UNKNOWN_YET, Registry
+from tileserver.registry import UNKNOWN_YET, Registry, TokenOptions
 from tileserver.tokens import Keyring, mint_shared
 
 
@@ -45,8 +45,8 @@ def test_another_process_sees_every_change_at_its_next_request(run, publish) -> 
         made = await publish(ours)
         token, udf_id = made.token, made.udf_id
         changes = [
-            (lambda: ours.shared_tokens.update_token(token, enabled=False), False),
-            (lambda: ours.shared_tokens.update_token(token, enabled=True), True),
+            (lambda: ours.shared_tokens.update_token(token, TokenOptions(enabled=False)), False),
+            (lambda: ours.shared_tokens.update_token(token, TokenOptions(enabled=True)), True),
             (lambda: publish(ours, digest="d2"), True),
             (lambda: ours.publications.learn(udf_id, "d2", kind="vector", facts="{}"), True),
             (lambda: ours.publications.withdraw(udf_id), False),
@@ -99,7 +99,7 @@ def test_a_read_that_began_before_a_change_is_not_kept(run, publish) -> None:
         for turn in range(40):
             reads = [asyncio.create_task(_known(theirs, made.token)) for _ in range(4)]
             await asyncio.sleep(turn % 5 * 0.0005)
-            await ours.shared_tokens.update_token(made.token, enabled=bool(turn % 2))
+            await ours.shared_tokens.update_token(made.token, TokenOptions(enabled=bool(turn % 2)))
             await asyncio.gather(*reads)
             assert bool(await _known(theirs, made.token)) is bool(turn % 2)
 
@@ -158,7 +158,9 @@ def test_a_change_whose_caller_went_away_is_announced(run, publish) -> None:
         made = await publish(ours)
         for turn in range(30):
             await _known(theirs, made.token)
-            change = asyncio.create_task(ours.shared_tokens.update_token(made.token, enabled=bool(turn % 2)))
+            change = asyncio.create_task(
+                ours.shared_tokens.update_token(made.token, TokenOptions(enabled=bool(turn % 2)))
+            )
             await asyncio.sleep(turn * 0.0002)
             change.cancel()
             await asyncio.gather(change, return_exceptions=True)

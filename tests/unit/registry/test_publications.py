@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tileserver.registry import Registry
+from tileserver.registry import Registry, TokenOptions
 
 
 def test_a_publication_is_read_again(run, publish) -> None:
@@ -46,7 +46,7 @@ def test_a_deleted_publication_token_stays_deleted(run, publish) -> None:
 
     async def disable(registry: Registry) -> None:
         made = await publish(registry)
-        await registry.shared_tokens.update_token(made.token, enabled=False)
+        await registry.shared_tokens.update_token(made.token, TokenOptions(enabled=False))
         assert (await publish(registry)).token == made.token
         await registry.shared_tokens.delete_token(made.token)
         assert (await publish(registry)).token is None

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tileserver.errors import NotFoundError
-from tileserver.registry import Registry
+from tileserver.registry import Registry, TokenOptions
 from tileserver.tokens import mint_shared
 
 
@@ -15,19 +15,23 @@ def test_a_token_is_made_read_changed_and_deleted(run, publish) -> None:
     async def scenario(registry: Registry) -> None:
         made = await publish(registry)
         token = await registry.shared_tokens.create_token(
-            made.udf_id, client_id="map", cache=False, metadata_json={"é": [1, None]}, enabled=True
+            made.udf_id,
+            TokenOptions(client_id="map", cache=False, metadata_json={"é": [1, None]}, access_scope="public"),
         )
+        assert (token.access_scope, token.public_read, token.expose_errors) == ("public", None, False)
         assert (token.slug, token.email, token.client_id, token.cache) == ("hills", "owner@localhost", "map", False)
         assert token.metadata_json == {"é": [1, None]}
         assert await registry.shared_tokens.token(token.token) == token
-        changed = await registry.shared_tokens.update_token(token.token, enabled=False, cache=None, client_id=None)
+        changed = await registry.shared_tokens.update_token(
+            token.token, TokenOptions(enabled=False, cache=None, client_id=None)
+        )
         assert changed
         assert (changed.enabled, changed.cache, changed.client_id) == (False, False, "map")
         assert changed.updated > token.updated
         assert await registry.shared_tokens.delete_token(token.token) == changed
         assert await registry.shared_tokens.token(token.token) is None
         assert await registry.shared_tokens.delete_token(token.token) is None
-        assert await registry.shared_tokens.update_token(token.token, enabled=True) is None
+        assert await registry.shared_tokens.update_token(token.token, TokenOptions(enabled=True)) is None
         assert await registry.shared_tokens.token(mint_shared()) is None
 
     run(scenario)
@@ -52,7 +56,7 @@ def test_tokens_come_in_pages_by_age(run, publish) -> None:
         owner, made = await registry.accounts.owner(), await publish(registry)
         names = ["one", "two", "three"]
         for name in names:
-            await registry.shared_tokens.create_token(made.udf_id, client_id=name)
+            await registry.shared_tokens.create_token(made.udf_id, TokenOptions(client_id=name))
         pages = [await registry.shared_tokens.tokens(owner.id, skip, 2) for skip in (0, 2, 4)]
         assert [[each.client_id for each in page] for page in pages] == [[None, "one"], ["two", "three"], []]
         assert await registry.shared_tokens.tokens("somebody else", 0, 10) == []
@@ -71,3 +75,20 @@ def test_many_at_once_are_all_kept(run, publish) -> None:
         assert {each.token for each in kept} == tokens | {made.token}
 
     run(scenario, 2)
+
+
+def test_a_token_for_the_team_opens_nothing_to_strangers(run, publish) -> None:
+    """Its fields are kept as they were said; who has only the token is nobody whom the team knows."""
+
+    async def scenario(registry: Registry) -> None:
+        made = await publish(registry)
+        for closed in (TokenOptions(access_scope="team"), TokenOptions(public_read=False)):
+            token = await registry.shared_tokens.create_token(made.udf_id, closed)
+            assert (token.access_scope, token.public_read) == (closed.access_scope, closed.public_read)
+            assert await registry.lookup.load(token.token) is None
+            assert await registry.lookup.opened(token.id) is None
+            opened = TokenOptions(access_scope="public", public_read=True)
+            await registry.shared_tokens.update_token(token.token, opened)
+            assert await registry.lookup.load(token.token)
+
+    run(scenario)
