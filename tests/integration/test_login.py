@@ -48,11 +48,15 @@ def _base(home: Path) -> str:
 
 
 def test_the_owner_on_this_machine_is_known(server: Running, tmp_path: Path) -> None:
-    """Nothing is asked for where the data directory has the token of that server."""
+    """Nothing is asked for where the data directory has the token of that server; an earlier login is forgotten."""
+    earlier = tmp_path / ".config" / "tileserver"
+    earlier.mkdir(parents=True)
+    (earlier / "credentials.json").write_text('{"url": "http://127.0.0.1:1", "token": "fpt_x"}')
     told = typed(tmp_path, "login", server.url, "--fused", TILESERVER_DATA_DIR=str(server.data))
     assert "as owner@localhost" in told.stdout
     credentials = json.loads((tmp_path / ".fused" / "credentials").read_text())
     assert credentials["access_token"] == server.private_token
+    assert list(earlier.iterdir()) == []
 
 
 @pytest.mark.parametrize(("url", "said"), [(None, "Sign in"), ("http://127.0.0.1:1", "no server"), ("x", "http://")])
