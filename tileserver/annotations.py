@@ -14,7 +14,6 @@ import msgspec
 import orjson
 
 SCALARS: Final = frozenset({"int", "float", "bool", "str", "datetime", "date", "time", "literal"})
-INJECTED: Final = frozenset({"Tile", "Bounds", "Bbox", "TileXYZ", "TileGDF", "ViewportGDF"})
 _LISTS: Final = frozenset({"list", "List", "Sequence", "Iterable", "tuple", "Tuple", "set", "Set"})
 _DICTS: Final = frozenset({"dict", "Dict", "Mapping"})
 _TRUTHS: Final = {
@@ -217,7 +216,7 @@ def _listed(text: str) -> list[Any]:
     """A JSON array, or values between commas."""
     if text[:1] not in "[{" or not text:
         return text.split(",") if text else []
-    value = _json(text)
+    value = json_value(text)
     if not isinstance(value, list):
         raise ValueError("is not a list")
     return value
@@ -238,14 +237,19 @@ def _reject() -> Any:
 
 
 def _mapping(annotation: Annotation, text: str) -> dict[str, Any]:
-    value = _json(text)
+    value = json_value(text)
     if not isinstance(value, dict):
         raise ValueError("is not a JSON object")
     kinds = annotation.items
     return {name: _element(kinds[0], each) if kinds else each for name, each in sorted(value.items())}
 
 
-def _json(text: str) -> Any:
+def json_value(text: str) -> Any:
+    """What a JSON text says.
+
+    Raises:
+        ValueError: it is none, or nested too deep; the text says which.
+    """
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:

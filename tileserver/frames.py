@@ -8,11 +8,11 @@ from typing import Final
 
 import msgspec
 
-from tileserver.jobs import Call, Called, Describe, Described, Failed, Job, Rendered, Source
+from tileserver.jobs import Call, Called, Describe, Described, Failed, Fetch, Job, Rendered, Source
 
-Message = Source | Job | Describe | Rendered | Failed | Described | Call | Called
+Message = Source | Job | Describe | Rendered | Failed | Described | Call | Fetch | Called
 
-PROTOCOL: Final = 2
+PROTOCOL: Final = 3
 BODY_LIMIT: Final = 8 * 2**20
 """Bytes of a body in a frame."""
 MESSAGE_LIMIT: Final = 64 * 2**20
@@ -32,6 +32,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes above what the worker holds when it is born."""
     scratch: int
     """Bytes in the scratch folder; also of any single file."""
+    cache: int = 2 * 10**9
+    """Bytes that all workers of an account may keep in their folder for results of `@cache`."""
     tasks: int = 256
     """Processes and threads."""
     open_files: int = 4096
@@ -44,6 +46,8 @@ class Birth(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     id: int
     scratch: str
     limits: Limits
+    cache: str = ""
+    """The account's folder, which outlives the worker; empty where nothing is kept."""
     read: tuple[str, ...] = ()
     """All that it may read; nothing where it is not confined."""
 

@@ -3,7 +3,7 @@
 import msgspec
 from cachetools import LRUCache
 
-from tileserver.errors import NotFoundError
+from tileserver.errors import ForbiddenError, NotFoundError
 from tileserver.layers import Ask
 from tileserver.registry import UNKNOWN_YET, Grant, Registry
 from tileserver.udfs import Udf, with_computed
@@ -42,18 +42,37 @@ class Grants:
         return grant
 
     async def named(self, name: str, account_id: str) -> Grant:
-        """The account's UDF of that name; else what the name opens as a token.
+        """The account's UDF of that name, or one that it may see; else what the name opens as a token.
+
+        Args:
+            name: may say whose it is, as `who/name`: an e-mail address, a handle, `team` or `public`.
 
         Raises:
             NotFoundError: it is neither.
         """
-        grant = await self._lookup.named(account_id, name)
+        who, _, slug = name.rpartition("/")
+        lookup = self._lookup
+        grant = await (lookup.seen_by(account_id, who, slug) if who else lookup.named(account_id, name))
         if grant is not None:
             return grant
         try:
             return await self.of(name)
         except NotFoundError:
             raise NotFoundError("there is no UDF of this name") from None
+
+    async def readable(self, name: str, account_id: str) -> Grant:
+        """The same, if the account may read its code.
+
+        Raises:
+            ForbiddenError: it may not, though the token lets it run the UDF.
+            NotFoundError: there is none.
+        """
+        grant = await self.named(name, account_id)
+        if grant.token_id and grant.account_id != account_id:
+            public = await self._lookup.seen_by(account_id, "public", grant.name)
+            if public is None or public.udf_id != grant.udf_id:
+                raise ForbiddenError("the token lets you run this UDF, not read its code; its owner can make it public")
+        return grant
 
     def udf(self, grant: Grant) -> Udf:
         """Its UDF."""

@@ -1,6 +1,6 @@
 """What goes to a worker and what comes back: plain data, encoded with msgpack. No callables, no pickles."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -197,13 +197,29 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     size: int = 256
     max_age: int | None = None
     """Seconds that the answer may be old; None leaves it to the UDF called."""
+    lenient: bool = False
+    """Whether parameters that the UDF does not take are dropped; else they are an error."""
+
+
+class Fetch(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A function wants to load another UDF's code."""
+
+    id: int
+    job: int
+    """The job whose function asks."""
+    name: str
+    """The UDF's name, a shared token, or an address on GitHub."""
+
+
+CODE: Final = "application/x-tileserver-code"
 
 
 class Called(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to a call; its body is the frame's."""
+    """The answer to `Call` or `Fetch`; its body is the frame's."""
 
     id: int
     media_type: str = ""
+    """`CODE` where the body is a `Source` in msgpack."""
     code: str = ""
     """Of the error; empty where there is a result."""
     message: str = ""

@@ -117,7 +117,7 @@ def called(grant: Grant, udf: Udf, call: Call) -> Layer:
     """
     known = [each.name for each in udf.parameters if not is_reserved(each.name)]
     strange = [name for name in call.arguments if name not in known and not udf.takes_all]
-    if strange:
+    if strange and not call.lenient:
         raise InvalidParameterError(f"it takes no parameter '{strange[0]}'", parameter=strange[0])
     tiled = call.tile is not None
     arguments = bind(udf, call.arguments, tiled=tiled)

@@ -19,8 +19,9 @@ from tileserver.errors import CallError, InvalidParameterError, TileserverError,
 from tileserver.execution import Executor
 from tileserver.execution.calls import first_look
 from tileserver.grants import Grants
-from tileserver.jobs import Call, Callee, Caller, Job, Rendered
+from tileserver.jobs import Call, Callee, Caller, Fetch, Job, Rendered, Source
 from tileserver.layers import Answer, Ask, Layer, Posted, bound, called, granted
+from tileserver.loading import CodeProxy, Loading
 from tileserver.registry import Grant, Registry
 from tileserver.runlog import RunLog
 from tileserver.runner import REFUSALS, Runner, Within, below
@@ -55,7 +56,13 @@ class Pipeline:
     """Everything between the URL and the bytes; one per server process."""
 
     def __init__(
-        self, settings: Settings, registry: Registry, cache: TileCache, executor: Executor, runs: RunLog
+        self,
+        settings: Settings,
+        registry: Registry,
+        cache: TileCache,
+        executor: Executor,
+        runs: RunLog,
+        code_proxy: CodeProxy | None = None,
     ) -> None:
         self.settings, self.registry, self.cache, self.executor, self.runs = settings, registry, cache, executor, runs
         self.grants = Grants(registry)
@@ -67,6 +74,7 @@ class Pipeline:
         self._failures: TTLCache[Key, tuple[TileserverError, int]] = TTLCache(10_000, FAILURE_SECONDS)
         """With the registry's generation when the run began: another one may do better."""
         self._calls, self._callees = CallGraph(), Callees(registry)
+        self._loading = Loading(self.grants, code_proxy)
         executor.answer = self
 
     # Token to layer
@@ -209,6 +217,10 @@ class Pipeline:
         facts = answer.entry.facts
         callees = Callee(grant.account_id, grant.name, grant.digest, grant.token_id), *facts.callees
         return Rendered(media_type=facts.media_type, kind=facts.kind, body=answer.entry.body, callees=callees)
+
+    async def code(self, fetch: Fetch, job: Job) -> tuple[Source, tuple[Callee, ...]]:
+        """What a function of `job` loads; see `Loading.code`."""
+        return await self._loading.code(fetch.name, job.caller.account_id)
 
     async def _callee(self, name: str, caller: Caller) -> Grant:
         grant = await self.grants.named(name, caller.account_id)

@@ -34,7 +34,7 @@ _KINDS: Final = {
 }
 
 
-def parse(code: str, *, file: str, headers: dict[str, str] | None = None, name: str = "") -> Udf:
+def parse(code: str, *, file: str, headers: dict[str, str] | None = None, name: str = "", entry: str = "") -> Udf:
     """The UDF that the text `code` defines.
 
     Args:
@@ -42,12 +42,13 @@ def parse(code: str, *, file: str, headers: dict[str, str] | None = None, name: 
             another.
         headers: sources of the sibling modules by dotted name.
         name: the UDF's name, whatever the source says.
+        entry: the name of its function; needed where the source decorates two, or none.
 
     Raises:
         PublicationError: the text does not parse, has no UDF or two, or an option or parameter that cannot be.
     """
     try:
-        return _parsed(_tree(code, file), code, file, headers or {}, name)
+        return _parsed(_tree(code, file), code, file, headers or {}, name, entry)
     except RecursionError:  # the parser stops at a depth of its own, but not always before us
         raise PublicationError("this is nested too deep", file=file, line=1) from None
 
@@ -67,13 +68,15 @@ def imported(code: str) -> set[str]:
     return names
 
 
-def _parsed(tree: ast.Module, code: str, file: str, headers: dict[str, str], name: str) -> Udf:
-    function, decorator, fused = _entry(tree, file)
+def _parsed(tree: ast.Module, code: str, file: str, headers: dict[str, str], name: str, entry: str) -> Udf:
+    function, decorator, fused = _entry(tree, file, entry)
     if function.args.posonlyargs:
         raise PublicationError("parameters before '/' cannot be given by name", file=file, line=function.lineno)
     constants = _constants(tree)
-    given, computed = _keywords(decorator, constants, file)
+    given, computed = _keywords(decorator, constants, file, fused=fused)
     parameters = tuple(_parameters(function, constants, fused=fused))
+    if fused:
+        parameters = _fused(parameters, given.pop("default_parameters", None))
     options = options_of(given, file, function.lineno)
     return Udf(
         name=_name(name or options.name or PurePath(file).stem, file, function.lineno),
@@ -108,20 +111,31 @@ def _text(doc: str) -> str:
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def _entry(tree: ast.Module, file: str) -> tuple[_Function, ast.expr, bool]:
-    found = [
-        (node, decorator, _spelling(decorator) == "fused.udf")
-        for node in tree.body
-        if isinstance(node, _Function)
+def _entry(tree: ast.Module, file: str, entry: str) -> tuple[_Function, ast.expr | None, bool]:
+    """The function, its decorator, and whether it is one of `fused`'s."""
+    spellings = {"udf", "tileserver.udf", "fused.udf"}
+    of_fused = {"fused.udf"} | ({"udf"} if _imports_from_fused(tree) else set())
+    functions = [node for node in tree.body if isinstance(node, _Function) and entry in ("", node.name)]
+    found: list[tuple[_Function, ast.expr | None, bool]] = [
+        (node, decorator, _spelling(decorator) in of_fused)
+        for node in functions
         for decorator in node.decorator_list
-        if _spelling(decorator) in {"udf", "tileserver.udf", "fused.udf"}
+        if _spelling(decorator) in spellings
     ]
+    if not found and entry and functions:
+        return functions[-1], None, True
     if not found:
         raise PublicationError("no function here is decorated with @udf", file=file, line=1)
     if len(found) > 1:
         names = ", ".join(node.name for node, *_ in found)
         raise PublicationError(f"one file holds one UDF, but this has {names}", file=file, line=found[1][0].lineno)
     return found[0]
+
+
+def _imports_from_fused(tree: ast.Module) -> bool:
+    """Whether `udf` is the one of `from fused import udf`."""
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "fused"]
+    return any(each.name == "udf" and not each.asname for node in imports for each in node.names)
 
 
 def _spelling(node: ast.expr) -> str:
@@ -157,12 +171,17 @@ def _literal(node: ast.expr, constants: dict[str, Any]) -> tuple[Any, bool]:
         return None, False
 
 
-def _keywords(decorator: ast.expr, constants: dict[str, Any], file: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _keywords(
+    decorator: ast.expr | None, constants: dict[str, Any], file: str, *, fused: bool
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     given: dict[str, Any] = {}
     computed: list[str] = []
+    known_names = _OPTIONS | {"default_parameters"} if fused else _OPTIONS
     for keyword in decorator.keywords if isinstance(decorator, ast.Call) else []:
         name = keyword.arg or ""
-        if name not in _OPTIONS and not _spelling(decorator).startswith("fused."):
+        if name not in known_names:
+            if fused:  # instances, regions: what the hosted service has and a server does not
+                continue
             raise PublicationError(f"@udf has no option {name!r}", file=file, line=keyword.value.lineno)
         value, known = _literal(keyword.value, constants)
         if known:
@@ -199,6 +218,40 @@ def _parameter(arg: ast.arg, default: ast.expr | None, constants: dict[str, Any]
         default=list(value) if isinstance(value, tuple) else value,
         computed=default is not None and not known,
     )
+
+
+_AREAS: Final = frozenset({"Tile", "TileXYZ", "TileGDF", "ViewportGDF", "Bounds", "Bbox"})
+_SPECIAL: Final = frozenset({"context", "output"})
+"""Parameters for which the service had objects of its own once (hosted API, section 3.2)."""
+
+
+def _fused(parameters: tuple[Parameter, ...], defaults: Any) -> tuple[Parameter, ...]:
+    """The parameters of a `@fused.udf`, with those marked that take the tile.
+
+    Args:
+        defaults: what the decorator's `default_parameters` says.
+    """
+    areas = _areas(parameters)
+    known = {each.name: None for each in parameters if each.required and each.name in _SPECIAL}
+    if isinstance(defaults, dict):
+        known |= defaults
+    return tuple(msgspec.structs.replace(_defaulted(each, known), area=each.name in areas) for each in parameters)
+
+
+def _defaulted(parameter: Parameter, defaults: dict[str, Any]) -> Parameter:
+    if parameter.name not in defaults:
+        return parameter
+    return msgspec.structs.replace(parameter, required=False, default=defaults[parameter.name], computed=False)
+
+
+def _areas(parameters: tuple[Parameter, ...]) -> set[str]:
+    """Names of those that take the tile: `bounds`, `bbox` and what is so annotated; without any of them the first."""
+    areas = {each.name for each in parameters if each.name in ("bounds", "bbox") or each.annotation.name in _AREAS}
+    if areas or not parameters:
+        return areas
+    first = parameters[0]
+    open_to_all = first.annotation.name in ("any", "GeoDataFrame") and first.default is None and not first.computed
+    return {first.name} if open_to_all and first.name not in (*"xyz", *_SPECIAL) else set()
 
 
 def _name(name: str, file: str, line: int) -> str:

@@ -9,6 +9,7 @@ import msgspec
 from PIL import ImageColor
 
 from tileserver.annotations import ANY, Annotation, canonical, is_plain
+from tileserver.coercion import coerced
 from tileserver.errors import InvalidParameterError, PublicationError
 from tileserver.formats import Kind
 from tileserver.sizes import size
@@ -33,7 +34,8 @@ RESERVED: Final = frozenset(
 INJECTED: Final = frozenset({"tile", "bounds", "bbox", "x", "y", "z"})
 """Names that tile routes fill in, and that nobody can set from outside there."""
 
-_INJECTED_TYPES: Final = {"Tile": "tile", "TileXYZ": "tile", "Bounds": "bounds", "Bbox": "bbox", "TileGDF": "bbox"}
+_AREAS: Final = frozenset({"TileXYZ", "TileGDF", "ViewportGDF", "Bounds", "Bbox"})
+"""Types of `fused.types` that say in which form a tile is wanted."""
 _AGE: Final = re.compile(r"(\d{1,15})([smhd]?)\Z", re.ASCII)
 _LONGEST_AGE: Final = 10**9
 _LEAST_MEMORY: Final = 16 * 10**6
@@ -52,11 +54,17 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     """Plain data; None where there is none, or where it is computed."""
     computed: bool = False
     """Whether the default is an expression that only running the code would tell."""
+    area: bool = False
+    """Whether a `@fused.udf` takes the tile by it (hosted API, section 3.2)."""
 
     @property
     def injected(self) -> str:
-        """`tile`, `bounds`, `bbox`, `x`, `y` or `z` where a tile route fills it in, else empty."""
-        return self.name if self.name in INJECTED else _INJECTED_TYPES.get(self.annotation.name, "")
+        """What a tile route fills in: `tile`, `bounds`, `bbox`, `x`, `y` or `z`; `area` where the annotation says in
+        which form; else empty.
+        """
+        if self.area or self.annotation.name in _AREAS:
+            return "area"
+        return self.name if self.name in INJECTED else "tile" if self.annotation.name == "Tile" else ""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,7 +236,7 @@ def bind(udf: Udf, query: dict[str, list[str]], *, tiled: bool) -> dict[str, Any
         if (tiled and each.injected) or is_reserved(each.name):
             continue
         if each.name in query:
-            bound[each.name] = _bound(each, query[each.name])
+            bound[each.name] = _bound(each, query[each.name], fused=udf.fused)
         elif not each.required and not each.computed:
             bound[each.name] = each.default
         elif each.required:
@@ -242,12 +250,12 @@ def _spare(name: str, bound: dict[str, Any], *, tiled: bool) -> bool:
     return name not in bound and not is_reserved(name) and not (tiled and name in INJECTED)
 
 
-def _bound(parameter: Parameter, texts: list[str]) -> Any:
-    annotation = parameter.annotation
-    if parameter.injected:
-        annotation = _INJECTED_TEXT.get(parameter.injected, annotation)
+def _bound(parameter: Parameter, texts: list[str], *, fused: bool) -> Any:
+    if parameter.injected == "area":  # the worker reads it; old SDKs repeat the name for each of the four numbers
+        return ",".join(texts) or None
+    annotation = _INJECTED_TEXT.get(parameter.injected, parameter.annotation)
     try:
-        return canonical(annotation, texts)
+        return coerced(annotation, texts) if fused else canonical(annotation, texts)
     except ValueError as error:
         message = f"Parameter '{parameter.name}' {error}."
         raise InvalidParameterError(message, parameter=parameter.name) from None
@@ -262,6 +270,12 @@ _INJECTED_TEXT: Final = {
 }
 
 
+_HINTS: Final = {
+    "tile": " (this UDF draws tiles: use its tile address, or give tile=z/x/y)",
+    "area": " (this UDF draws tiles: use its tile address, or give west,south,east,north)",
+}
+
+
 def _missing(parameter: Parameter) -> InvalidParameterError:
-    hint = " (this UDF draws tiles: use its tile address, or give tile=z/x/y)" if parameter.injected == "tile" else ""
+    hint = _HINTS.get(parameter.injected, "")
     return InvalidParameterError(f"Parameter '{parameter.name}' is missing{hint}.", parameter=parameter.name)

@@ -1,4 +1,4 @@
-"""The server's end of a worker's socket for calls: what a function asks of other UDFs while it runs."""
+"""The server's end of a worker's socket for calls: what a function asks of other UDFs, and their code, while it runs."""
 
 import asyncio
 import logging
@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, Protocol, cast
 
+import msgspec
+
 from tileserver.errors import NotFoundError, TileserverError, UdfError
 from tileserver.execution.queue import Slot
 from tileserver.frames import CALL_LIMIT, Assembler, FrameError, pack
-from tileserver.jobs import Call, Called, Callee, Caller, Job, Output, Rendered, Source
+from tileserver.jobs import CODE, Call, Called, Callee, Caller, Fetch, Job, Output, Rendered, Source
 
 MOST: Final = 64
 """Calls of one job that may be under way at once."""
@@ -30,6 +32,10 @@ class Answer(Protocol):
         """The result of a call that a job makes within so many seconds; raises TileserverError."""
         ...
 
+    async def code(self, fetch: Fetch, job: Job) -> tuple[Source, tuple[Callee, ...]]:
+        """The code that a job's function wants, and what the answer then rests on; raises TileserverError."""
+        ...
+
     async def current(self, callees: tuple[Callee, ...]) -> bool:
         """Whether all that was called is as it was."""
         ...
@@ -38,6 +44,9 @@ class Answer(Protocol):
 class _Nobody:
     async def call(self, call: Call, job: Job, seconds: float) -> Rendered:
         raise NotFoundError(f"There is nobody who knows '{call.name}'.")
+
+    async def code(self, fetch: Fetch, job: Job) -> tuple[Source, tuple[Callee, ...]]:
+        raise NotFoundError(f"There is nobody who knows '{fetch.name}'.")
 
     async def current(self, callees: tuple[Callee, ...]) -> bool:
         return False
@@ -121,12 +130,12 @@ class CallsProtocol(asyncio.Protocol):
         """A piece of a call; what is none ends the conversation, and the functions' calls fail."""
         try:
             for message, _ in self._frames.feed(data):
-                if isinstance(message, Call):
+                if isinstance(message, (Call, Fetch)):
                     self._received(message)
         except FrameError:
             self.close()
 
-    def _received(self, call: Call) -> None:
+    def _received(self, call: Call | Fetch) -> None:
         if self._calling is None or call.job != self._calling[0].id:
             self._refuse(call, "run() only works while the function runs.")
         elif len(self._tasks) >= MOST:
@@ -135,13 +144,13 @@ class CallsProtocol(asyncio.Protocol):
         else:
             self._begin(call, *self._calling)
 
-    def _refuse(self, call: Call, message: str) -> None:
+    def _refuse(self, call: Call | Fetch, message: str) -> None:
         self._send(Called(id=call.id, code="call_failed", message=message), b"")
         self._refused = 0 if self._writable.is_set() else self._refused + 1
         if self._refused > _REFUSALS:  # it asks and asks, and reads nothing
             self.close()
 
-    def _begin(self, call: Call, job: Job, slot: Slot, answer: Answer, until: float) -> None:
+    def _begin(self, call: Call | Fetch, job: Job, slot: Slot, answer: Answer, until: float) -> None:
         if not slot.paused:
             slot.pause()
         outcome = partial(_outcome, call, job, answer, until - time.monotonic())
@@ -176,19 +185,26 @@ Outcome = tuple[Called, Any, tuple[Callee, ...]]
 """The answer to a call, its body, and what it rests on."""
 
 
-async def _outcome(call: Call, job: Job, answer: Answer, seconds: float) -> Outcome:
+async def _outcome(call: Call | Fetch, job: Job, answer: Answer, seconds: float) -> Outcome:
     try:
-        rendered = await answer.call(call, job, seconds)
+        return await _answered(call, job, answer, seconds)
     except TileserverError as error:
         return Called(id=call.id, code=error.code, message=_sentence(call, error)), b"", _UNSETTLED
     except Exception:  # an accident of ours must not leave the function waiting
         _LOG.exception("a call failed")
         message = f"'{call.name}': something went wrong"
         return Called(id=call.id, code=TileserverError.code, message=message), b"", _UNSETTLED
+
+
+async def _answered(call: Call | Fetch, job: Job, answer: Answer, seconds: float) -> Outcome:
+    if isinstance(call, Fetch):
+        source, callees = await answer.code(call, job)
+        return Called(id=call.id, media_type=CODE), msgspec.msgpack.encode(source), callees
+    rendered = await answer.call(call, job, seconds)
     return Called(id=call.id, media_type=rendered.media_type), rendered.body, rendered.callees
 
 
-def _sentence(call: Call, error: TileserverError) -> str:
+def _sentence(call: Call | Fetch, error: TileserverError) -> str:
     """What the caller reads: the function's own words where `Answer` lets them through."""
     if isinstance(error, UdfError) and error.message:
         where = f" (line {error.line})" if error.line else ""

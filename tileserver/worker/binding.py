@@ -10,8 +10,9 @@ from shapely.errors import ShapelyError
 
 from tileserver.annotations import Annotation
 from tileserver.errors import InvalidParameterError
-from tileserver.tiles import Bounds, Tile
+from tileserver.tiles import Tile
 from tileserver.udfs import Parameter, Udf, is_reserved
+from tileserver.worker import areas
 
 
 def bind(udf: Udf, canonical: dict[str, Any], tile: Tile | None) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def bind(udf: Udf, canonical: dict[str, Any], tile: Tile | None) -> dict[str, An
 
 def _argument(parameter: Parameter, value: Any) -> Any:
     try:
-        if parameter.injected and isinstance(value, (str, list)):
+        if parameter.injected:
             return _given(parameter, value)
         return convert(parameter.annotation, value)
     except _UNCONVERTIBLE:
@@ -75,16 +76,6 @@ def _geometry(text: str) -> Any:
     return shapely.from_geojson(text) if text.lstrip().startswith("{") else shapely.from_wkt(text)
 
 
-def _geodataframe(text: str) -> Any:
-    import geopandas
-
-    document = json.loads(text)
-    if isinstance(document, list):
-        return _frame(Bounds(*document))
-    features = document["features"] if document.get("type") == "FeatureCollection" else [document]
-    return geopandas.GeoDataFrame.from_features(features, crs=4326)
-
-
 def _dataframe(text: str) -> Any:
     import io
 
@@ -96,6 +87,7 @@ def _dataframe(text: str) -> Any:
 _SHAPES: Final = ("Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "BaseGeometry")
 _WANTED: Final = {
     "tile": "a tile (z/x/y)",
+    "area": "an area (west,south,east,north or GeoJSON)",
     "bbox": "a box (west,south,east,north)",
     "GeoDataFrame": "a GeoDataFrame (GeoJSON, or west,south,east,north as JSON)",
     "DataFrame": "a DataFrame (JSON)",
@@ -106,45 +98,33 @@ _CONVERTERS: Final[dict[str, Callable[[str], Any]]] = {
     "date": dt.date.fromisoformat,
     "time": dt.time.fromisoformat,
     "UUID": uuid.UUID,
-    "GeoDataFrame": _geodataframe,
+    "GeoDataFrame": areas.frame,
     "DataFrame": _dataframe,
     **dict.fromkeys(_SHAPES, _geometry),
 }
 
 
 def _given(parameter: Parameter, value: Any) -> Any:
-    """What a file route's query says in the place of what a tile would inject."""
-    if parameter.injected == "tile" and isinstance(value, str):
-        return _as_annotated(parameter, Tile(*map(int, value.split("/"))))
-    if parameter.injected == "bbox":
-        return _frame(Bounds(*value))
+    """What a file route's query, or a default, says in the place of what a tile would inject."""
+    match parameter.injected:
+        case "area":
+            return convert(parameter.annotation, areas.area(parameter.annotation, value))
+        case "tile" if isinstance(value, str):
+            return Tile(*map(int, value.split("/")))
+        case "bbox" if value is not None:
+            return areas.frame(value)
     return value
 
 
 def _injected(parameter: Parameter, tile: Tile) -> Any:
     match parameter.injected:
+        case "area":
+            return areas.area(parameter.annotation, tile)
         case "tile":
-            return _as_annotated(parameter, tile)
+            return tile
         case "bounds":
             return list(tile.bounds)
         case "bbox":
-            return _frame(tile.bounds, tile)
+            return areas.frame(tile)
         case name:
             return getattr(tile, name)
-
-
-def _as_annotated(parameter: Parameter, tile: Tile) -> Any:
-    if parameter.annotation.name != "TileXYZ":
-        return tile
-    import mercantile
-
-    return mercantile.Tile(tile.x, tile.y, tile.z)
-
-
-def _frame(bounds: Bounds, tile: Tile | None = None) -> Any:
-    """One row with the rectangle, EPSG:4326; of a tile also x, y and z."""
-    import geopandas
-    from shapely.geometry import box
-
-    columns = {"x": [tile.x], "y": [tile.y], "z": [tile.z]} if tile else {}
-    return geopandas.GeoDataFrame(columns, geometry=[box(*bounds)], crs=4326)

@@ -16,7 +16,7 @@ import msgspec
 from tileserver import authoring
 from tileserver.errors import CallError
 from tileserver.frames import CALL_LIMIT, Assembler, pack
-from tileserver.jobs import Call, Called, Job
+from tileserver.jobs import CODE, Call, Called, Fetch, Job, Source
 
 _ANSWER_LIMIT: Final = 2**30
 """Bytes of an answer; the server, which sends it, has limits of its own."""
@@ -36,8 +36,8 @@ class Calls:
         authoring.connect(self.ask)
         self._pid = os.getpid()
 
-    def ask(self, call: Call) -> "Future[Any]":
-        """What the UDF returns, once it has.
+    def ask(self, call: Call | Fetch) -> "Future[Any]":
+        """What the UDF returns, once it has; or its code.
 
         Raises:
             CallError: this is not the function's own process, or the parameters are too large.
@@ -87,6 +87,7 @@ def _resolve(future: "Future[Any]", answer: Called, body: bytes) -> None:
         future.set_exception(CallError(answer.message, cause=answer.code))
         return
     try:
-        future.set_result(read(body, answer.media_type))
+        is_code = answer.media_type == CODE
+        future.set_result(msgspec.msgpack.decode(body, type=Source) if is_code else read(body, answer.media_type))
     except Exception as error:  # the caller's to handle
         future.set_exception(error)

@@ -1,16 +1,11 @@
 """A UDF's code, loaded: its module, its siblings, its entry function."""
 
 import asyncio
-import importlib.abc
-import importlib.machinery
-import importlib.util
 import inspect
-import linecache
 import sys
-import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -19,7 +14,9 @@ from tileserver.errors import PublicationError
 from tileserver.jobs import Describe, Described, Source
 from tileserver.signature import parse
 from tileserver.udfs import Udf, option_value
-from tileserver.worker import fused
+from tileserver.worker import fused, modules
+
+_FUSED: Final = fused.__name__
 
 
 class Program(msgspec.Struct, frozen=True):
@@ -39,45 +36,23 @@ async def _finish(awaitable: Any) -> Any:
     return await awaitable
 
 
-class _Siblings(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds the modules that came with a UDF, before anything installed under the same name."""
-
-    def __init__(self, headers: dict[str, str]) -> None:
-        self._headers = headers
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """A spec where the name is one of ours."""
-        if fullname not in self._headers:
-            return None
-        is_package = any(name.startswith(f"{fullname}.") for name in self._headers)
-        return importlib.util.spec_from_loader(fullname, self, is_package=is_package)
-
-    def exec_module(self, module: types.ModuleType) -> None:
-        """Run the module's code."""
-        name = module.__name__
-        _run(self._headers[name], f"{name}.py", module)
-
-
 def load(source: Source) -> Program:
     """The program of a source; raises whatever its module level raises."""
-    sys.meta_path.insert(0, _Siblings(source.headers))
-    for name in source.headers:  # what the nursery imported under that name is somebody else's
-        sys.modules.pop(name, None)
-    module = types.ModuleType(source.name.replace(".", "_").replace("-", "_"))
-    module.__file__ = source.path
-    sys.modules[module.__name__] = module
-    if source.fused:
-        sys.modules["fused"] = module.__dict__["fused"] = fused
-    _run(source.code, source.path, module)
-    function = module.__dict__[source.entry]
-    return Program(source, parse(source.code, file=source.path, headers=source.headers), function)
+    _provide_fused()
+    fused.secrets.provide(source.secrets)
+    name = source.name.replace(".", "_").replace("-", "_")
+    given = {"fused": fused} if source.fused else {}
+    module = modules.installed(name, source.code, source.path, given, source.headers)
+    udf = parse(source.code, file=source.path, headers=source.headers, entry=source.entry)
+    return Program(source, udf, module.__dict__[source.entry])
 
 
-def _run(code: str, path: str, module: types.ModuleType) -> None:
-    linecache.cache[path] = (len(code), None, code.splitlines(keepends=True), path)
-    exec(compile(code, path, "exec"), module.__dict__)  # noqa: S102 - this is what a worker is for
+def _provide_fused() -> None:
+    """Our module under the name that sources import, also where the SDK is installed."""
+    for name in [name for name in sys.modules if name == "fused" or name.startswith("fused.")]:
+        del sys.modules[name]
+    ours = {name: module for name, module in sys.modules.items() if name == _FUSED or name.startswith(f"{_FUSED}.")}
+    sys.modules.update({f"fused{name.removeprefix(_FUSED)}": module for name, module in ours.items()})
 
 
 def describe(program: Program, question: Describe) -> Described:
