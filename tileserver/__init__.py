@@ -11,10 +11,23 @@ if TYPE_CHECKING:
     from tileserver.client import Client as Client
     from tileserver.errors import CallError as CallError
     from tileserver.formats import Response as Response
+    from tileserver.functioncache import cache as cache
     from tileserver.tiles import Tile as Tile
+    from tileserver.worker.fused import load as load
 
 __version__ = "0.1.0"
-__all__ = ["AsyncClient", "CallError", "Client", "Response", "Tile", "run", "run_async", "udf"]
+__all__ = [
+    "AsyncClient",
+    "CallError",
+    "Client",
+    "Response",
+    "Tile",
+    "cache",
+    "load",
+    "run",
+    "run_async",
+    "udf",
+]
 
 _HOMES = {
     "AsyncClient": "tileserver.client",
@@ -22,6 +35,8 @@ _HOMES = {
     "udf": "tileserver.authoring",
     "run": "tileserver.authoring",
     "run_async": "tileserver.authoring",
+    "cache": "tileserver.functioncache",
+    "load": "tileserver.worker.fused",
     "CallError": "tileserver.errors",
     "Response": "tileserver.formats",
     "Tile": "tileserver.tiles",

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar, overload
 
 from tileserver.errors import CallError, TileserverError
-from tileserver.jobs import Call
+from tileserver.jobs import Call, Fetch, Source
 from tileserver.parameters import as_text
 from tileserver.tiles import Tile
 from tileserver.udfs import seconds
@@ -35,7 +35,7 @@ def _marked(function: Callable[P, R], options: dict[str, Any]) -> Callable[P, R]
     return function
 
 
-Ask = Callable[[Call], "Future[Any]"]
+Ask = Callable[[Call | Fetch], "Future[Any]"]
 _connection: list[Ask] = []
 """Where questions go in a worker: its socket."""
 
@@ -88,7 +88,35 @@ async def run_async(
 def _ask(name: str, tile: Any, max_age: int | str | None, parameters: dict[str, Any]) -> "Future[Any]":
     if not _connection:
         return _outside(name, {"tile": tile, "cache_max_age": max_age, **parameters})
-    call = Call(
+    return ask(call_of(name, tile, max_age, parameters))
+
+
+def ask(request: Call | Fetch) -> "Future[Any]":
+    """What the server answers.
+
+    Raises:
+        CallError: this is no function that a server runs.
+    """
+    if not _connection:
+        raise CallError("this works in a function that a server runs.")
+    return _connection[0](request)
+
+
+def fetch(name: str) -> Source:
+    """The code of a UDF, by its name, a shared token, or its address on GitHub; raises CallError."""
+    source: Source = ask(Fetch(id=0, job=0, name=name)).result()
+    return source
+
+
+def call_of(
+    name: str, tile: Any, max_age: int | str | None, parameters: dict[str, Any], *, lenient: bool = False
+) -> Call:
+    """The call of a UDF with these parameters.
+
+    Args:
+        lenient: whether parameters that it does not take are dropped.
+    """
+    return Call(
         id=0,
         job=0,
         name=name,
@@ -96,8 +124,8 @@ def _ask(name: str, tile: Any, max_age: int | str | None, parameters: dict[str, 
         tile=(tile.z, tile.x, tile.y) if isinstance(tile, Tile) else tile,
         size=tile.size if isinstance(tile, Tile) else 256,
         max_age=None if max_age is None else seconds(max_age),
+        lenient=lenient,
     )
-    return _connection[0](call)
 
 
 def _outside(name: str, asked: dict[str, Any]) -> "Future[Any]":

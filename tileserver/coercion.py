@@ -35,4 +35,7 @@ def _moment(name: str, seconds: float) -> str:
         moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
     except (OverflowError, OSError, ValueError):
         raise ValueError(f"is no {name}") from None
-    return {"datetime": moment, "date": moment.date(), "time": moment.timetz()}[name].isoformat()
+    part: dt.date | dt.time = moment
+    if name != "datetime":
+        part = moment.date() if name == "date" else moment.timetz()
+    return part.isoformat()

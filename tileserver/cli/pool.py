@@ -43,12 +43,18 @@ def pool_maker(settings: Settings) -> Callable[[], LocalExecutor]:
         _clear(folder)
         return LocalExecutor(
             workers=settings.workers,
-            limits=Limits(memory=settings.worker_memory, scratch=settings.worker_disk, tasks=settings.worker_processes),
+            limits=Limits(
+                memory=settings.worker_memory,
+                scratch=settings.worker_disk,
+                cache=settings.function_cache,
+                tasks=settings.worker_processes,
+            ),
             memory_budget=settings.memory_budget,
             token_limit=settings.token_queue,
             environment=_worker_environment(settings),
             scratch=folder,
             sandbox=within,
+            caches=settings.data_dir / "function-cache",
         )
 
     return make

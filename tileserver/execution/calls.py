@@ -1,4 +1,4 @@
-"""The server's end of a worker's socket for calls: what a function asks of other UDFs, and their code, while it runs."""
+"""The server's end of a worker's socket for calls: other UDFs that a function runs or loads meanwhile."""
 
 import asyncio
 import logging

@@ -59,6 +59,7 @@ class LocalExecutor:
         token_limit: int | None = None,
         hold: float = 10.0,
         sandbox: Sandbox | None = None,
+        caches: Path | None = None,
     ) -> None:
         """Args:
         workers: cores.
@@ -67,6 +68,7 @@ class LocalExecutor:
         token_limit: jobs of one group that may wait.
         hold: seconds that a job may wait.
         sandbox: what functions reach of the machine's files, where isolation is strict.
+        caches: where each account has a folder for results of `@cache`; None keeps none.
         """
         limit = queue_limit or max(int(64 * workers), 512)
         self._budget = memory_budget
@@ -79,7 +81,7 @@ class LocalExecutor:
         )
         self._workers = Workers(warm=max(int(_WARM * workers), _WARM))
         self._shares, self._breaker = Shares(), Breaker()
-        self._nurseries = Nurseries(environment, scratch, limits, sandbox)
+        self._nurseries = Nurseries(environment, scratch, limits, sandbox, caches)
         self._running: dict[Slot, Worker] = {}
         self._sampler: asyncio.Task[None] | None = None
         self._deaths = 0
@@ -211,7 +213,7 @@ class LocalExecutor:
             raise BusyError("The server is being stopped.")
         while len(self._workers.living) >= self._queue.processes and self._workers.idle:
             self._workers.end_longest_idle()
-        self._nurseries.keep({each.source.digest for each in self._workers.living} | {source.digest})
+        self._nurseries.keep({each.source.version for each in self._workers.living} | {source.version})
         worker = await self._nurseries.bear(source)
         self._workers.add(worker)
         return worker

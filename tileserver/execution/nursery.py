@@ -109,11 +109,16 @@ class Nursery:
     def _command(self, *arguments: str) -> list[str]:
         if self._sandbox is None:
             return [sys.executable, *arguments]
-        read, hidden = self._sandbox
-        return command(sys.executable, ["-P", *arguments], scratch=self._scratch, read=read, hidden=hidden)
+        line = ["-P", *arguments]
+        return command(sys.executable, line, scratch=self._scratch, **self._sandbox._asdict())
 
-    async def fork(self, descriptors: Sequence[int], limits: Limits) -> tuple[int, int, "asyncio.Future[Died]"]:
+    async def fork(
+        self, descriptors: Sequence[int], limits: Limits, cache: str = ""
+    ) -> tuple[int, int, "asyncio.Future[Died]"]:
         """A new worker with its channel, output pipe, results and calls: its number, process id, and how it ends.
+
+        Args:
+            cache: its account's folder; empty where nothing outlives the worker.
 
         Raises:
             ConnectionError: the nursery has gone, or goes before it answers.
@@ -123,7 +128,7 @@ class Nursery:
         if self._control is None:
             raise ConnectionResetError("the nursery ended")
         number = next(self._ids)
-        birth = Birth(id=number, scratch=self._folder(number), limits=limits, read=self._read)
+        birth = Birth(id=number, scratch=self._folder(number), limits=limits, cache=cache, read=self._read)
         try:
             socket.send_fds(self._control, [msgspec.msgpack.encode(birth)], list(descriptors))
         except BlockingIOError:

@@ -60,6 +60,8 @@ class Sandbox(NamedTuple):
     """Data."""
     hidden: tuple[Path, ...]
     """The server's own, even where it lies below data."""
+    write: tuple[Path, ...] = ()
+    """What outlives a worker: its account's folder for results of `@cache`."""
 
 
 def readable(read: Sequence[Path]) -> list[str]:
@@ -90,6 +92,7 @@ def command(
     scratch: Path,
     read: Sequence[Path],
     hidden: Sequence[Path] = (),
+    write: Sequence[Path] = (),
     network: bool = True,
 ) -> list[str]:
     """The command line that runs a program in user, process, IPC, host name and cgroup namespaces of its own.
@@ -100,9 +103,10 @@ def command(
     Args:
         program: usually this interpreter; another must lie in a folder of `read`.
         arguments: of the program.
-        scratch: the folder that can be written.
+        scratch: the folder that can be written, and in which it begins.
         read: data that can be read.
         hidden: folders that stay empty though they lie in one that can be read.
+        write: more folders that can be written.
         network: whether it has the server's network; else it has none.
     """
     return [
@@ -110,12 +114,12 @@ def command(
         *("--die-with-parent", "--new-session", "--cap-drop", "ALL"),
         *("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
         *(() if network else ("--unshare-net",)),
-        *_files(scratch.absolute(), readable(read), [each.absolute() for each in hidden]),
+        *_files([each.absolute() for each in (scratch, *write)], readable(read), [each.absolute() for each in hidden]),
         *("--chdir", str(scratch.absolute()), "--", program, *arguments),
     ]
 
 
-def _files(scratch: Path, read: Sequence[str], hidden: Sequence[Path]) -> list[str]:
+def _files(write: Sequence[Path], read: Sequence[str], hidden: Sequence[Path]) -> list[str]:
     """The arguments that make the sandbox's tree of files. Later ones cover earlier ones."""
     size = ("--size", str(_SHARED_MEMORY), "--tmpfs")
     return [
@@ -123,7 +127,7 @@ def _files(scratch: Path, read: Sequence[str], hidden: Sequence[Path]) -> list[s
         *(*size, "/dev/shm", *size, "/tmp"),  # noqa: S108
         *(word for path in read for word in ("--ro-bind", path, path)),
         *(word for path in hidden for word in ("--tmpfs", str(path))),
-        *("--bind", str(scratch), str(scratch)),
+        *(word for path in write for word in ("--bind", str(path), str(path))),
         # Else what is written beside the folders is memory without a limit.
         *(word for path in ("/", *hidden) for word in ("--remount-ro", str(path))),
     ]

@@ -27,6 +27,10 @@ _PAUSES: Final = (0.0, 0.2, 1.0, 5.0)
 _AGAIN_SECONDS: Final = 0.2
 """After the system gave no process, or no descriptors."""
 
+Version = tuple[str, str]
+"""Of a source: an account and a digest."""
+_EVERY: Final = ("", "")
+
 
 class Supervisor:
     """One nursery after the other."""
@@ -51,8 +55,11 @@ class Supervisor:
         await self._renew()
         self._keeper = asyncio.create_task(self._keep())
 
-    async def bear(self, source: Source) -> Worker:
+    async def bear(self, source: Source, cache: str = "") -> Worker:
         """A new worker.
+
+        Args:
+            cache: its account's folder for what outlives it; empty where there is none.
 
         Raises:
             BusyError: no nursery gets ready.
@@ -67,7 +74,7 @@ class Supervisor:
                     nursery, renewed = self._nursery, self._renewed
                     assert nursery is not None
                     try:
-                        return await Worker.bear(nursery, source, limits)
+                        return await Worker.bear(nursery, source, limits, cache)
                     except ConnectionError:
                         await renewed.wait()
                     except OSError as error:
@@ -116,55 +123,72 @@ class Nurseries:
     """Who bears the workers of a version."""
 
     def __init__(
-        self, environment: Mapping[str, str], scratch: Path, limits: Limits, sandbox: Sandbox | None = None
+        self,
+        environment: Mapping[str, str],
+        scratch: Path,
+        limits: Limits,
+        sandbox: Sandbox | None = None,
+        caches: Path | None = None,
     ) -> None:
+        """Args: caches: where each account has a folder for what outlives its workers."""
         self._environment, self._scratch, self._limits, self._sandbox = environment, scratch, limits, sandbox
-        self._supervisors: dict[str, asyncio.Task[Supervisor]] = {}
-        self._bearing: Counter[str] = Counter()
+        self._caches = caches
+        self._supervisors: dict[Version, asyncio.Task[Supervisor]] = {}
+        self._bearing: Counter[Version] = Counter()
         """Births under way by version: a nursery that is new has no worker yet."""
         self._ending: set[asyncio.Task[None]] = set()
 
     @property
     def ready(self) -> bool:
         """Whether a worker can be born: at once by default, after the start of its nursery in strict isolation."""
-        task = self._supervisors.get("")
+        task = self._supervisors.get(_EVERY)
         return self._sandbox is not None or (task is not None and _has_started(task) and task.result().ready)
 
     async def start(self) -> None:
         """Start the one that serves all; it imports while we go on."""
         if self._sandbox is None:
-            await self._supervisor("")
+            await self._supervisor(_EVERY)
 
     async def bear(self, source: Source) -> Worker:
         """A new worker; raises like `Supervisor.bear`."""
-        key = source.digest if self._sandbox else ""
+        key = source.version if self._sandbox else _EVERY
         self._bearing[key] += 1
         try:
-            supervisor = await self._supervisor(key)
-            return await supervisor.bear(source)
+            cache = self._cache(source.account_id)
+            supervisor = await self._supervisor(key, cache)
+            return await supervisor.bear(source, str(cache or ""))
         except OSError as error:
             _LOG.warning("a nursery cannot be started: %s", error)
             raise BusyError("Functions cannot run at the moment.") from None
         finally:
             self._bearing[key] -= 1
 
-    async def _supervisor(self, key: str) -> Supervisor:
+    def _cache(self, account_id: str) -> Path | None:
+        """An account's folder, made where it is new."""
+        if self._caches is None or not account_id:
+            return None
+        folder = self._caches.absolute() / account_id
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    async def _supervisor(self, key: Version, cache: Path | None = None) -> Supervisor:
         task = self._supervisors.get(key)
         if task is None or (task.done() and not _has_started(task)):
-            self._supervisors[key] = asyncio.create_task(self._started())
+            self._supervisors[key] = asyncio.create_task(self._started(cache))
         return await asyncio.shield(self._supervisors[key])
 
-    async def _started(self) -> Supervisor:
-        supervisor = Supervisor(self._environment, self._scratch, self._limits, self._sandbox)
+    async def _started(self, cache: Path | None) -> Supervisor:
+        sandbox = self._sandbox and self._sandbox._replace(write=(cache,) if cache else ())
+        supervisor = Supervisor(self._environment, self._scratch, self._limits, sandbox)
         await supervisor.start()
         return supervisor
 
-    def keep(self, digests: Collection[str]) -> None:
+    def keep(self, versions: Collection[Version]) -> None:
         """End the nurseries of versions that have no worker any more."""
         if self._sandbox is None:
             return
         self._bearing = +self._bearing
-        kept = {*digests, *self._bearing}
+        kept = {*versions, *self._bearing}
         for key in [key for key, task in self._supervisors.items() if task.done() and key not in kept]:
             ending = asyncio.create_task(self._end(self._supervisors.pop(key)))
             self._ending.add(ending)

@@ -53,14 +53,14 @@ class Worker(asyncio.Protocol):
         self.alive = True
 
     @classmethod
-    async def bear(cls, nursery: Nursery, source: Source, limits: Limits) -> Self:
+    async def bear(cls, nursery: Nursery, source: Source, limits: Limits, cache: str = "") -> Self:
         """A new worker that has been sent its source. A birth that nobody waits for comes to its end all the same.
 
         Raises:
             ConnectionError: the nursery has gone.
             OSError: there is no process or no descriptor to be had.
         """
-        birth = asyncio.create_task(cls._born(nursery, source, limits))
+        birth = asyncio.create_task(cls._born(nursery, source, limits, cache))
         try:
             return await asyncio.shield(birth)
         except asyncio.CancelledError:
@@ -68,7 +68,7 @@ class Worker(asyncio.Protocol):
             raise
 
     @classmethod
-    async def _born(cls, nursery: Nursery, source: Source, limits: Limits) -> Self:
+    async def _born(cls, nursery: Nursery, source: Source, limits: Limits, cache: str) -> Self:
         self = cls(source, nursery, limits)
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as kept, contextlib.ExitStack() as lent:
@@ -79,7 +79,7 @@ class Worker(asyncio.Protocol):
             lent.callback(os.close, self._printed.writing_end)
             self._results = Results.create()
             given = (theirs.fileno(), self._printed.writing_end, self._results.descriptor, their_calls.fileno())
-            self.number, self.pid, self._death = await nursery.fork(given, limits)
+            self.number, self.pid, self._death = await nursery.fork(given, limits, cache)
             kept.pop_all()
         self._printed.listen()
         await loop.create_unix_connection(lambda: self, sock=ours)

@@ -1,4 +1,4 @@
-"""What a tile covers, in the forms that `fused.types` names (hosted API, section 3.3); and back from what people write."""
+"""What a tile covers, in the forms that `fused.types` names (hosted API, section 3.3), out of what people write."""
 
 import json
 from collections.abc import Callable

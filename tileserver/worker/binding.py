@@ -1,34 +1,52 @@
 """Canonical arguments to what the function's annotations ask for, and what a tile route injects."""
 
 import datetime as dt
-import json
 import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
 from shapely.errors import ShapelyError
 
 from tileserver.annotations import Annotation
 from tileserver.errors import InvalidParameterError
 from tileserver.tiles import Tile
 from tileserver.udfs import Parameter, Udf, is_reserved
+from tileserver.udfs import bind as canonical
 from tileserver.worker import areas
 
 
-def bind(udf: Udf, canonical: dict[str, Any], tile: Tile | None) -> dict[str, Any]:
+def bind(udf: Udf, arguments: dict[str, Any], tile: Tile | None) -> dict[str, Any]:
     """Keyword arguments for the function.
+
+    Args:
+        arguments: canonical, by name.
 
     Raises:
         InvalidParameterError: a value that only the worker can judge does not convert; names the parameter.
     """
     named = {each.name: each for each in udf.parameters}
-    arguments: dict[str, Any] = {}
-    for name, value in canonical.items():
-        arguments[name] = _argument(named[name], value) if name in named else value
+    bound = {name: _argument(named[name], value) if name in named else value for name, value in arguments.items()}
     if tile is not None:
         injected = [each for each in udf.parameters if each.injected and not is_reserved(each.name)]
-        arguments |= {each.name: _injected(each, tile) for each in injected}
-    return arguments
+        bound |= {each.name: _injected(each, tile) for each in injected}
+    return bound
+
+
+def bind_values(udf: Udf, values: dict[str, Any], tile: Tile | None) -> dict[str, Any]:
+    """The same out of values of Python's, as a function gives them that runs another in its own process.
+
+    Texts convert as those of a query; of the rest only what stands for an area does.
+
+    Raises:
+        InvalidParameterError: one does not convert, or a required one is missing.
+    """
+    named = {each.name: each for each in udf.parameters}
+    texts = {name: [value] for name, value in values.items() if isinstance(value, str)}
+    others = {name: value for name, value in values.items() if name not in texts and (name in named or udf.takes_all)}
+    known = msgspec.structs.replace(udf, parameters=tuple(each for each in udf.parameters if each.name not in others))
+    told = {name: value for name, value in canonical(known, texts, tiled=tile is not None).items() if name in texts}
+    return bind(udf, told | others, tile)
 
 
 def _argument(parameter: Parameter, value: Any) -> Any:

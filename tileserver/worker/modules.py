@@ -1,4 +1,4 @@
-"""Modules out of text: a UDF's own, which replace what is installed, and those of a loaded one, which nobody else sees."""
+"""Modules out of text: a UDF's own, which hide what is installed, and a loaded one's, which nobody else sees."""
 
 import builtins
 import importlib.abc
@@ -115,7 +115,9 @@ class Scope:
         return module if fromlist else self.module(root)
 
 
-def installed(name: str, code: str, path: str, given: Mapping[str, Any], headers: Mapping[str, str]) -> types.ModuleType:
+def installed(
+    name: str, code: str, path: str, given: Mapping[str, Any], headers: Mapping[str, str]
+) -> types.ModuleType:
     """The module of the UDF that this process is for, in `sys.modules` with what it imports."""
     sys.meta_path.insert(0, Siblings(headers))
     for header in headers:  # what the nursery imported under that name is somebody else's

@@ -38,6 +38,7 @@ _IMPORTS: Final = (
     "PIL.Image",
     "tileserver.encode",
     "tileserver.authoring",
+    "tileserver.worker.fused",
 )
 _DECODER: Final = msgspec.msgpack.Decoder(ToNursery)
 _LOOK_SECONDS: Final = 0.05

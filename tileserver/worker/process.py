@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from tileserver import functioncache
 from tileserver.encode import encode
 from tileserver.errors import CallError, InvalidParameterError, TileserverError, UdfError
 from tileserver.frames import REPLY_LIMIT, Assembler, Birth, Message, pack
@@ -48,7 +49,8 @@ class WorkerProcess:
         _enter(birth.scratch)
         system.lock_down(birth.limits.memory, birth.limits.scratch, birth.limits.open_files)
         if birth.read:
-            sandbox.confine(birth.read, birth.scratch)
+            sandbox.confine(birth.read, birth.scratch, *([birth.cache] if birth.cache else []))
+        _keep_results(birth)
         self._channel, self._results = socket.socket(fileno=channel), Results(results)
         self._calls = Calls(calls)
         self._pid, self._cost = os.getpid(), Cost()
@@ -168,6 +170,13 @@ def _enter(scratch: str) -> None:
     os.chdir(scratch)
     os.environ["TMPDIR"] = scratch
     tempfile.tempdir = None
+
+
+def _keep_results(birth: Birth) -> None:
+    """Where `@cache` and `fused.download` keep what they have: in the account's folder, else as long as the worker."""
+    store = functioncache.Store(Path(birth.cache or f"{birth.scratch}/cache"), birth.limits.cache)
+    store.tidy()
+    functioncache.keep_in(store)
 
 
 def failure(error: BaseException, source: Source) -> Failed:

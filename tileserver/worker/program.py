@@ -15,6 +15,7 @@ from tileserver.jobs import Describe, Described, Source
 from tileserver.signature import parse
 from tileserver.udfs import Udf, option_value
 from tileserver.worker import fused, modules
+from tileserver.worker.fused.secret import provide
 
 _FUSED: Final = fused.__name__
 
@@ -39,7 +40,7 @@ async def _finish(awaitable: Any) -> Any:
 def load(source: Source) -> Program:
     """The program of a source; raises whatever its module level raises."""
     _provide_fused()
-    fused.secrets.provide(source.secrets)
+    provide(source.secrets)
     name = source.name.replace(".", "_").replace("-", "_")
     given = {"fused": fused} if source.fused else {}
     module = modules.installed(name, source.code, source.path, given, source.headers)

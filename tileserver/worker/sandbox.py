@@ -23,17 +23,17 @@ _READ: Final = ("/proc", "/dev/random", "/dev/urandom", "/dev/zero")
 _WRITE: Final = ("/dev/null", "/dev/shm")  # noqa: S108  locks and queues of `multiprocessing` live there
 
 
-def confine(read: Sequence[str], scratch: str) -> None:
+def confine(read: Sequence[str], *write: str) -> None:
     """Bind this process and its children for good, as the last thing before a function's code.
 
     Args:
         read: folders and files that may be read and executed.
-        scratch: the only folder that may be written.
+        write: the only folders that may be written.
 
     Raises:
         OSError: a layer is missing here.
     """
-    landlock([*read, *_READ], [scratch, *_WRITE])
+    landlock([*read, *_READ], [*write, *_WRITE])
     seccomp()
 
 

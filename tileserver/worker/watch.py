@@ -11,6 +11,10 @@ _FILES: Final = 100_000
 """In a scratch folder; more would take long to remove."""
 _DISK_SHARE: Final = 0.1
 """Part of the time that may go into looking at scratch folders."""
+_FLOODED: Final = 2
+"""Times the limit of an account's folder."""
+_CACHE_SECONDS: Final = 1
+"""Between two looks at one."""
 
 
 class Watch:
@@ -19,6 +23,8 @@ class Watch:
     def __init__(self) -> None:
         self._start: dict[int, int] = {}
         self._disk_due: dict[int, float] = {}
+        self._cache_due: dict[str, float] = {}
+        """When folders of accounts are looked at next."""
         self._still: dict[int, float] = {}
         """Processor time of workers without children when they were looked at last."""
 
@@ -36,13 +42,22 @@ class Watch:
             return "processes_exceeded"
         if self._held(pid, tree) > birth.limits.memory:
             return "memory_exceeded"
-        return "disk_exceeded" if is_due and self._has_filled(pid, birth) else ""
+        return "disk_exceeded" if (is_due and self._has_filled(pid, birth)) or self._has_flooded(birth) else ""
 
     def _has_filled(self, pid: int, birth: Birth) -> bool:
         """Whether the scratch folder holds too much; one that takes long to look through is looked at less often."""
         began = time.monotonic()
         full = scratch.is_full(birth.scratch, birth.limits.scratch, _FILES)
         self._disk_due[pid] = began + (time.monotonic() - began) / _DISK_SHARE
+        return full
+
+    def _has_flooded(self, birth: Birth) -> bool:
+        """Whether the account's folder holds far more than it may, as when a function writes there by itself."""
+        began = time.monotonic()
+        if not birth.cache or began < self._cache_due.get(birth.cache, 0.0):
+            return False
+        full = scratch.is_full(birth.cache, _FLOODED * birth.limits.cache, _FILES)
+        self._cache_due[birth.cache] = began + (time.monotonic() - began) / _DISK_SHARE + _CACHE_SECONDS
         return full
 
     def _held(self, pid: int, tree: list[int]) -> int:

@@ -1,0 +1,148 @@
+"""The decorator, with the options of all versions of the SDK (hosted API, section 3.4)."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Final, ParamSpec, TypeVar, overload
+
+import msgspec
+
+from tileserver.functioncache.contents import NoContentError
+from tileserver.functioncache.identity import key
+from tileserver.functioncache.store import Store
+from tileserver.udfs import seconds
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_stores: list[Store] = []
+"""Where results are kept: in a worker its account's folder; elsewhere nowhere."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How results are kept."""
+
+    max_age: int = 48 * 3600
+    """Seconds."""
+    namespace: str = ""
+    lock_timeout: float = 120
+    """Seconds to wait for another process that computes the same."""
+    reset: bool = False
+    """Whether to compute anew."""
+    exclude: tuple[str, ...] = ()
+    """Parameters that make no difference."""
+    verbose: bool = False
+
+
+_MEANINGS: Final = {
+    "cache_max_age": "max_age",
+    "path": "namespace",
+    "cache_folder_path": "namespace",
+    "concurrent_lock_timeout": "lock_timeout",
+    "reset": "reset",
+    "cache_reset": "reset",
+    "cache_storage": "",
+    "cache_key_exclude": "exclude",
+    "cache_verbose": "verbose",
+}
+"""Keywords, and the field of `Options` that each sets; none where all storage is the same."""
+
+
+def keep_in(store: Store | None) -> None:
+    """Keep results there from now on."""
+    _stores[:] = [store] if store else []
+
+
+def store() -> Store | None:
+    """Where results are kept."""
+    return _stores[0] if _stores else None
+
+
+@overload
+def cache(function: Callable[P, R], /) -> Callable[P, R]: ...
+@overload
+def cache(function: None = None, /, *positional: Any, **options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def cache(function: Any = None, /, *positional: Any, **options: Any) -> Any:
+    """The function, whose results are kept on disk: for a call with equal arguments it does not run again.
+
+    A result is found again by the function's code, the globals that it refers to, and the arguments by content, arrays
+    and data frames too; workers of the account share it. A call with an argument that has no content, as a connection,
+    just runs. `@cache` and `@cache(cache_max_age="1h")` both work; a call of the function may give the same options for
+    this once, unless the function has a parameter of that name.
+
+    Args:
+        cache_max_age: seconds, or as `"12h"`: how old a result may be; 0 keeps none. 48 hours if not given.
+        path, cache_folder_path: results of one name do not serve another.
+        concurrent_lock_timeout: seconds to wait where another process computes the same.
+        reset, cache_reset: compute anew, and keep that.
+        cache_key_exclude: names of parameters that make no difference.
+        cache_verbose: print whether a result was found.
+        cache_storage: has no effect.
+
+    Raises:
+        TypeError: there is no such option.
+    """
+    if function is not None and not callable(function):  # as `cache("12h")`
+        positional, function = (function, *positional), None
+    chosen = _chosen(Options(), dict(zip(_MEANINGS, positional, strict=False)) | options)
+    return _remembering(function, chosen) if function else lambda decorated: _remembering(decorated, chosen)
+
+
+def _chosen(options: Options, given: dict[str, Any]) -> Options:
+    strange = given.keys() - _MEANINGS
+    if strange:
+        raise TypeError(f"@cache has no option {min(strange)!r}")
+    fields = {_MEANINGS[name]: value for name, value in given.items() if value is not None and _MEANINGS[name]}
+    if "max_age" in fields:
+        fields["max_age"] = seconds(fields["max_age"])
+    if "exclude" in fields:
+        exclude = fields["exclude"]
+        fields["exclude"] = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+    return msgspec.structs.replace(options, **fields)
+
+
+def _remembering(function: Callable[P, R], options: Options) -> Callable[P, R]:
+    taken = _MEANINGS.keys() - inspect.signature(function).parameters.keys()
+
+    @functools.wraps(function)
+    def remembering(*arguments: Any, **named: Any) -> Any:
+        given = {name: named.pop(name) for name in taken & named.keys()}
+        return _remembered(function, arguments, named, _chosen(options, given) if given else options)
+
+    return remembering
+
+
+def _remembered(function: Callable[..., Any], arguments: Any, named: dict[str, Any], options: Options) -> Any:
+    place, address = store(), _address(function, arguments, named, options)
+    if place is None or not address or not options.max_age:
+        return function(*arguments, **named)
+    found = None if options.reset else place.read(address, options.max_age)
+    if found is None:
+        with place.locked(address, options.lock_timeout):
+            # another process may have computed it meanwhile
+            found = None if options.reset else place.read(address, options.max_age)
+            if found is None:
+                _say(options, function, "runs")
+                result = function(*arguments, **named)
+                place.write(address, result)
+                return result
+    _say(options, function, "was found in the cache")
+    return found.value
+
+
+def _address(function: Callable[..., Any], arguments: Any, named: dict[str, Any], options: Options) -> str:
+    """The key; empty where nothing can be kept: without a place, for a coroutine, with arguments without content."""
+    if not _stores or inspect.iscoroutinefunction(function):
+        return ""
+    bound = inspect.signature(function).bind(*arguments, **named)
+    bound.apply_defaults()
+    told = {name: value for name, value in bound.arguments.items() if name not in options.exclude}
+    try:
+        return key(function, options.namespace, told)
+    except NoContentError as error:
+        _say(options, function, f"runs: {error}")
+        return ""
+
+
+def _say(options: Options, function: Callable[..., Any], what: str) -> None:
+    if options.verbose:
+        print(f"{function.__name__} {what}")

@@ -1,0 +1,133 @@
+"""What a function is: its code, its defaults, and the globals that it refers to, functions among them."""
+
+import dis
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, Final
+
+from tileserver.functioncache.contents import Contents, NoContentError
+
+HEADERS: Final = "__headers__"
+"""The global of a UDF's modules that holds the texts of those that came with it, by name; no other module has it."""
+
+_FORMAT: Final = "1"
+"""Changes with what is digested, and how."""
+
+
+def key(function: Callable[..., Any], namespace: str, arguments: Mapping[str, Any]) -> str:
+    """The digest of a call: the function as it is now, where it runs, and its arguments by content.
+
+    Raises:
+        NoContentError: an argument has no content that could be compared; names it.
+    """
+    contents = Contents(_add)
+    contents.text(_FORMAT, namespace, sys.version)
+    _add(contents, function)
+    for name, value in arguments.items():
+        contents.text(name)
+        try:
+            contents.add(value)
+        except (NoContentError, RecursionError):
+            raise NoContentError(f"argument {name!r} has no content that could be compared") from None
+    return contents.hexdigest()
+
+
+def _add(contents: Contents, thing: Any) -> None:
+    """A function, a class or a module: of the author's all that it is, of a library's its name and version."""
+    thing = inspect.unwrap(thing) if callable(thing) and not isinstance(thing, type) else thing
+    contents.text(getattr(thing, "__module__", "") or "", getattr(thing, "__qualname__", ""))
+    if id(thing) in contents.seen:
+        return
+    contents.seen.add(id(thing))
+    if isinstance(thing, ModuleType):
+        _add_module(contents, thing)
+    elif isinstance(thing, type):
+        methods = [each for each in vars(thing).values() if isinstance(each, FunctionType)]
+        _add_each(contents, thing, [each for each in methods if HEADERS in each.__globals__])
+    elif isinstance(thing, FunctionType) and HEADERS in thing.__globals__:
+        _add_function(contents, thing)
+    else:
+        contents.text(_version(getattr(thing, "__module__", "")))
+
+
+def _add_each(contents: Contents, owner: type, methods: list[FunctionType]) -> None:
+    if not methods:
+        contents.text(_version(owner.__module__))
+    for method in methods:
+        _add_function(contents, method)
+
+
+def _add_module(contents: Contents, module: ModuleType) -> None:
+    contents.text(module.__name__, _version(module.__name__))
+    _add_headers(contents, vars(module))
+
+
+def _add_headers(contents: Contents, names: Mapping[str, Any]) -> None:
+    """The texts of all modules that came with the UDF: one may import the others."""
+    for name, text in sorted(names.get(HEADERS, {}).items()):
+        contents.text(name, text)
+
+
+def _version(module: str | None) -> str:
+    """Of the package that a module belongs to, where it says one."""
+    root = sys.modules.get((module or "").partition(".")[0])
+    return str(getattr(root, "__version__", ""))
+
+
+def _add_function(contents: Contents, function: FunctionType) -> None:
+    code = function.__code__
+    _add_code(contents, code)
+    values = [function.__defaults__, function.__kwdefaults__, *_closure(function)]
+    for name in sorted(set(_globals(code))):
+        if name in function.__globals__:
+            contents.text(name)
+            values.append(function.__globals__[name])
+    for value in values:
+        _add_value(contents, value)
+    if _imports(code) & {name.partition(".")[0] for name in function.__globals__[HEADERS]}:
+        _add_headers(contents, function.__globals__)
+
+
+def _add_value(contents: Contents, value: Any) -> None:
+    """A value that a function refers to; of what has no content, as a connection, its type has to do."""
+    try:
+        contents.add(value)
+    except (NoContentError, RecursionError):
+        contents.text("without content")
+
+
+def _closure(function: FunctionType) -> Iterator[Any]:
+    for cell in function.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # a name that has no value yet
+            yield None
+
+
+def _add_code(contents: Contents, code: CodeType) -> None:
+    """What it does, not where it stands."""
+    contents.raw(code.co_code)
+    contents.text(*code.co_names, "", *code.co_varnames, "", *code.co_freevars)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            _add_code(contents, constant)
+        else:
+            contents.add(constant)
+
+
+def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
+    yield from dis.get_instructions(code)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _instructions(constant)
+
+
+def _globals(code: CodeType) -> Iterator[str]:
+    return (each.argval for each in _instructions(code) if each.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
+
+
+def _imports(code: CodeType) -> set[str]:
+    """First parts of the names of the modules that it imports when it runs."""
+    return {each.argval.partition(".")[0] for each in _instructions(code) if each.opname == "IMPORT_NAME"}

@@ -1,0 +1,77 @@
+"""`fused.download` and `fused.file_path`: files that outlive a worker, in its account's folder."""
+
+import hashlib
+import shutil
+import urllib.request
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from tileserver import functioncache
+from tileserver.errors import CallError
+
+_WAIT_SECONDS: Final = 600
+_SILENT_SECONDS: Final = 60
+
+
+def file_path(file_path: str, mkdir: bool = True) -> str:
+    """The path of a file in the account's folder; its folder is made.
+
+    Files that have not been written to for longest are removed when the folder is full.
+
+    Raises:
+        CallError: the path leads out of the folder.
+    """
+    base = (_store().folder / "files").resolve()
+    place = (base / file_path.strip("/")).resolve()
+    if not place.is_relative_to(base):
+        raise CallError(f"the path {file_path!r} leads out of the folder for files")
+    if mkdir:
+        (place.parent if place.suffix else place).mkdir(parents=True, exist_ok=True)
+    return str(place)
+
+
+def download(url: str, file_path: str, storage: str = "auto") -> str:
+    """The path of a file that holds what is at a URL; it is fetched once, whoever asks for it meanwhile.
+
+    Args:
+        url: `https://`, `http://`, or what Arrow opens, as `s3://` and `gs://`.
+        file_path: its path in the account's folder.
+        storage: has no effect.
+
+    Raises:
+        OSError: it cannot be fetched.
+    """
+    place, store = Path(_place(file_path)), _store()
+    lock = f"download-{hashlib.sha256(str(place).encode()).hexdigest()[:32]}"
+    if not place.exists():
+        with store.locked(lock, _WAIT_SECONDS):
+            if not place.exists():
+                with store.writing(place) as draft:
+                    _fetch(url, draft)
+    return str(place)
+
+
+def _place(name: str) -> str:
+    place = Path(file_path(name, mkdir=False))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return str(place)
+
+
+def _store() -> functioncache.Store:
+    store = functioncache.store()
+    if store is None:
+        raise CallError("files are kept for functions that a server runs")
+    return store
+
+
+def _fetch(url: str, place: Path) -> None:
+    if urlsplit(url).scheme in ("http", "https"):
+        with urllib.request.urlopen(url, timeout=_SILENT_SECONDS) as answer, place.open("wb") as file:  # noqa: S310 - only these two
+            shutil.copyfileobj(answer, file, 1 << 20)
+        return
+    from pyarrow.fs import FileSystem
+
+    system, path = FileSystem.from_uri(url)
+    with system.open_input_stream(path) as stream, place.open("wb") as file:
+        shutil.copyfileobj(stream, file, 1 << 20)
