@@ -15,7 +15,7 @@ from tileserver.signature import parse
 from tileserver.tiles import Tile
 from tileserver.udfs import Udf
 from tileserver.udfs import bind as canonical
-from tileserver.worker.binding import bind
+from tileserver.worker.binding import bind, bind_values
 
 TILE = Tile(3, 1, 2, size=512)
 
@@ -124,3 +124,62 @@ def test_a_tile_in_a_query_is_a_tile(text: str) -> None:
     """z/x/y inside the pyramid, or 422."""
     with pytest.raises(InvalidParameterError, match=r"a tile \(z/x/y\)"):
         bound("tile", tile=text)
+
+
+def fused(signature: str, at: Tile | None = None, /, **query: str) -> dict[str, Any]:
+    """The same for a source of `@fused.udf`."""
+    known = udf(signature, fused=True)
+    return bind(known, canonical(known, {name: [text] for name, text in query.items()}, tiled=at is not None), at)
+
+
+@pytest.mark.parametrize("signature", ["bounds", "n=1, bounds=None", "bbox", "n=1, bbox=None", "area", "area=None, n=1"])
+def test_a_fused_source_takes_the_tile_by_convention(signature: str) -> None:
+    """By `bounds`, else by `bbox`, else by its first parameter; a frame where nothing else is said."""
+    given = fused(signature, TILE, n="5")
+    [frame] = [value for value in given.values() if isinstance(value, geopandas.GeoDataFrame)]
+    assert frame[["x", "y", "z"]].to_numpy().tolist() == [[1, 2, 3]]
+    assert given.get("n", "5") == "5"
+
+
+def test_a_first_parameter_of_another_type_is_none() -> None:
+    """Of a function that takes no tile; and where another is annotated as one."""
+    assert fused("n: int = 3, m=4", TILE) == {"n": 3, "m": 4}
+    assert fused("n=3", TILE) == {"n": 3}
+    given = fused("name, area: fused.types.Bounds", TILE, name="a")
+    assert given == {"name": "a", "area": list(TILE.bounds)}
+
+
+def test_a_fused_source_gets_the_form_that_it_asks_for() -> None:
+    """Optional ones too, by a string's name too; x, y and z as numbers."""
+    given = fused("bounds: 'fused.types.Bounds' = None, bbox: Optional[fused.types.Bbox] = None, z=0", TILE)
+    assert given["bounds"] == list(TILE.bounds)
+    assert given["bbox"].equals(shapely.box(*TILE.bounds))
+    assert given["z"] == 3
+
+
+def test_fused_rules_hold_for_fused_sources_only() -> None:
+    """Unannotated strings stay strings, `0` is true, tuples are tuples."""
+    assert fused("n=5, flag: bool = False, pair: tuple = ()", n="7", flag="0", pair="[1, 2]") == {
+        "n": "7",
+        "flag": True,
+        "pair": (1, 2),
+    }
+    assert bound("n=5, flag: bool = False", n="7", flag="0") == {"n": 7, "flag": False}
+
+
+def test_defaults_of_the_decorator_and_special_names() -> None:
+    """`default_parameters` fill in, `context` is None where nothing is there."""
+    known = parse("@fused.udf(default_parameters={'n': 5}, region='x')\ndef f(context, n, m=1): ...\n", file="f.py")
+    assert bind(known, canonical(known, {}, tiled=False), None) == {"context": None, "n": 5, "m": 1}
+
+
+def test_values_of_pythons_own() -> None:
+    """As a function gives them that runs another here: texts convert, areas do, the rest is as it is."""
+    known = udf("bounds: fused.types.Tile, n: int = 1, thing=None", fused=True)
+    thing = object()
+    given = bind_values(known, {"bounds": [0, 0, 1, 1], "n": "5", "thing": thing, "strange": 1}, None)
+    assert given["bounds"].total_bounds.tolist() == [0, 0, 1, 1]
+    assert (given["n"], given["thing"], len(given)) == (5, thing, 3)
+    with pytest.raises(InvalidParameterError, match="'bounds' is missing"):
+        bind_values(known, {"n": 1}, None)
+    assert bind_values(known, {}, TILE)["bounds"]["z"].tolist() == [3]

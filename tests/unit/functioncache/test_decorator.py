@@ -1,0 +1,262 @@
+"""`@cache`: what is found again, and what is computed anew."""
+
+import subprocess
+import sys
+import textwrap
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tileserver import functioncache
+from tileserver.worker import modules
+
+CODE = """
+    from tileserver import cache
+
+    SCALE = 2
+    runs = []
+
+    def helper(x):
+        return x * SCALE
+
+    @cache
+    def f(a, b=1, *rest, **more):
+        RUNS.append((a, b))
+        return helper(b)
+"""
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path) -> Iterator[functioncache.Store]:
+    """An account's folder."""
+    store = functioncache.Store(tmp_path / "cache", 10**8)
+    functioncache.keep_in(store)
+    yield store
+    functioncache.keep_in(None)
+
+
+def made(code: str = CODE, **headers: str) -> tuple[types.ModuleType, list[Any]]:
+    """A UDF's module out of text, as another worker would have it too, and what its functions note."""
+    module, runs = types.ModuleType("made"), list[Any]()
+    # a list of nothing but methods has no content, so that what is noted makes no difference
+    module.__dict__["RUNS"] = type("Noting", (), {"append": runs.append, "__reduce__": None})()
+    modules.run(textwrap.dedent(code), "made.py", module, headers)
+    return module, runs
+
+
+def test_equal_calls_run_once() -> None:
+    """However the arguments are given, and in another process too."""
+    first, runs = made()
+    assert first.f(1, 3) == 6
+    assert first.f(b=3, a=1) == 6
+    second, others = made()
+    assert second.f(1, b=3) == 6
+    assert (len(runs), len(others)) == (1, 0)
+    first.f(1, 3, 4)
+    first.f(1, 3, c=4)
+    assert len(runs) == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("return helper(b)", "return helper(b) + 0"),
+        ("return x * SCALE", "return SCALE * x * 1"),
+        ("SCALE = 2", "SCALE = 3"),
+        ("b=1", "b=2"),
+    ],
+)
+def test_what_it_refers_to_makes_a_difference(old: str, new: str) -> None:
+    """Its own code, its defaults, the functions that it calls, and the globals that these refer to."""
+    made()[0].f(1)
+    assert old in CODE
+    changed, runs = made(CODE.replace(old, new))
+    changed.f(1)
+    assert len(runs) == 1
+
+
+def test_what_it_does_not_refer_to_makes_none() -> None:
+    """Other functions, comments, and where it stands."""
+    made()[0].f(1)
+    changed, runs = made("\n\n# moved\nOTHER = 1\ndef other(): ...\n" + textwrap.dedent(CODE))
+    assert (changed.f(1), runs) == (2, [])
+
+
+def test_modules_that_it_imports_make_a_difference() -> None:
+    """All that came with the UDF, at the top and inside the function."""
+    top, inside = "import h\n@cache\ndef f():\n", "@cache\ndef f():\n    import h\n"
+    for code in (f"{top}    RUNS.append(h.A)\n", f"{inside}    RUNS.append(h.A)\n"):
+        counts = []
+        for text in ("A = 1", "A = 1", "A = 2"):
+            sys.modules["h"] = types.ModuleType("h")
+            modules.run(text, "h.py", sys.modules["h"], {"h": text})
+            module, runs = made("from tileserver import cache\n" + code, h=text)
+            module.f()
+            counts.append(len(runs))
+        del sys.modules["h"]
+        assert counts == [1, 0, 1]
+
+
+def test_enclosed_variables_make_a_difference() -> None:
+    """An inner function is another one for each value of the outer's variables."""
+    code = "from tileserver import cache\ndef outer(n):\n    @cache\n    def f():\n        return n\n    return f()\n"
+    module, _ = made(code)
+    assert [module.outer(1), module.outer(2), module.outer(1)] == [1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (np.arange(6), np.arange(6).reshape(2, 3)),
+        (np.arange(3), np.arange(3, dtype="int32")),
+        (np.ma.masked_equal([1, 2], 1), np.ma.masked_equal([1, 2], 2)),
+        (pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [1]}, index=[5])),
+        (pd.DataFrame({"a": [{1}]}), pd.DataFrame({"a": [{2}]})),
+        (1, True),
+        (1, 1.0),
+        ((1, 2), [1, 2]),
+        (["ab", "c"], ["a", "bc"]),
+        ({"a": 1}, {"a": 2}),
+        ({1, 2}, {1, 3}),
+        (Path("a"), "a"),
+        (print, len),
+    ],
+)
+def test_arguments_count_by_content(one: Any, other: Any) -> None:
+    """What is equal is found again though it is another object, what differs is not."""
+    import copy
+
+    module, runs = made()
+    module.f(one)
+    module.f(copy.deepcopy(one))
+    assert len(runs) == 1
+    module.f(other)
+    assert len(runs) == 2
+
+
+def test_an_argument_without_content_just_runs() -> None:
+    """A lock is not another one's equal, and no reason to fail."""
+    import threading
+
+    module, runs = made()
+    assert [module.f(threading.Lock()) for _ in range(2)] == [2, 2]
+    assert len(runs) == 2
+
+
+def test_options_at_a_call_do_not_stick(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ages, paths and resets of all versions, in the decorator and for one call."""
+    module, runs = made()
+    module.f(1)
+    module.f(1, reset=True)
+    module.f(1, cache_reset=True)
+    assert len(runs) == 3
+    module.f(1)
+    module.f(1, cache_max_age="0s")
+    assert len(runs) == 4
+    module.f(1, path="elsewhere")
+    module.f(1, cache_folder_path="elsewhere", cache_storage="auto", concurrent_lock_timeout=1)
+    assert len(runs) == 5
+    module.f(1, 2, cache_key_exclude=["b"])
+    assert module.f(1, 3, cache_key_exclude=["b"], cache_verbose=True) == 4
+    assert len(runs) == 6
+    assert "found" in capsys.readouterr().out
+    with pytest.raises(TypeError, match="no option 'size'"):
+        functioncache.cache(size=1)
+
+
+def test_a_parameter_of_an_options_name_is_the_functions() -> None:
+    """As `path` often is."""
+    module, _ = made("from tileserver import cache\n@cache('1h')\ndef f(path, reset=False):\n    return [path, reset]\n")
+    assert module.f("a", reset=True) == ["a", True]
+    assert module.f(path="b") == ["b", False]
+
+
+def test_old_results_are_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older than the age that is asked for, by whatever decorator."""
+    import time
+
+    module, runs = made()
+    module.f(1)
+    later = time.time() + 100
+    monkeypatch.setattr(time, "time", lambda: later)
+    module.f(1, cache_max_age=200)
+    assert len(runs) == 1
+    module.f(1, cache_max_age="99s")
+    assert len(runs) == 2
+
+
+def test_nothing_is_kept_of_what_failed() -> None:
+    """It is tried again."""
+    module, runs = made("from tileserver import cache\n@cache\ndef f():\n    RUNS.append(1)\n    return 1 / (len(NOTED) - 1)\n")
+    module.NOTED = runs
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            runs.clear()
+            module.f()
+
+
+def test_outside_of_a_worker_it_just_runs() -> None:
+    """Nothing is kept anywhere."""
+    functioncache.keep_in(None)
+    module, runs = made()
+    assert [module.f(1), module.f(1)] == [2, 2]
+    assert len(runs) == 2
+
+
+SLOW = """
+import sys, types
+from pathlib import Path
+from tileserver import functioncache
+from tileserver.worker import modules
+
+functioncache.keep_in(functioncache.Store(Path(sys.argv[1]), 10**8))
+module = types.ModuleType("made")
+modules.run('''
+import os, time
+from tileserver import cache
+@cache
+def slow(folder):
+    with open(folder + "/runs", "a") as file:
+        file.write("run\\\\n")
+    while not os.path.exists(folder + "/go"):
+        time.sleep(0.01)
+    return 5
+''', "made.py", module, {})
+print("ready", flush=True)
+print(module.slow(sys.argv[2]))
+"""
+
+
+def test_who_asks_for_the_same_waits_for_it(tmp_path: Path) -> None:
+    """Three processes, one run; one that dies meanwhile leaves nobody waiting."""
+
+    def start() -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", SLOW, str(tmp_path / "cache"), str(tmp_path)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    processes = [start() for _ in range(4)]
+    runs = tmp_path / "runs"
+    while not runs.exists():
+        pass
+    locks = list((tmp_path / "cache").glob("*.lock"))
+    assert len(locks) == 1
+    first = processes.pop(next(place for place, each in enumerate(processes) if _computes(each)))
+    first.kill()
+    first.communicate()
+    (tmp_path / "go").touch()
+    assert {process.communicate(timeout=20)[0] for process in processes} == {"5\n"}
+    assert runs.read_text() == "run\n" * 2
+
+
+def _computes(process: "subprocess.Popen[str]") -> bool:
+    """Whether it holds the lock (proc_locks(5))."""
+    held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return any(str(process.pid) in words and "->" not in words for words in held)

@@ -1,0 +1,133 @@
+"""Results on disk: as they were, whole or not at all, and not more than there is room for."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+
+from tileserver.functioncache import Store
+from tileserver.functioncache.store import Found
+
+KEY = "0" * 48
+
+
+class Plain:
+    """A class that can be pickled."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Plain)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def form(store: Store) -> str:
+    """How a result was written."""
+    return json.loads((store.folder / KEY).read_bytes().split(b"\n")[0])["form"]
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        ([1, 2.5, "a", None, True, {"b": [2**63]}], "json"),
+        ((1, 2), "pickle"),
+        ({1: 2}, "pickle"),
+        (float("inf"), "pickle"),
+        (2**70, "pickle"),
+        ("\ud800", "pickle"),
+        (b"bytes", "pickle"),
+        (Plain(), "pickle"),
+    ],
+)
+def test_values_come_back_as_they_were(tmp_path: Path, value: Any, wanted: str) -> None:
+    """In the plainest form that says all of it."""
+    store = Store(tmp_path, 10**8)
+    store.write(KEY, value)
+    found = store.read(KEY, 10)
+    assert found == Found(value)
+    assert type(found.value) is type(value)
+    assert form(store) == wanted
+
+
+@pytest.mark.parametrize("array", [np.arange(6.0).reshape(2, 3), np.array(5, "uint8"), np.zeros((0, 2))])
+def test_arrays_come_back(tmp_path: Path, array: Any) -> None:
+    """As npy, with type and shape, and free to be changed."""
+    store = Store(tmp_path, 10**8)
+    store.write(KEY, array)
+    found = store.read(KEY, 10)
+    assert found is not None
+    assert found.value.dtype == array.dtype
+    assert found.value.tolist() == array.tolist()
+    assert found.value.flags.writeable
+    assert form(store) == "npy"
+
+
+def test_frames_come_back(tmp_path: Path) -> None:
+    """As Parquet, index and reference system too; what Parquet would change is pickled."""
+    store = Store(tmp_path, 10**8)
+    plain = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=pd.Index([5, 7], name="n"))
+    features = geopandas.GeoDataFrame({"a": [1]}, geometry=[shapely.Point(1, 2)], crs=3857)
+    lists = pd.DataFrame({"a": [[1], [2, 3]]})
+    numbered = pd.DataFrame({0: [1]})
+    for frame, wanted in ((plain, "parquet"), (features, "geoparquet"), (lists, "pickle"), (numbered, "pickle")):
+        store.write(KEY, frame)
+        found = store.read(KEY, 10)
+        assert found is not None
+        pd.testing.assert_frame_equal(pd.DataFrame(found.value), pd.DataFrame(frame))
+        assert getattr(found.value, "crs", None) == getattr(frame, "crs", None)
+        assert form(store) == wanted
+
+
+def test_what_is_broken_is_not_there(tmp_path: Path) -> None:
+    """Cut short, changed, or nothing of ours."""
+    store = Store(tmp_path, 10**8)
+    store.write(KEY, [1, 2, 3])
+    whole = (tmp_path / KEY).read_bytes()
+    for text in (whole[:-1], whole.replace(b"2", b"4"), b"", b"\n", b"[]\n", whole.split(b"\n")[0]):
+        (tmp_path / KEY).write_bytes(text)
+        assert store.read(KEY, 10) is None
+    (tmp_path / KEY).write_bytes(whole)
+    assert store.read(KEY, 10) == Found([1, 2, 3])
+    (tmp_path / KEY).unlink()
+    (tmp_path / KEY).mkdir()
+    assert store.read(KEY, 10) is None
+    store.write(KEY, 1)  # which fails, and is no harm
+    assert [each.name for each in tmp_path.glob("*.part")] == []
+
+
+def test_what_cannot_be_written_is_not_kept(tmp_path: Path) -> None:
+    """A lock; and nothing is left of the attempt."""
+    import threading
+
+    store = Store(tmp_path, 10**8)
+    store.write(KEY, threading.Lock())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_oldest_goes_where_there_is_too_much(tmp_path: Path) -> None:
+    """What is left fits; files in folders count too."""
+    store = Store(tmp_path, 10**6)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "old.bin").write_bytes(bytes(300_000))
+    os.utime(tmp_path / "files" / "old.bin", (1, 1))
+    for number in range(4):
+        store.write(f"{number:048}", np.zeros(250_000, "uint8"))
+        os.utime(tmp_path / f"{number:048}", (number + 2, number + 2))
+    (tmp_path / ".tidied").unlink(missing_ok=True)
+    store.tidy()
+    left = sorted(int(each.name) for each in tmp_path.glob("0*"))
+    assert left == [1, 2, 3]
+    assert not (tmp_path / "files" / "old.bin").exists()
+
+
+def test_a_lock_lets_go(tmp_path: Path) -> None:
+    """After the time that who waits has, and when the block is over."""
+    store = Store(tmp_path, 10**6)
+    with store.locked("a", 5), store.locked("b", 5), store.locked("a", 0.05):
+        pass
+    assert list(tmp_path.iterdir()) == []
