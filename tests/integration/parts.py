@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from tileserver.execution import LocalExecutor
 from tileserver.frames import Limits
 from tileserver.layers import Answer, Ask
+from tileserver.loading import CodeProxy
 from tileserver.pipeline import Pipeline
 from tileserver.publication import Publisher
 from tileserver.registry import Registry
@@ -67,17 +68,18 @@ class Parts:
 
 
 @contextlib.asynccontextmanager
-async def made(folder: Path) -> AsyncIterator[Parts]:
+async def made(folder: Path, code_proxy: CodeProxy | None = None) -> AsyncIterator[Parts]:
     """The parts on a data directory, with two cores for functions."""
     settings = Settings(data_dir=folder, workers=2)
     scratch = folder / "scratch"
     scratch.mkdir()
     limits = Limits(memory=10**9, scratch=10**8)
-    executor = LocalExecutor(workers=2, limits=limits, environment={}, scratch=scratch)
+    caches = folder / "function-cache"
+    executor = LocalExecutor(workers=2, limits=limits, environment={}, scratch=scratch, caches=caches)
     registry = await Registry.open(folder, Keyring(bytes(32)))
     runs = RunLog(folder / "runs.sqlite")
     cache = TileCache(folder / "cache", memory=10**8, disk=10**8)
-    pipeline = Pipeline(settings, registry, cache, executor, runs)
+    pipeline = Pipeline(settings, registry, cache, executor, runs, code_proxy)
     try:
         await executor.start()
         yield Parts(folder, pipeline, (await registry.accounts.owner()).id)
@@ -87,11 +89,11 @@ async def made(folder: Path) -> AsyncIterator[Parts]:
         await registry.close()
 
 
-def on_parts(folder: Path, check: Callable[[Parts], Awaitable[None]]) -> None:
+def on_parts(folder: Path, check: Callable[[Parts], Awaitable[None]], code_proxy: CodeProxy | None = None) -> None:
     """Run `check` on such parts."""
 
     async def main() -> None:
-        async with asyncio.timeout(40), made(folder) as parts:
+        async with asyncio.timeout(40), made(folder, code_proxy) as parts:
             await check(parts)
 
     asyncio.run(main())

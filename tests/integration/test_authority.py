@@ -119,9 +119,16 @@ def test_a_disabled_token_opens_nothing(two: Two) -> None:
 def test_a_private_token_is_no_name(two: Two) -> None:
     """Neither one's own nor another's; nor what else names a UDF elsewhere."""
     udf_id = next(each["id"] for each in two.second.get("/server/v1/udf/self").json() if each["slug"] == "says")
-    for name in (two.second_private, two.server.private_token, udf_id, "b@c/says", "b/says", "a2/says", ""):
+    for name in (two.second_private, two.server.private_token, udf_id, "a2/says", ""):
         for owner in (two.first, two.second):
             check_unknown(told(two, owner, name))
+
+
+def test_a_name_may_say_whose_it_is(two: Two) -> None:
+    """One's own by e-mail address and handle; another's is not there, as if nobody had it."""
+    for name in ("b@c/says", "b/says"):
+        assert told(two, two.second, name) == {"told": "of the second"}
+        check_unknown(told(two, two.first, name))
 
 
 def test_a_token_called_by_another_account_calls_as_its_own(two: Two) -> None:

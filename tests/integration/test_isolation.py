@@ -1,5 +1,6 @@
 """Both modes as a server runs them: what a function reaches, and what /readyz says of it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server import Running, serving
+from server import Running, second_account, serving
 
 from tileserver.execution import sandbox
 
@@ -57,6 +58,30 @@ def test_strict_serves_tiles_and_calls(guarded: Running) -> None:
     assert (tile.status_code, tile.headers["content-type"]) == (200, "image/png")
     assert called.status_code == 200, called.text
     assert called.json() <= 4
+
+
+@strict
+def test_strict_keeps_results_of_cached_functions_by_account(guarded: Running) -> None:
+    """In a folder that outlives the sandbox, which no other account's sandbox has."""
+    code = (CONFINED / "keeps.py").read_text()
+    private = second_account(guarded)
+    told = []
+    for place in (guarded.private_token, private):
+        headers = {"Authorization": f"Bearer {place}"}
+        with guarded.client(headers=headers) as client:
+            for slug in ("one", "two"):  # two texts: two sandboxes
+                body = {"slug": slug, "udf_body": json.dumps({"code": code + f"\n# {slug}\n"})}
+                assert client.post("/server/v1/udf/new", json=body).status_code == 200
+                token = client.post("/server/v1/udf-access-token/new", json={"udf_slug": slug}).json()["token"]
+                answer = client.get(f"/files/{token}.json")
+                assert answer.status_code == 200, answer.text
+                told.append(answer.json())
+    assert told[0]["when"] == told[1]["when"] != told[2]["when"] == told[3]["when"]
+    folders = {each.name for each in (guarded.data / "function-cache").iterdir()}
+    assert len(folders) == 2
+    for each in told:  # the folder above may be looked at, but has only one's own in it
+        assert len(each["others"] or [""]) == 1
+        assert not each["made"]
 
 
 @strict

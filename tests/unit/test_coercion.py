@@ -49,10 +49,18 @@ def test_values_that_convert(annotation: str, texts: list[str], value: Any) -> N
 
 @pytest.mark.parametrize(
     ("annotation", "text"),
-    [("int", "1.5"), ("int", "0x1"), ("float", "abc"), ("bool", ""), ("dict", "[1]x"), ("list", "[1"), ("date", "9" * 12)],
+    [
+        ("int", "1.5"),
+        ("int", "0x1"),
+        ("float", "abc"),
+        ("bool", ""),
+        ("dict", "[1]x"),
+        ("list", "[1"),
+        ("date", "9" * 12),
+    ],
 )
 def test_values_that_do_not(annotation: str, text: str) -> None:
     """One sentence, without the value."""
-    with pytest.raises(ValueError, match="^(is|needs) ") as caught:
+    with pytest.raises(ValueError, match=r"^(is|needs) ") as caught:
         convert(annotation, text)
     assert text not in str(caught.value) or not text

@@ -37,7 +37,7 @@ def key(function: Callable[..., Any], namespace: str, arguments: Mapping[str, An
 def _add(contents: Contents, thing: Any) -> None:
     """A function, a class or a module: of the author's all that it is, of a library's its name and version."""
     thing = inspect.unwrap(thing) if callable(thing) and not isinstance(thing, type) else thing
-    contents.text(getattr(thing, "__module__", "") or "", getattr(thing, "__qualname__", ""))
+    contents.text(getattr(thing, "__qualname__", ""))
     if id(thing) in contents.seen:
         return
     contents.seen.add(id(thing))
@@ -49,12 +49,13 @@ def _add(contents: Contents, thing: Any) -> None:
     elif isinstance(thing, FunctionType) and HEADERS in thing.__globals__:
         _add_function(contents, thing)
     else:
-        contents.text(_version(getattr(thing, "__module__", "")))
+        module = getattr(thing, "__module__", "") or ""
+        contents.text(module, _version(module))
 
 
 def _add_each(contents: Contents, owner: type, methods: list[FunctionType]) -> None:
     if not methods:
-        contents.text(_version(owner.__module__))
+        contents.text(owner.__module__, _version(owner.__module__))
     for method in methods:
         _add_function(contents, method)
 

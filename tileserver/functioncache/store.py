@@ -45,7 +45,6 @@ class Store:
         """Args: limit: bytes that it may hold."""
         self.folder, self._limit = folder, limit
         self._written = 0
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def read(self, key: str, max_age: float) -> Found | None:
         """The result under a key, not older than so many seconds; what is broken is not there."""
@@ -80,6 +79,7 @@ class Store:
     def writing(self, place: Path) -> Iterator[Path]:
         """Where to write what shall appear at `place` once the block is over, and only if it is."""
         draft = place.with_name(f"{place.name}.{secrets.token_hex(8)}.part")
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             yield draft
             draft.replace(place)
@@ -91,6 +91,7 @@ class Store:
         """The block runs in one process at a time for a key; after so many seconds of waiting all the same."""
         place, until = self.folder / f"{key}.lock", time.monotonic() + seconds
         try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:  # a full disk is no reason not to compute
             yield

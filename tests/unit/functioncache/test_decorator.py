@@ -171,7 +171,9 @@ def test_options_at_a_call_do_not_stick(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_parameter_of_an_options_name_is_the_functions() -> None:
     """As `path` often is."""
-    module, _ = made("from tileserver import cache\n@cache('1h')\ndef f(path, reset=False):\n    return [path, reset]\n")
+    module, _ = made(
+        "from tileserver import cache\n@cache('1h')\ndef f(path, reset=False):\n    return [path, reset]\n"
+    )
     assert module.f("a", reset=True) == ["a", True]
     assert module.f(path="b") == ["b", False]
 
@@ -192,7 +194,9 @@ def test_old_results_are_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_is_kept_of_what_failed() -> None:
     """It is tried again."""
-    module, runs = made("from tileserver import cache\n@cache\ndef f():\n    RUNS.append(1)\n    return 1 / (len(NOTED) - 1)\n")
+    module, runs = made(
+        "from tileserver import cache\n@cache\ndef f():\n    RUNS.append(1)\n    return 1 / (len(NOTED) - 1)\n"
+    )
     module.NOTED = runs
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):

@@ -132,7 +132,9 @@ def fused(signature: str, at: Tile | None = None, /, **query: str) -> dict[str, 
     return bind(known, canonical(known, {name: [text] for name, text in query.items()}, tiled=at is not None), at)
 
 
-@pytest.mark.parametrize("signature", ["bounds", "n=1, bounds=None", "bbox", "n=1, bbox=None", "area", "area=None, n=1"])
+@pytest.mark.parametrize(
+    "signature", ["bounds", "n=1, bounds=None", "bbox", "n=1, bbox=None", "area", "area=None, n=1"]
+)
 def test_a_fused_source_takes_the_tile_by_convention(signature: str) -> None:
     """By `bounds`, else by `bbox`, else by its first parameter; a frame where nothing else is said."""
     given = fused(signature, TILE, n="5")

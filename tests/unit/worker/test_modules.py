@@ -23,7 +23,8 @@ def test_two_have_modules_of_one_name() -> None:
 def test_modules_import_each_other() -> None:
     """In a circle, relatively, and as parts of a package; each runs once."""
     made = loaded(
-        "import pkg.a\nfrom pkg import b\nimport c, json\nfrom json import dumps\nRESULT = [pkg.a.A, b.B, c.C, pkg.b is b]\n",
+        "import pkg.a\nfrom pkg import b\nimport c, json\nfrom json import dumps\n"
+        "RESULT = [pkg.a.A, b.B, c.C, pkg.b is b]\n",
         pkg__a="from . import b\nfrom .b import B\nA = B + 1\n",
         pkg__b="import c\nB = c.C + 1\nRUNS = [1]\n",
         c="import pkg\nC = 1\n",

@@ -22,10 +22,7 @@ def file_path(file_path: str, mkdir: bool = True) -> str:
     Raises:
         CallError: the path leads out of the folder.
     """
-    base = (_store().folder / "files").resolve()
-    place = (base / file_path.strip("/")).resolve()
-    if not place.is_relative_to(base):
-        raise CallError(f"the path {file_path!r} leads out of the folder for files")
+    place = _place(file_path)
     if mkdir:
         (place.parent if place.suffix else place).mkdir(parents=True, exist_ok=True)
     return str(place)
@@ -42,20 +39,22 @@ def download(url: str, file_path: str, storage: str = "auto") -> str:
     Raises:
         OSError: it cannot be fetched.
     """
-    place, store = Path(_place(file_path)), _store()
+    place, store = _place(file_path), _store()
     lock = f"download-{hashlib.sha256(str(place).encode()).hexdigest()[:32]}"
     if not place.exists():
         with store.locked(lock, _WAIT_SECONDS):
-            if not place.exists():
+            if not place.exists():  # another process may have fetched it meanwhile
                 with store.writing(place) as draft:
                     _fetch(url, draft)
     return str(place)
 
 
-def _place(name: str) -> str:
-    place = Path(file_path(name, mkdir=False))
-    place.parent.mkdir(parents=True, exist_ok=True)
-    return str(place)
+def _place(name: str) -> Path:
+    base = (_store().folder / "files").resolve()
+    place = (base / name.strip("/")).resolve()
+    if not place.is_relative_to(base):
+        raise CallError(f"the path {name!r} leads out of the folder for files")
+    return place
 
 
 def _store() -> functioncache.Store:

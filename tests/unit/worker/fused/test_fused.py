@@ -233,7 +233,9 @@ def test_a_fused_table(tmp_path: Path) -> None:
     chunk = fused.get_chunk_from_table(str(tmp_path), 7, 0)
     assert chunk["n"].tolist() == [1, 2]
     assert chunk.crs.to_epsg() == 4326
-    assert fused.get_chunk_from_table(f"file://{tmp_path}", "7", 1, columns=["geometry"]).columns.tolist() == ["geometry"]
+    assert fused.get_chunk_from_table(f"file://{tmp_path}", "7", 1, columns=["geometry"]).columns.tolist() == [
+        "geometry"
+    ]
     assert fused.get_chunk_from_table(str(tmp_path / "7.parquet"), None, None)["n"].tolist() == [1, 2, 3]
     plain = fused.get_chunk_from_table(str(tmp_path), 7, None, columns=["n"])
     assert type(plain) is pandas.DataFrame
@@ -257,7 +259,9 @@ def _write_sample(folder: Path, version: bytes) -> None:
     pq.write_table(pa.table({"n": [1]}).replace_schema_metadata(told), folder / "_sample")
 
 
-@pytest.mark.parametrize(("bounds", "zoom"), [([0, 0, 180, 85], 1), ([-180, -85, 180, 85], 0), ([1, 1, 1.01, 1.01], 15)])
+@pytest.mark.parametrize(
+    ("bounds", "zoom"), [([0, 0, 180, 85], 1), ([-180, -85, 180, 85], 0), ([1, 1, 1.01, 1.01], 15)]
+)
 def test_the_zoom_of_an_area(bounds: list[float], zoom: int) -> None:
     """That of the smallest tile that is as large."""
     assert fused.estimate_zoom(bounds) == zoom
