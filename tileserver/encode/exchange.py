@@ -11,11 +11,12 @@ import numpy as np
 import orjson
 
 from tileserver.encode.drawn import Drawn
-from tileserver.encode.kinds import article, is_a, is_arrow
+from tileserver.encode.kinds import article, is_a, is_arrow, is_georeferenced
 from tileserver.errors import BadResultError
 
 ARRAY: Final = "application/x-npy"
 MASKED: Final = "application/x-npy; masked"
+PLACED: Final = "application/x-npy; bounds"
 FRAME: Final = "application/vnd.apache.arrow.stream"
 TABLE: Final = "application/vnd.apache.arrow.stream; table"
 DATA: Final = "application/json"
@@ -39,7 +40,8 @@ def draw(result: Any) -> Drawn:
 def read(body: bytes, media_type: str) -> Any:
     """What `draw` was given: an array (masked where it was), a (Geo)DataFrame, an Arrow table, bytes, or plain data.
 
-    Tuples come back as lists, and numbers of NumPy as numbers of Python.
+    An array with bounds is again a tuple of the two, the bounds a list and a mask filled in; other tuples come back as
+    lists, and numbers of NumPy as numbers of Python.
     """
     return _READERS[media_type](body)
 
@@ -70,6 +72,21 @@ def _read_masked(body: bytes) -> Any:
     stream = io.BytesIO(body)
     data, mask = np.load(stream, allow_pickle=False), np.load(stream, allow_pickle=False)
     return np.ma.MaskedArray(data, mask)
+
+
+def _is_placed(result: Any) -> bool:
+    return is_georeferenced(result) and _is_array(result[0]) and np.shape(result[1]) == (4,)
+
+
+def _placed(result: Any) -> bytes:
+    array, bounds = result
+    return _npy(np.asarray(bounds, "float64")) + _npy(np.ma.filled(array))
+
+
+def _read_placed(body: bytes) -> Any:
+    stream = io.BytesIO(body)
+    bounds, array = np.load(stream, allow_pickle=False), np.load(stream, allow_pickle=False)
+    return array, bounds.tolist()
 
 
 def _arrow(table: Any) -> bytes:
@@ -135,6 +152,7 @@ def _plain(value: Any) -> Any:
 _WRITERS: Final[tuple[tuple[Callable[[Any], bool], str, Callable[[Any], bytes]], ...]] = (
     (_is_masked, MASKED, _masked),
     (_is_array, ARRAY, _npy),
+    (_is_placed, PLACED, _placed),
     (lambda result: is_a(result, "pandas", "DataFrame"), FRAME, _frame),
     (is_arrow, TABLE, lambda result: _arrow(_as_table(result))),
     (lambda result: isinstance(result, (bytes, bytearray, memoryview)), BYTES, bytes),
@@ -150,6 +168,7 @@ def _as_table(result: Any) -> Any:
 _READERS: Final[dict[str, Callable[[bytes], Any]]] = {
     ARRAY: _read_npy,
     MASKED: _read_masked,
+    PLACED: _read_placed,
     FRAME: _read_frame,
     TABLE: _read_table,
     DATA: orjson.loads,

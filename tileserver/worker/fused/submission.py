@@ -25,8 +25,8 @@ class Jobs:
     def __iter__(self) -> Iterator[Any]:
         return iter(self.results())
 
-    def __getitem__(self, place: int) -> Any:
-        return self._futures[place].result()
+    def __getitem__(self, place: int) -> "Future[Any]":
+        return self._futures[place]
 
     def wait(self) -> None:
         """Return when all have ended, as they have."""

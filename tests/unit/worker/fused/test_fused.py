@@ -150,7 +150,7 @@ def test_submit() -> None:
     with pytest.raises(ValueError, match="oh"):
         fused.submit(rows, [{"n": 0}])
     jobs = fused.submit(rows, [1, 0], collect=False)
-    assert (list(jobs.errors()), len(jobs)) == ([1], 2)
+    assert (list(jobs.errors()), len(jobs), len(jobs[0].result())) == ([1], 2, 1)
     with pytest.raises(CallError, match="a dict of parameters"):
         fused.submit("child", [1])
 
