@@ -15,13 +15,14 @@ from cachetools import LRUCache, TTLCache
 from tileserver import query as queries
 from tileserver.callees import Callees
 from tileserver.callgraph import CallGraph
+from tileserver.codeproxy import CodeProxy
 from tileserver.errors import CallError, InvalidParameterError, TileserverError, UdfError
 from tileserver.execution import Executor
 from tileserver.execution.calls import first_look
 from tileserver.grants import Grants
 from tileserver.jobs import Call, Callee, Caller, Fetch, Job, Rendered, Source
 from tileserver.layers import Answer, Ask, Layer, Posted, bound, called, granted
-from tileserver.loading import CodeProxy, Loading
+from tileserver.loading import Loading
 from tileserver.registry import Grant, Registry
 from tileserver.runlog import RunLog
 from tileserver.runner import REFUSALS, Runner, Within, below
@@ -74,7 +75,7 @@ class Pipeline:
         self._failures: TTLCache[Key, tuple[TileserverError, int]] = TTLCache(10_000, FAILURE_SECONDS)
         """With the registry's generation when the run began: another one may do better."""
         self._calls, self._callees = CallGraph(), Callees(registry)
-        self._loading = Loading(self.grants, code_proxy)
+        self._loading = Loading(self.grants, code_proxy or CodeProxy())
         executor.answer = self
 
     # Token to layer

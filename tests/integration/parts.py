@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tileserver.codeproxy import CodeProxy
 from tileserver.execution import LocalExecutor
 from tileserver.frames import Limits
 from tileserver.layers import Answer, Ask
-from tileserver.loading import CodeProxy
 from tileserver.pipeline import Pipeline
 from tileserver.publication import Publisher
 from tileserver.registry import Registry

@@ -1,11 +1,12 @@
 """`fused.load`: whose code a function may read, and what its answer then rests on."""
 
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
+import pytest
 from parts import Parts, on_parts
-
-from tileserver.errors import ForbiddenError
+from server import Running, serving
 
 LOADS = """
 from tileserver import CallError
@@ -53,44 +54,39 @@ def test_a_foreign_token_opens_no_code(tmp_path: Path) -> None:
     on_parts(tmp_path, check)
 
 
-class Found(NamedTuple):
-    """What a code proxy gives."""
+ELSEWHERE = """
+import fused
 
-    name: str
-    code: str
-    entry: str
-    headers: dict[str, str]
-
-
-class Shelf:
-    """A code proxy that may read one address."""
-
-    async def udf(self, url: str) -> Found:
-        """See `loading.CodeProxy`."""
-        if url != "https://github.com/a/b/tree/main/c":
-            raise ForbiddenError("this server may not read that")
-        code = "import utils\nSCALE = 7\ndef helper(n): return utils.plus(n)\ndef main(n): return helper(int(n))\n"
-        return Found("c", code, "main", {"utils": "def plus(n): return n + 1\n"})
+@fused.udf
+def udf(url: str, n: int = 1):
+    there = fused.load(url)
+    return [there(n=n), there.utils.plus(0), there.SCALE]
+"""
+THERE = "import fused\nimport utils\nSCALE = 7\n@fused.udf\ndef udf(n: int):\n    return utils.plus(n)\n"
 
 
-def test_code_from_elsewhere(tmp_path: Path) -> None:
-    """Through the code proxy, in whose hands it is what may be read."""
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server that reads code from a folder of clones."""
+    folder = tmp_path_factory.mktemp("mirrored")
+    clone = folder / "mirror" / "owner" / "udfs"
+    (clone / "public" / "there").mkdir(parents=True)
+    (clone / "public" / "there" / "there.py").write_text(THERE)
+    (clone / "public" / "there" / "utils.py").write_text("def plus(n): return n + 1\n")
+    for command in ("init -q", "add -A", "-c user.name=A -c user.email=a@b commit -q -m one"):
+        subprocess.run(["git", *command.split()], cwd=clone, check=True)
+    (folder / "elsewhere.py").write_text(ELSEWHERE)
+    arguments = ("--code-mirror", str(folder / "mirror"))
+    with serving(folder / "elsewhere.py", data=folder / "data", arguments=arguments) as running:
+        yield running
 
-    async def check(parts: Parts) -> None:
-        await parts.publish("loads", LOADS)
-        assert await parts.get("loads", name="https://github.com/a/b/tree/main/c", n=4) == [5, 7]
-        told = await parts.get("loads", name="https://github.com/other")
-        assert told == ["forbidden", "'https://github.com/other': this server may not read that"]
 
-    on_parts(tmp_path, check, Shelf())
-
-
-def test_a_server_without_a_code_proxy_says_so(tmp_path: Path) -> None:
-    """In a sentence."""
-
-    async def check(parts: Parts) -> None:
-        await parts.publish("loads", LOADS)
-        told = await parts.get("loads", name="https://github.com/a")
-        assert told == ["forbidden", "'https://github.com/a': this server fetches no code from other places"]
-
-    on_parts(tmp_path, check)
+def test_code_from_github(mirrored: Running) -> None:
+    """Through the code proxy, which says what it may read."""
+    with mirrored.owner() as owner:
+        path = f"/files/{mirrored.token('elsewhere')}.json"
+        head = "https://github.com/owner/udfs/tree/HEAD/public/there/"
+        assert owner.get(path, params={"url": head, "n": 4}).json() == [5, 1, 7]
+        refused = owner.get(path, params={"url": "https://github.com/other/udfs/tree/main/x"})
+    assert refused.status_code == 422
+    assert "This server may not read github.com/other/udfs" in refused.json()["message"]

@@ -162,7 +162,7 @@ def _settle_garbage() -> None:
 async def _serve(settings: Settings, paths: list[Path], listener: socket.socket, part: Part, *, reload: bool) -> None:
     stop = _Stop(settings.drain)
     code = CodeProxy(settings.code_mirror, settings.code_hosts)
-    async with _backend(settings) as (pipeline, stop.executor), _usage(settings) as usage:
+    async with _backend(settings, code) as (pipeline, stop.executor), _usage(settings) as usage:
         registry = pipeline.registry
         publisher = Publisher(registry, pipeline.grants, pipeline.settling)
         server = _Server(_uvicorn_config(Application(settings, pipeline, publisher, usage, code), settings))
@@ -223,13 +223,13 @@ async def _end_functions(stop: _Stop, pipeline: Pipeline) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _backend(settings: Settings) -> AsyncIterator[tuple[Pipeline, SharedExecutor]]:
+async def _backend(settings: Settings, code: CodeProxy) -> AsyncIterator[tuple[Pipeline, SharedExecutor]]:
     keyring = read_keyring(settings.secret_key_file or settings.data_dir / "master.key")
     executor = SharedExecutor(settings.data_dir, pool_maker(settings))
     registry = await Registry.open(settings.data_dir, keyring)
     cache = TileCache(settings.data_dir / "cache", memory=settings.cache_memory, disk=settings.cache_disk)
     runs = RunLog(settings.data_dir / "logs" / "runs.sqlite")
-    pipeline = Pipeline(settings, registry, cache, executor, runs)
+    pipeline = Pipeline(settings, registry, cache, executor, runs, code)
     try:
         await executor.start()
         await registry.check_key()
