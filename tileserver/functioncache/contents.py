@@ -86,6 +86,8 @@ class Contents:
             self.text(value._source.digest)
         elif is_a(value, "numpy", "ndarray") and not value.dtype.hasobject:
             self._array(value)
+        elif is_a(value, "pandas", "Series", "Index"):
+            self._table(value.to_frame())
         elif is_a(value, "pandas", "DataFrame") or is_arrow(value):
             self._table(value)
         else:

@@ -52,7 +52,7 @@ def keep_in(store: Store | None) -> None:
     _stores[:] = [store] if store else []
 
 
-def store() -> Store | None:
+def place() -> Store | None:
     """Where results are kept."""
     return _stores[0] if _stores else None
 
@@ -60,8 +60,8 @@ def store() -> Store | None:
 @overload
 def cache(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
-def cache(function: None = None, /, *positional: Any, **options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
-def cache(function: Any = None, /, *positional: Any, **options: Any) -> Any:
+def cache(max_age: str | int | None = None, /, **options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def cache(function: Any = None, /, **options: Any) -> Any:
     """The function, whose results are kept on disk: for a call with equal arguments it does not run again.
 
     A result is found again by the function's code, the globals that it refers to, and the arguments by content, arrays
@@ -81,10 +81,12 @@ def cache(function: Any = None, /, *positional: Any, **options: Any) -> Any:
     Raises:
         TypeError: there is no such option.
     """
-    if function is not None and not callable(function):  # as `cache("12h")`
-        positional, function = (function, *positional), None
-    chosen = _chosen(Options(), dict(zip(_MEANINGS, positional, strict=False)) | options)
-    return _remembering(function, chosen) if function else lambda decorated: _remembering(decorated, chosen)
+    if callable(function):
+        return _remembering(function, _chosen(Options(), options))
+    if function is not None:  # as `cache("12h")`
+        options["cache_max_age"] = function
+    chosen = _chosen(Options(), options)
+    return lambda decorated: _remembering(decorated, chosen)
 
 
 def _chosen(options: Options, given: dict[str, Any]) -> Options:
@@ -112,18 +114,18 @@ def _remembering(function: Callable[P, R], options: Options) -> Callable[P, R]:
 
 
 def _remembered(function: Callable[..., Any], arguments: Any, named: dict[str, Any], options: Options) -> Any:
-    place, address = store(), _address(function, arguments, named, options)
-    if place is None or not address or not options.max_age:
+    store, address = place(), _address(function, arguments, named, options)
+    if store is None or not address or not options.max_age:
         return function(*arguments, **named)
-    found = None if options.reset else place.read(address, options.max_age)
+    found = None if options.reset else store.read(address, options.max_age)
     if found is None:
-        with place.locked(address, options.lock_timeout):
+        with store.locked(address, options.lock_timeout):
             # another process may have computed it meanwhile
-            found = None if options.reset else place.read(address, options.max_age)
+            found = None if options.reset else store.read(address, options.max_age)
             if found is None:
                 _say(options, function, "runs")
                 result = function(*arguments, **named)
-                place.write(address, result)
+                store.write(address, result)
                 return result
     _say(options, function, "was found in the cache")
     return found.value

@@ -10,7 +10,7 @@ def when():
 
 @udf(cache_max_age=0)
 def keeps():
-    folder = functioncache.store().folder
+    folder = functioncache.place().folder
     try:
         others = [each.name for each in folder.parent.iterdir()]
     except OSError:

@@ -116,6 +116,8 @@ def test_enclosed_variables_make_a_difference() -> None:
         (np.arange(3), np.arange(3, dtype="int32")),
         (np.ma.masked_equal([1, 2], 1), np.ma.masked_equal([1, 2], 2)),
         (pd.DataFrame({"a": [1]}), pd.DataFrame({"a": [1]}, index=[5])),
+        (pd.Series([1, 2], name="a"), pd.Series([1, 2], name="b")),
+        (pd.Index([1, 2]), pd.Series([1, 2])),
         (pd.DataFrame({"a": [{1}]}), pd.DataFrame({"a": [{2}]})),
         (1, True),
         (1, 1.0),

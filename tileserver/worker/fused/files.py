@@ -58,7 +58,7 @@ def _place(name: str) -> Path:
 
 
 def _store() -> functioncache.Store:
-    store = functioncache.store()
+    store = functioncache.place()
     if store is None:
         raise CallError("files are kept for functions that a server runs")
     return store
