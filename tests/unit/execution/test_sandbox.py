@@ -373,3 +373,18 @@ print(json.dumps([sandbox.missing(), sandbox.in_force("strict")]))
     lacking, layers = json.loads(ended.stdout)
     assert lacking == []
     assert layers == dict.fromkeys(sandbox.LAYERS, True) | {"own_user": False}
+
+
+@strict
+def test_folders_that_outlive_it_can_be_written(scratch: Path, tmp_path: Path) -> None:
+    """One account's, though it lies in a folder that stays hidden; those beside it are not there."""
+    for name in ("one", "other"):
+        (tmp_path / "kept" / name).mkdir(parents=True)
+    code = f"""
+import os
+open("{tmp_path}/kept/one/file", "w").write("text")
+print(os.listdir("{tmp_path}/kept"))
+"""
+    kept = tmp_path / "kept"
+    assert inside(code, scratch, hidden=[kept], write=[kept / "one"]) == "['one']"
+    assert (kept / "one" / "file").read_text() == "text"

@@ -4,7 +4,9 @@ import asyncio
 import base64
 import http.server
 import io
+import sys
 import threading
+import types
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -285,14 +287,14 @@ def test_secrets_are_read_only() -> None:
 
 def test_ours_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Though another `fused` is installed and imported; its parts are ours too."""
-    import sys
-
     for name in [name for name in sys.modules if name.split(".")[0] == "fused"]:
         monkeypatch.delitem(sys.modules, name)
     (tmp_path / "fused").mkdir()
     (tmp_path / "fused" / "__init__.py").write_text("raise ImportError('the SDK')")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, "fused.core", types.ModuleType("fused.core"))
     program._provide_fused()
+    assert "fused.core" not in sys.modules
     names: dict[str, Any] = {}
     exec("import fused\nimport fused.types\nfrom fused.types import TileGDF\nfrom fused import cache", names)
     assert names["fused"] is fused
