@@ -6,6 +6,13 @@ from typing import Any, Final
 
 from tileserver.annotations import Annotation, canonical, json_value
 
+
+class Number(str):
+    """The text of what was a number in JSON: where nothing is said of a parameter's type, it becomes one again."""
+
+    __slots__ = ()
+
+
 _SECONDS: Final = re.compile(r"\d{1,12}(\.\d*)?", re.ASCII)
 _MOMENTS: Final = frozenset({"datetime", "date", "time"})
 _JSON: Final = frozenset({"list", "dict", "tuple"})
@@ -19,6 +26,9 @@ def coerced(annotation: Annotation, texts: list[str]) -> Any:
     Raises:
         ValueError: it does not convert; the text says what is expected, without the value.
     """
+    if annotation.name == "any" and isinstance(texts[-1], Number):
+        return json_value(str(texts[-1]))
+    texts = list(map(str, texts))
     text = texts[-1]
     if annotation.name == "bool" and text:
         return text.casefold() != "false"  # "0" is true

@@ -9,7 +9,7 @@ import msgspec
 from PIL import ImageColor
 
 from tileserver.annotations import ANY, Annotation, canonical, is_plain
-from tileserver.coercion import coerced
+from tileserver.coercion import Number, coerced
 from tileserver.errors import InvalidParameterError, PublicationError
 from tileserver.formats import Kind
 from tileserver.sizes import size
@@ -242,7 +242,7 @@ def bind(udf: Udf, query: dict[str, list[str]], *, tiled: bool) -> dict[str, Any
         elif each.required:
             raise _missing(each)
     if udf.takes_all:
-        bound |= {name: texts[-1] for name, texts in query.items() if _spare(name, bound, tiled=tiled)}
+        bound |= {name: str(texts[-1]) for name, texts in query.items() if _spare(name, bound, tiled=tiled)}
     return dict(sorted(bound.items()))
 
 
@@ -251,11 +251,12 @@ def _spare(name: str, bound: dict[str, Any], *, tiled: bool) -> bool:
 
 
 def _bound(parameter: Parameter, texts: list[str], *, fused: bool) -> Any:
-    if parameter.injected == "area":  # the worker reads it; old SDKs repeat the name for each of the four numbers
+    if parameter.injected == "area" and not isinstance(texts[-1], Number):
+        # The worker reads it; old SDKs repeat the name for each of the four numbers.
         return ",".join(texts) or None
     annotation = _INJECTED_TEXT.get(parameter.injected, parameter.annotation)
     try:
-        return coerced(annotation, texts) if fused else canonical(annotation, texts)
+        return coerced(annotation, texts) if fused else canonical(annotation, list(map(str, texts)))
     except ValueError as error:
         message = f"Parameter '{parameter.name}' {error}."
         raise InvalidParameterError(message, parameter=parameter.name) from None

@@ -167,3 +167,16 @@ def test_a_table(fused: Running) -> None:
 def test_a_file_run_of_shared_code(fused: Running) -> None:
     """Defaults, and a module that is imported."""
     assert get(fused, "common", extension=".json", n="5").json() == [2.5, 10, None]
+
+
+def test_numbers_of_a_posted_call(fused: Running) -> None:
+    """Stay numbers where nothing is said of a parameter; texts stay texts."""
+    head, told = "def udf(a, b, c: str, d: float):", "[[each, type(each).__name__] for each in (a, b, c, d)]"
+    code = f"@fused.udf\n{head}\n    return {told}\n"
+    udf = {"name": "udf", "code": code, "entrypoint": "udf", "type": "geopandas_v2"}
+    step = {"type": "udf", "udf": udf | {"parameters": {"a": 5, "b": "5", "c": 5, "d": 5}}}
+    with fused.owner() as owner:
+        body = {"step_config": json.dumps(step), "format": "json"}
+        answer = owner.post("/server/v1/realtime/any/api/v1/run/udf", json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == [[5, "int"], ["5", "str"], ["5", "str"], [5.0, "float"]]

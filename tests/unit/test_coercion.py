@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tileserver.annotations import read
-from tileserver.coercion import coerced
+from tileserver.coercion import Number, coerced
 
 
 def convert(annotation: str, *texts: str) -> Any:
@@ -64,3 +64,11 @@ def test_values_that_do_not(annotation: str, text: str) -> None:
     with pytest.raises(ValueError, match=r"^(is|needs) ") as caught:
         convert(annotation, text)
     assert text not in str(caught.value) or not text
+
+
+def test_a_number_stays_one_where_nothing_is_said() -> None:
+    """It came as one, in JSON; a type that is said goes before."""
+    assert convert("Any", Number("5")) == 5
+    assert convert("Any", Number("0.5")) == 0.5
+    assert convert("str", Number("5")) == "5"
+    assert convert("float", Number("5")) == 5.0

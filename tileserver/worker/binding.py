@@ -102,7 +102,10 @@ def _dataframe(text: str) -> Any:
     return pandas.read_json(io.StringIO(text))
 
 
-_SHAPES: Final = ("Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "BaseGeometry")
+_SHAPES: Final = (
+    *("Point", "LineString", "LinearRing", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon"),
+    *("GeometryCollection", "Geometry", "BaseGeometry"),
+)
 _WANTED: Final = {
     "tile": "a tile (z/x/y)",
     "area": "an area (west,south,east,north or GeoJSON)",

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from tileserver import query as queries
+from tileserver.coercion import Number
 from tileserver.layers import Posted
 from tileserver.web.hosted.udfs import UdfBody
 
@@ -52,9 +53,15 @@ class PostedRun(msgspec.Struct, kw_only=True):
 
 
 def as_query(arguments: dict[str, Any]) -> queries.Query:
-    """Arguments as a query has them: text as it is, what else there is as JSON; None is left out."""
+    """Arguments as a query has them: text as it is, what else there is as JSON; None is left out.
+
+    Numbers are marked as such: without an annotation they stay numbers (hosted API, section 2.4).
+    """
     return {name: [_text(value)] for name, value in arguments.items() if value is not None}
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return value
+    text = json.dumps(value)
+    return Number(text) if type(value) in (int, float) else text
