@@ -1,11 +1,12 @@
 """What a function is: its code, its defaults, and the globals that it refers to, functions among them."""
 
 import dis
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tileserver.functioncache.contents import Contents, NoContentError
 
@@ -78,16 +79,16 @@ def _version(module: str | None) -> str:
 
 
 def _add_function(contents: Contents, function: FunctionType) -> None:
-    code = function.__code__
-    _add_code(contents, code)
+    code = _read(function.__code__)
+    contents.text(code.digest)
     values = [function.__defaults__, function.__kwdefaults__, *_closure(function)]
-    for name in sorted(set(_globals(code))):
+    for name in code.globals:
         if name in function.__globals__:
             contents.text(name)
             values.append(function.__globals__[name])
     for value in values:
         _add_value(contents, value)
-    if _imports(code) & {name.partition(".")[0] for name in function.__globals__[HEADERS]}:
+    if code.imports & {name.partition(".")[0] for name in function.__globals__[HEADERS]}:
         _add_headers(contents, function.__globals__)
 
 
@@ -107,6 +108,27 @@ def _closure(function: FunctionType) -> Iterator[Any]:
             yield None
 
 
+_NAMES: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"})
+
+
+class _Code(NamedTuple):
+    """What a function's code says by itself."""
+
+    digest: str
+    globals: tuple[str, ...]
+    imports: frozenset[str]
+    """First parts of the names of the modules that it imports when it runs."""
+
+
+@functools.lru_cache(1024)
+def _read(code: CodeType) -> _Code:
+    contents, instructions = Contents(_add), list(_instructions(code))
+    _add_code(contents, code)
+    names = {each.argval for each in instructions if each.opname in _NAMES}
+    imports = {each.argval.partition(".")[0] for each in instructions if each.opname == "IMPORT_NAME"}
+    return _Code(contents.hexdigest(), tuple(sorted(names)), frozenset(imports))
+
+
 def _add_code(contents: Contents, code: CodeType) -> None:
     """What it does, not where it stands."""
     contents.raw(code.co_code)
@@ -123,12 +145,3 @@ def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _instructions(constant)
-
-
-def _globals(code: CodeType) -> Iterator[str]:
-    return (each.argval for each in _instructions(code) if each.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
-
-
-def _imports(code: CodeType) -> set[str]:
-    """First parts of the names of the modules that it imports when it runs."""
-    return {each.argval.partition(".")[0] for each in _instructions(code) if each.opname == "IMPORT_NAME"}

@@ -10,7 +10,7 @@ from tileserver.worker.fused.loaded import load, load_async
 from tileserver.worker.fused.runs import run, run_async
 from tileserver.worker.fused.secret import secrets
 from tileserver.worker.fused.settings import api, options
-from tileserver.worker.fused.shared import utils
+from tileserver.worker.fused.shared import public, utils
 from tileserver.worker.fused.submission import submit
 from tileserver.worker.fused.tables import get_chunk_from_table, get_chunks_metadata
 from tileserver.worker.fused.zoom import estimate_zoom
@@ -26,6 +26,7 @@ __all__ = [
     "load",
     "load_async",
     "options",
+    "public",
     "run",
     "run_async",
     "secrets",

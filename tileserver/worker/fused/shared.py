@@ -1,4 +1,4 @@
-"""`fused.utils`: public UDFs by name, for what their modules have."""
+"""`fused.utils`, later named `fused.public`: public UDFs by name, for what their modules have."""
 
 from tileserver.errors import CallError
 from tileserver.worker.fused.loaded import Loaded, load
@@ -18,4 +18,4 @@ class Utils:
         return load(f"public/{name}")
 
 
-utils = Utils()
+utils = public = Utils()

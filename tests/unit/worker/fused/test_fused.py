@@ -179,7 +179,7 @@ def test_utils_are_public_udfs(server: Server) -> None:
     """The account's own comes first."""
     server.codes["public/common"] = ("def f(): return 1\n@fused.udf\ndef udf(): ...\n", {})
     assert fused.utils.common.f() == 1
-    assert fused.utils.common.utils.f() == 1
+    assert fused.public.common.utils.f() == 1
     server.codes["common"] = ("def f(): return 2\n@fused.udf\ndef udf(): ...\n", {})
     assert fused.utils.common.f() == 2
 
