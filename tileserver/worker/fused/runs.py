@@ -17,9 +17,7 @@ from tileserver.worker import binding
 from tileserver.worker.fused.loaded import Loaded
 
 _HERE: Final = (None, "local", "remote", "realtime", "auto")
-_IGNORED: Final = frozenset(
-    ("engine", "instance_type", "type", "max_retry", "disk_size_gb", "region", "cache", "cache_max_age", "verbose")
-)
+_OPTIONS: Final = frozenset(("engine", "instance_type", "type", "max_retry", "disk_size_gb", "cache", "cache_max_age"))
 """Options of a run that are no parameters of the UDF, beside those that begin with an underscore."""
 
 
@@ -87,7 +85,7 @@ def _asked(udf: Any, options: dict[str, Any]) -> Asked:
     age = 0 if options.get("cache") is False else options.get("cache_max_age")
     given = dict(options.pop("parameters", None) or {})
     tile = _tile(options)
-    given |= {name: value for name, value in options.items() if name not in _IGNORED and not name.startswith("_")}
+    given |= {name: value for name, value in options.items() if name not in _OPTIONS and not name.startswith("_")}
     return Asked(udf, tile, given, None if age is None else seconds(age))
 
 
