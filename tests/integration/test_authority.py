@@ -131,6 +131,38 @@ def test_a_name_may_say_whose_it_is(two: Two) -> None:
         check_unknown(told(two, two.first, name))
 
 
+LOADS = """
+import fused
+from tileserver import CallError
+
+@fused.udf(cache_max_age=0)
+def udf(name: str):
+    try:
+        return fused.load(name)()
+    except CallError as error:
+        return error.cause
+"""
+COMMON = "import fused\nKIND = 'common'\n@fused.udf\ndef udf(): return KIND\n"
+
+
+def test_code_is_read_of_public_functions_only(two: Two) -> None:
+    """By whatever name or token; another's that is shared may be run."""
+    publish(two.first, "loads", LOADS)
+    for slug, public in (("common", True), ("closed", False)):
+        body = {"slug": slug, "udf_body": json.dumps({"code": COMMON}), "allow_public_read": public}
+        assert two.second.post("/server/v1/udf/new", json=body).status_code == 200
+    loads = share(two.first, "loads")
+
+    def loaded(name: str) -> Any:
+        return two.first.get(f"/files/{loads}.json", params={"name": name}).json()
+
+    for name in ("public/common", "b/common", "b@c/common", share(two.second, "common")):
+        assert loaded(name) == "common"
+    assert loaded(share(two.second, "closed")) == "forbidden"
+    for name in ("public/closed", "b@c/closed", "common", "team/common"):
+        assert loaded(name) == "not_found"
+
+
 def test_a_token_called_by_another_account_calls_as_its_own(two: Two) -> None:
     """A function that a token opens has its own account's names, not its caller's."""
     publish(two.second, "passes", 'from tileserver import run, udf\n@udf\ndef passes():\n    return run("says")\n')
