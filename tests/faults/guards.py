@@ -214,8 +214,8 @@ GUARDS = (
     Guard(
         "a disabled token opens nothing",
         "registry/lookup.py",
-        ".where(shared_token.c.enabled & udf.c.present)",
-        ".where(udf.c.present)",
+        ".where(shared_token.c.enabled & udf.c.present",
+        ".where(udf.c.present",
         ("tests/unit/registry/test_lookup.py",),
     ),
     Guard(
@@ -277,8 +277,8 @@ GUARDS = (
     Guard(
         "scratch folders are looked at",
         "worker/watch.py",
-        'return "disk_exceeded" if is_due and self._has_filled(pid, birth) else ""',
-        'return ""',
+        "(is_due and self._has_filled(pid, birth)) or",
+        "",
         (LIMITED + "test_who_writes_too_much_is_ended",),
     ),
     Guard(
