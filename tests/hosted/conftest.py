@@ -1,0 +1,78 @@
+"""The real SDK, unmodified, against a real server. One version runs by default, all of them where slow tests do.
+
+Each version has an environment of its own, made by pip once per machine, and a server of its own.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
+from environments import made  # noqa: E402
+from server import Running, serving  # noqa: E402
+from session import Sdk, settle  # noqa: E402
+from versions import ALL  # noqa: E402
+
+UDFS = HERE.parent / "udfs" / "hosted"
+MAKING_SECONDS = 1200
+"""For the first test of each version, which may have to wait for its environment."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test of this folder the time that making the environments takes."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(MAKING_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def interpreters(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """By version, of all that this session runs; beside the folders that pytest clears after three sessions."""
+    wanted = {item.callspec.params.get("version") for item in request.session.items if hasattr(item, "callspec")}
+    return made(tmp_path_factory.getbasetemp().parent / "sdk", sorted(wanted - {None}))
+
+
+@pytest.fixture(scope="session", params=ALL)
+def version(request: pytest.FixtureRequest) -> str:
+    """Of the SDK; `versions.only` chooses some."""
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.fixture(scope="session")
+def server(version: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """`tileserver serve` over the UDFs that the SDK calls."""
+    with serving(UDFS, data=tmp_path_factory.mktemp(f"server-{version}") / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def owner(server: Running) -> Iterator[httpx.Client]:
+    """Plain HTTP with the owner's private token."""
+    with server.owner() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def sdk(
+    version: str, interpreters: dict[str, Path], server: Running, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sdk]:
+    """The SDK of the server's owner."""
+    home = settle(tmp_path_factory.mktemp("home"), server.url, server.private_token)
+    running = Sdk(version, interpreters[version], home)
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def stranger(
+    version: str, interpreters: dict[str, Path], server: Running, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sdk]:
+    """The SDK of somebody without credentials, who knows no more than a shared token."""
+    running = Sdk(version, interpreters[version], settle(tmp_path_factory.mktemp("home"), server.url, None))
+    yield running
+    running.close()

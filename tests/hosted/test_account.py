@@ -1,0 +1,106 @@
+"""Account and discovery (hosted API, section 2.1)."""
+
+import pytest
+from server import Running
+from session import Sdk
+from versions import only
+
+WHO = {"email": "owner@localhost", "handle": "owner"}
+ELSEWHERE = """
+import os, subprocess, sys
+env = os.environ | {"FUSED_AUTH_TOKEN_TYPE": "Fused-Env-Bearer", "FUSED_AUTH_TOKEN": token}
+command = [sys.executable, "-W", "ignore", "-c", "import fused; print(fused.api.whoami()['email'])"]
+done = subprocess.run(command, env=env, capture_output=True, text=True)
+done.stdout.strip() or done.stderr
+"""
+"""In a process of its own, which reads the environment when it starts."""
+
+
+def test_whoami(sdk: Sdk) -> None:
+    """The owner's account, with everything that the SDK's documentation says is in it."""
+    told = sdk.get("api._whoami()")
+    assert {name: told[name] for name in WHO} == WHO
+    assert told["id"]
+    assert told["name"]
+    assert told["execution_environment_id"]
+
+
+@only("1.14.2", "2.9.5")
+def test_whoami_by_its_public_name(sdk: Sdk) -> None:
+    """`fused.api.whoami()` is the same."""
+    assert sdk.get("fused.api.whoami()") == sdk.get("api._whoami()")
+
+
+def test_health(sdk: Sdk, stranger: Sdk) -> None:
+    """True, and nobody has to say who he is."""
+    assert sdk.get("api._health()") is True
+    assert stranger.get("api._health()") is True
+
+
+def test_the_client_id_is_found(sdk: Sdk) -> None:
+    """The list of instances names one that is preferred."""
+    listed = sdk.get("api._list_realtime_instances()")
+    assert [each["preference_rank"] for each in listed]
+    assert sdk.get("api._automatic_realtime_client_id()") == listed[0]["client_id"]
+
+
+def test_packages_are_not_chosen(sdk: Sdk) -> None:
+    """The list of packages is there, as an object."""
+    assert isinstance(sdk.get("api.dependency_whitelist()"), dict)
+
+
+@only("2.9.5")
+def test_the_team_is_there(sdk: Sdk) -> None:
+    """An object with an id and a name."""
+    told = sdk.get("api._team_info()")
+    assert told["id"] == sdk.get("api._whoami()['execution_environment_id']")
+    assert told["name"]
+
+
+def test_the_environments_token(sdk: Sdk) -> None:
+    """A text, which is no private token."""
+    told = sdk.get("api.auth_token()")
+    assert isinstance(told, str)
+    assert told
+
+
+@only("1.8.0")
+def test_ones_own_token_as_the_overview_reads_it(sdk: Sdk, server: Running) -> None:
+    """It is the one of the credentials file."""
+    told = sdk.get("from fused._auth import CREDENTIALS\nCREDENTIALS.credentials.access_token")
+    assert told == server.private_token
+
+
+@only("1.14.2", "2.9.5")
+def test_ones_own_token_by_its_later_name(sdk: Sdk, server: Running) -> None:
+    """`fused.api.access_token()` reads the same file."""
+    assert sdk.get("fused.api.access_token()") == server.private_token
+
+
+def test_credentials_that_nobody_has(sdk: Sdk, server: Running) -> None:
+    """A wrong private token is refused in words."""
+    wrong = "fpt_" + "x" * 43
+    with server.client(headers={"Authorization": f"Bearer {wrong}"}) as client:
+        answer = client.get("/server/v1/user/self")
+    assert answer.status_code == 401
+    assert isinstance(answer.json()["detail"], str)
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "Fused-Env-Bearer", "Fused-Rtenv-Bearer", "fused-service-token"])
+@only("1.14.2")
+def test_every_scheme_of_authorisation(server: Running, scheme: str) -> None:
+    """All four name the same account, whatever the case of their letters."""
+    with server.client(headers={"Authorization": f"{scheme} {server.private_token}"}) as client:
+        assert client.get("/server/v1/user/self").json()["email"] == WHO["email"]
+
+
+@only("1.14.2", "2.9.5")
+def test_credentials_from_the_environment(sdk: Sdk, server: Running) -> None:
+    """`FUSED_AUTH_TOKEN` with the scheme that a worker has is as good as the file."""
+    credentials = sdk.home / ".fused" / "credentials"
+    aside = credentials.rename(credentials.with_name("aside"))
+    try:
+        told = sdk.get(ELSEWHERE, token=server.private_token)
+    finally:
+        aside.rename(credentials)
+    assert told == WHO["email"]

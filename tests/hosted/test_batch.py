@@ -1,0 +1,60 @@
+"""Batch jobs (hosted API, section 2.4): started, watched, cancelled, and their results read by the SDK."""
+
+from session import Sdk
+from versions import only
+
+RIVERS = """
+@fused.udf
+def rivers(n: int = 1):
+    import pandas as pd
+    print("counting", n)
+    return pd.DataFrame({"n": [n]})
+"""
+SLEEPS = """
+@fused.udf
+def sleeps(n: int = 1):
+    import time
+    time.sleep(50)
+"""
+LATER = only("1.14.2", "2.9.5")
+START = {"1.14.2": "api.start_job({udf}(arg_list=[1, 2]))", "2.9.5": "fused.run({udf}, n=2, instance_type='small')"}
+
+
+def started(sdk: Sdk, source: str, udf: str) -> str:
+    """The id of a job."""
+    job_id: str = sdk.get(f"{source}job = {START[sdk.version].format(udf=udf)}\njob.job_id")
+    return job_id
+
+
+@LATER
+def test_a_job_runs_to_its_end(sdk: Sdk) -> None:
+    """It has an id and a state, and at the end results and logs."""
+    job_id = started(sdk, RIVERS, "rivers")
+    done = sdk.get("api.wait_for_job(job.job_id, poll_interval_seconds=0.2, timeout=40)")
+    assert (done["job_id"], done["terminal_status"]) == (job_id, True)
+    results = sdk.get("[int(each.data.n[0]) for each in api.get_job_results(job.job_id)]")
+    assert results == ([1, 2] if sdk.old else [2])
+    logs = sdk.get("api.get_logs(job.job_id)")
+    assert any("counting 2" in each["message"] for each in logs)
+    assert all(isinstance(each["timestamp"], int) for each in logs)
+
+
+@LATER
+def test_jobs_are_listed(sdk: Sdk) -> None:
+    """The newest first."""
+    job_id = started(sdk, RIVERS, "rivers")
+    assert job_id in str(sdk.get("[str(each) for each in api.get_jobs(n=5).jobs]"))
+
+
+@LATER
+def test_a_job_is_cancelled(sdk: Sdk) -> None:
+    """It ends soon, and says so."""
+    started(sdk, SLEEPS, "sleeps")
+    sdk.get("api.cancel_job(job.job_id)")
+    assert sdk.get("api.wait_for_job(job.job_id, poll_interval_seconds=0.2, timeout=20)")["terminal_status"] is True
+
+
+@LATER
+def test_a_job_that_nobody_has(sdk: Sdk) -> None:
+    """Not found."""
+    assert "HTTPError" in sdk.raised("api.get_status('00000000-0000-0000-0000-000000000000')").bases

@@ -1,0 +1,79 @@
+"""Files of an account (hosted API, section 2.4): written, listed, read, signed and deleted by the SDK."""
+
+import httpx
+import pytest
+from server import Running
+from session import Sdk
+
+URL = "api.sign_url('fd://{name}')"
+
+
+def put(sdk: Sdk, name: str, content: bytes = b"abc") -> None:
+    """Upload a file."""
+    sdk.get("api.upload(f'fd://{name}', content.encode())", name=name, content=content.decode())
+
+
+def test_a_file_is_written_and_read(sdk: Sdk) -> None:
+    """The same bytes."""
+    put(sdk, "one/a.txt", b"rivers")
+    assert sdk.get("api.get('fd://one/a.txt')") == {"type": "bytes", "text": "rivers"}
+
+
+def test_files_are_listed(sdk: Sdk) -> None:
+    """By address, and with details."""
+    put(sdk, "two/a.txt", b"abc")
+    put(sdk, "two/b/c.txt", b"d")
+    told = sdk.get("api.list('fd://two/')")
+    assert sorted(each.rstrip("/") for each in told) == ["fd://two/a.txt", "fd://two/b"]
+    details = sdk.get("[each.model_dump() for each in api.list('fd://two/', details=True)]")
+    sizes = {each["file_name"].rstrip("/"): (each["is_directory"], each["size"]) for each in details}
+    assert sizes["a.txt"] == (False, 3)
+    assert sizes["b"][0] is True
+
+
+def test_a_file_is_downloaded(sdk: Sdk) -> None:
+    """Onto this machine."""
+    put(sdk, "three.txt", b"downloaded")
+    sdk.get("api.download('fd://three.txt', 'three.txt')")
+    assert (sdk.home / "three.txt").read_bytes() == b"downloaded"
+
+
+def test_a_signed_url_opens_one_file(sdk: Sdk) -> None:
+    """Without credentials; a changed one opens nothing."""
+    put(sdk, "four.txt", b"signed")
+    put(sdk, "five.txt", b"not signed")
+    url = sdk.get("api.sign_url('fd://four.txt')")
+    assert httpx.get(url, follow_redirects=True).content == b"signed"
+    other = httpx.get(url.replace("four", "five"), follow_redirects=True)
+    assert other.status_code in (401, 403, 404)
+
+
+def test_a_prefix_is_signed(sdk: Sdk) -> None:
+    """Every file below it has its URL."""
+    put(sdk, "six/a.txt", b"first")
+    put(sdk, "six/b.txt", b"second")
+    told = sdk.get("api.sign_url_prefix('fd://six/')")
+    assert sorted(httpx.get(url, follow_redirects=True).content for url in told.values()) == [b"first", b"second"]
+
+
+def test_a_file_is_deleted(sdk: Sdk) -> None:
+    """Then it is not there."""
+    put(sdk, "seven/a.txt")
+    assert sdk.get("api.delete('fd://seven/a.txt')") is True
+    assert "HTTPError" in sdk.raised("api.get('fd://seven/a.txt')").bases
+
+
+@pytest.mark.parametrize(
+    "path", ["fd://../registry.sqlite", "fd:///etc/passwd", "fd://a/../../master.key", "file:///etc/passwd"]
+)
+def test_nothing_outside_is_reached(sdk: Sdk, path: str) -> None:
+    """Neither read nor written."""
+    assert "HTTPError" in sdk.raised("api.get(path)", path=path).bases
+    assert "HTTPError" in sdk.raised("api.upload(path, b'x')", path=path).bases
+
+
+def test_nobody_else_reads_them(sdk: Sdk, server: Running) -> None:
+    """Not without credentials."""
+    put(sdk, "eight.txt", b"private")
+    answer = httpx.get(f"{server.url}/server/v1/files/get", params={"path": "fd://eight.txt", "client_id": "fused"})
+    assert answer.status_code == 401

@@ -1,0 +1,174 @@
+"""Results of every kind (hosted API, section 2.6): what the SDK makes of the answer is what the function returned."""
+
+import json
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+from server import Running
+from session import Sdk
+from test_shared_runs import data
+from values import array, described
+from versions import only
+
+CELLS = np.arange(24, dtype="uint8").reshape(3, 2, 4)
+TABLE = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+FEATURES = gpd.GeoDataFrame({"a": [1]}, geometry=[shapely.Point(1, 2)], crs=4326)
+TABLES = {"table": TABLE, "features": FEATURES}
+ARRAYS = {"flat": CELLS[0], "bands": CELLS, "floats": CELLS[0].astype("float32") / 8}
+PLAIN: dict[str, Any] = {
+    "number": 7,
+    "list": [1, "two", None],
+    "dict": {"k": [1], "river": "Ob"},
+    "text": "a river",
+}
+
+
+def floats(values: Any) -> Any:
+    """Opened with a mask, as every version opens TIFFs: bytes become floats."""
+    return array(np.asarray(values, dtype="float32"))
+
+
+def got(sdk: Sdk, server: Running, what: str, more: str = "") -> Any:
+    """What a run by token gives."""
+    call = f"fused.core.run_shared_file(token=token, what=what{more}){data(sdk)}"
+    return sdk.get(call, token=server.token("gives"), what=what)
+
+
+@pytest.mark.parametrize("what", TABLES)
+def test_tables(sdk: Sdk, server: Running, what: str) -> None:
+    """A DataFrame, and with geometry a GeoDataFrame with its CRS."""
+    assert got(sdk, server, what) == described(TABLES[what])
+
+
+@only("2.9.5")
+@pytest.mark.parametrize("what", ARRAYS)
+def test_arrays(sdk: Sdk, server: Running, what: str) -> None:
+    """The newest asks for npy first: shape and type stay."""
+    assert got(sdk, server, what) == array(ARRAYS[what])
+
+
+@only("1.14.2")
+@pytest.mark.parametrize("what", ARRAYS)
+def test_arrays_as_tiff(sdk: Sdk, server: Running, what: str) -> None:
+    """The shape stays; values as floats, as the SDK opens them."""
+    assert got(sdk, server, what) == floats(ARRAYS[what])
+
+
+@only("1.8.0")
+@pytest.mark.parametrize("what", ARRAYS)
+def test_arrays_as_dataset(sdk: Sdk, server: Running, what: str) -> None:
+    """The oldest makes a Dataset of every TIFF; a flat one has one band."""
+    values = np.atleast_3d(ARRAYS[what].T).T
+    image = floats(values) | {"dims": ["band", "y", "x"]}
+    assert got(sdk, server, what) == {"type": "Dataset", "variables": {"image": image}}
+
+
+@only("1.14.2", "2.9.5")
+def test_an_array_with_bounds(sdk: Sdk, server: Running) -> None:
+    """A pair again; georeferenced between."""
+    bounds = [0.0, 0.0, 4.0, 2.0]
+    assert got(sdk, server, "bounded") == {"type": "tuple", "items": [floats(CELLS), bounds]}
+
+
+@only("1.14.2", "2.9.5")
+def test_xarray(sdk: Sdk, server: Running) -> None:
+    """A DataArray, and a Dataset with its variable's name."""
+    layer = floats(CELLS[:1]) | {"dims": ["band", "y", "x"]}
+    assert got(sdk, server, "layer") == layer | {"type": "DataArray"}
+    assert got(sdk, server, "layers") == {"type": "Dataset", "variables": {"height": layer}}
+
+
+@pytest.mark.parametrize("asked", ["format", "dtype"])
+def test_png(sdk: Sdk, server: Running, asked: str) -> None:
+    """Bands of whole numbers; the newest asks by `format`, every 1.x by dtype."""
+    if (asked == "format") is sdk.old:
+        pytest.skip("not this version's spelling")
+    more = ", _format='png'" if asked == "format" else ", _dtype_out_raster='png'"
+    told = got(sdk, server, "bands", more)
+    image = told["variables"]["image"]
+    assert (image["dims"], image["dtype"], image["shape"][1:]) == (["band", "y", "x"], "int64", [2, 4])
+    read = f"fused.core.run_shared_file(token=token, what='bands'{more}){data(sdk)}.image.values[:3].tolist()"
+    assert sdk.get(read) == CELLS.tolist()
+
+
+@only("2.9.5")
+@pytest.mark.parametrize("what", PLAIN)
+def test_plain_data(sdk: Sdk, server: Running, what: str) -> None:
+    """The newest gets it as JSON."""
+    assert got(sdk, server, what) == PLAIN[what]
+
+
+@only("1.14.2", "1.8.0")
+@pytest.mark.parametrize("what", ["number", "list", "dict"])
+def test_plain_data_as_bytes(sdk: Sdk, server: Running, what: str) -> None:
+    """What a 1.x cannot decode it gives as it came: JSON."""
+    assert json.loads(got(sdk, server, what)["text"]) == PLAIN[what]
+
+
+@only("1.14.2", "1.8.0")
+def test_a_page_as_bytes(sdk: Sdk, server: Running) -> None:
+    """HTML."""
+    told = sdk.get(f"fused.core.run_shared_file(token=token, name='Ob'){data(sdk)}", token=server.token("pages"))
+    assert told == described(b"<h1>Hello Ob</h1>")
+
+
+@only("2.9.5")
+def test_a_page(sdk: Sdk, server: Running) -> None:
+    """The text, whether it comes as JSON or, where it is asked for, as HTML."""
+    for more in ("", ", _format='html'"):
+        call = f"fused.core.run_shared_file(token=token, name='Ob'{more}).data"
+        assert sdk.get(call, token=server.token("pages")) == "<h1>Hello Ob</h1>"
+
+
+@only("2.9.5")
+def test_several_at_once(sdk: Sdk, server: Running) -> None:
+    """A dict of what has formats of its own comes in one archive."""
+    assert got(sdk, server, "parts", ", _format='zip'") == {"table": described(TABLE), "cells": array(CELLS[0])}
+
+
+def test_nothing(sdk: Sdk, server: Running) -> None:
+    """None is an empty body with 200: the newest gives None, every 1.x the body."""
+    expected = described(b"") if sdk.old else None
+    assert got(sdk, server, "none") == expected
+
+
+@only("1.14.2", "2.9.5")
+@pytest.mark.parametrize("what", ["table", "features", "none"])
+def test_of_an_object_run(sdk: Sdk, what: str) -> None:
+    """A posted source gives the same."""
+    told = sdk.get("fused.run(fused.load('gives'), engine='remote', what=what)", what=what)
+    assert told == described({**TABLES, "none": None}[what])
+
+
+@only("1.14.2")
+def test_arrays_of_an_object_run_in_1x(sdk: Sdk) -> None:
+    """As TIFF."""
+    assert sdk.get("fused.run(fused.load('gives'), engine='remote', what='bands')") == floats(CELLS)
+
+
+@only("1.14.2")
+@pytest.mark.parametrize("what", ["number", "list", "dict", "text"])
+def test_plain_data_of_an_object_run_in_1x(sdk: Sdk, what: str) -> None:
+    """It takes nothing but tables and images: no exception, and no broken Parquet."""
+    told = sdk.get("fused.run(fused.load('gives'), engine='remote', what=what)", what=what)
+    assert told is None or told["type"] == "DataFrame"
+
+
+@only("2.9.5")
+@pytest.mark.parametrize("what", [*ARRAYS, *PLAIN])
+def test_everything_of_an_object_run_in_the_newest(sdk: Sdk, what: str) -> None:
+    """Arrays as npy, plain data as JSON."""
+    told = sdk.get("fused.run('gives', what=what)", what=what)
+    assert told == (array(ARRAYS[what]) if what in ARRAYS else PLAIN[what])
+
+
+def test_a_raster_tile(sdk: Sdk, server: Running) -> None:
+    """Three bands of a tile, whatever the version makes of them."""
+    call = f"fused.core.run_shared_tile(token=token, x=1, y=2, z=3, level=7){data(sdk)}"
+    values = f"told = {call}\nnp.asarray(told.image if hasattr(told, 'image') else told)"
+    told = sdk.get(f"import numpy as np\n{values}[:3, 0, 0].tolist()", token=server.token("shades"))
+    assert told == [7, 14, 21]

@@ -1,0 +1,9 @@
+import fused
+import pandas as pd
+
+
+@fused.udf
+def chains(depth: int = 0):
+    """Calls itself so many times, and says how deep each was."""
+    below = fused.run("chains", depth=depth - 1) if depth else pd.DataFrame({"depth": []}, dtype="int64")
+    return pd.concat([pd.DataFrame({"depth": [depth]}), below], ignore_index=True)

@@ -1,0 +1,9 @@
+import fused
+import pandas as pd
+
+
+@fused.udf
+def fans(count: int = 4):
+    """Calls another function many times at once."""
+    told = [part.result() for part in fused.submit("hello", [{"n": n} for n in range(count)], collect=False)]
+    return pd.concat(told, ignore_index=True)
