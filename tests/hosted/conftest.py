@@ -13,7 +13,7 @@ import pytest
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "integration")]
 from environments import made  # noqa: E402
-from server import Running, serving  # noqa: E402
+from server import Running, second_account, serving  # noqa: E402
 from session import Sdk, settle  # noqa: E402
 from versions import ALL  # noqa: E402
 
@@ -74,5 +74,16 @@ def stranger(
 ) -> Iterator[Sdk]:
     """The SDK of somebody without credentials, who knows no more than a shared token."""
     running = Sdk(version, interpreters[version], settle(tmp_path_factory.mktemp("home"), server.url, None))
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def other(
+    version: str, interpreters: dict[str, Path], server: Running, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sdk]:
+    """The SDK of another account of the same server, b@c."""
+    home = settle(tmp_path_factory.mktemp("home"), server.url, second_account(server))
+    running = Sdk(version, interpreters[version], home)
     yield running
     running.close()

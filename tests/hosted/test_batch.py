@@ -17,12 +17,16 @@ def sleeps(n: int = 1):
     time.sleep(50)
 """
 LATER = only("1.14.2", "2.9.5")
-START = {"1.14.2": "api.start_job({udf}(arg_list=[1, 2]))", "2.9.5": "fused.run({udf}, n=2, instance_type='small')"}
+START = """
+from fused.models.api.job import UdfJobStepConfig
+job = api.start_job(UdfJobStepConfig(udf={udf}, name="{udf}", input=[1, 2]))
+job.job_id
+"""
 
 
 def started(sdk: Sdk, source: str, udf: str) -> str:
-    """The id of a job."""
-    job_id: str = sdk.get(f"{source}job = {START[sdk.version].format(udf=udf)}\njob.job_id")
+    """The id of a job that calls a function for 1 and for 2."""
+    job_id: str = sdk.get(source + START.format(udf=udf))
     return job_id
 
 
@@ -31,12 +35,19 @@ def test_a_job_runs_to_its_end(sdk: Sdk) -> None:
     """It has an id and a state, and at the end results and logs."""
     job_id = started(sdk, RIVERS, "rivers")
     done = sdk.get("api.wait_for_job(job.job_id, poll_interval_seconds=0.2, timeout=40)")
-    assert (done["job_id"], done["terminal_status"]) == (job_id, True)
-    results = sdk.get("[int(each.data.n[0]) for each in api.get_job_results(job.job_id)]")
-    assert results == ([1, 2] if sdk.old else [2])
+    assert (done["job_id"], done["job_name"], done["terminal_status"]) == (job_id, "rivers", True)
+    assert sdk.get("[int(each.data.n[0]) for each in api.get_job_results(job.job_id)]") == [1, 2]
     logs = sdk.get("api.get_logs(job.job_id)")
     assert any("counting 2" in each["message"] for each in logs)
     assert all(isinstance(each["timestamp"], int) for each in logs)
+
+
+@only("2.9.5")
+def test_the_newest_waits_by_itself(sdk: Sdk) -> None:
+    """`fused.run` on an instance gives data, or raises what the logs say."""
+    assert sdk.get(f"{RIVERS}int(fused.run(rivers, n=3, instance_type='small').n[0])") == 3
+    failing = RIVERS.replace("return", "raise ValueError('no such sea')\n    return")
+    assert "failed" in sdk.raised(f"{failing}fused.run(rivers, n=4, instance_type='small')").text
 
 
 @LATER

@@ -12,6 +12,8 @@ def {name}(n: int = 1):
     return pd.DataFrame({{"n": [n, {extra}]}})
 """
 
+PUBLIC = "allow_public_read=True, allow_public_list=True"
+
 
 def save(sdk: Sdk, name: str, extra: int = 2) -> str:
     """The id of a UDF that the SDK saved anew."""
@@ -76,9 +78,18 @@ def test_the_teams_are_listed(sdk: Sdk) -> None:
     assert "hello" in listed(sdk, "team")
 
 
-def test_none_is_public_before_it_is_made_so(sdk: Sdk) -> None:
-    """The list of public ones has none of them."""
-    assert not listed(sdk, "public")
+def test_none_is_public_by_itself(sdk: Sdk) -> None:
+    """Neither those of files nor those that were saved."""
+    save(sdk, "alazeya")
+    assert not {"hello", "alazeya"} & listed(sdk, "public")
+
+
+@only("1.14.2", "2.9.5")
+def test_one_is_made_public(sdk: Sdk) -> None:
+    """Then it is listed there, and `public` is a handle."""
+    sdk.get(f"{RIVER.format(name='volga', extra=2)}\napi.save_udf(volga, slug='volga', {PUBLIC})")
+    assert "volga" in listed(sdk, "public")
+    assert sdk.get("fused.load('public/volga').name") == "volga"
 
 
 def listed(sdk: Sdk, whose: str) -> set[str]:
