@@ -14,18 +14,22 @@ import linecache
 import os
 import sys
 import traceback
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
 from values import described
 
 START = """
-import asyncio, json, warnings
+import warnings
 warnings.simplefilter("ignore")
 import fused
+"""
+SIGN_IN = """
 from fused.api import FusedAPI
 api = FusedAPI()
 """
+"""Without credentials this would open a browser and wait."""
 
 
 class Notebook:
@@ -80,6 +84,8 @@ def main() -> None:
     os.dup2(2, 1)
     notebook = Notebook()
     notebook.evaluate("<start>", START)
+    if Path("~/.fused/credentials").expanduser().exists():
+        notebook.evaluate("<sign in>", SIGN_IN)
     for number, line in enumerate(sys.stdin):
         asked = json.loads(line)
         told = notebook.answer(f"<cell {number}>", asked["source"], asked["names"])

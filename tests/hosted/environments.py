@@ -11,9 +11,10 @@ from pathlib import Path
 REQUIREMENTS = {
     "1.14.2": ("fused[raster,vector]==1.14.2", "pillow"),
     "2.9.5": ("fused[raster,vector]==2.9.5",),
-    "1.8.0": ("fused==1.8.0",),
+    # It pins NumPy below 2, which today's pyarrow refuses, and imports what IPython 9 has no more.
+    "1.8.0": ("fused==1.8.0", "pyarrow<17", "ipython<9"),
 }
-"""What pip is asked for, by version: what its user would ask for, and what that leaves out."""
+"""What pip is asked for, by version: what its user asks for today, and what that leaves out."""
 
 
 def made(folder: Path, versions: list[str]) -> dict[str, Path]:

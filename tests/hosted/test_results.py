@@ -1,9 +1,11 @@
 """Results of every kind (hosted API, section 2.6): what the SDK makes of the answer is what the function returned."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -25,6 +27,8 @@ PLAIN: dict[str, Any] = {
     "dict": {"k": [1], "river": "Ob"},
     "text": "a river",
 }
+KINDS = [*TABLES, *ARRAYS, *PLAIN, "bounded", "layer", "layers", "parts", "none"]
+UDFS = Path(__file__).parents[1] / "udfs" / "hosted"
 
 
 def floats(values: Any) -> Any:
@@ -32,81 +36,94 @@ def floats(values: Any) -> Any:
     return array(np.asarray(values, dtype="float32"))
 
 
-def got(sdk: Sdk, server: Running, what: str, more: str = "") -> Any:
+@pytest.fixture(scope="session")
+def tokens(owner: httpx.Client) -> dict[str, str]:
+    """Tokens by what their function returns unless it is told otherwise: `gives`, once for each kind."""
+    code = (UDFS / "gives.py").read_text()
+    return {what: _published(owner, what, code.replace('"table"):', f'"{what}"):')) for what in KINDS}
+
+
+def _published(owner: httpx.Client, what: str, code: str) -> str:
+    udf = {"slug": f"gives_{what}", "udf_body": json.dumps({"code": code, "entrypoint": "gives"})}
+    owner.post("/server/v1/udf/new", json=udf).raise_for_status()
+    token: str = owner.post("/server/v1/udf-access-token/new", json={"udf_slug": udf["slug"]}).json()["token"]
+    return token
+
+
+def got(sdk: Sdk, tokens: dict[str, str], what: str, more: str = "") -> Any:
     """What a run by token gives."""
-    call = f"fused.core.run_shared_file(token=token, what=what{more}){data(sdk)}"
-    return sdk.get(call, token=server.token("gives"), what=what)
+    return sdk.get(f"fused.core.run_shared_file(token=token{more}){data(sdk)}", token=tokens[what])
 
 
 @pytest.mark.parametrize("what", TABLES)
-def test_tables(sdk: Sdk, server: Running, what: str) -> None:
+def test_tables(sdk: Sdk, tokens: dict[str, str], what: str) -> None:
     """A DataFrame, and with geometry a GeoDataFrame with its CRS."""
-    assert got(sdk, server, what) == described(TABLES[what])
+    assert got(sdk, tokens, what) == described(TABLES[what])
 
 
 @only("2.9.5")
 @pytest.mark.parametrize("what", ARRAYS)
-def test_arrays(sdk: Sdk, server: Running, what: str) -> None:
+def test_arrays(sdk: Sdk, tokens: dict[str, str], what: str) -> None:
     """The newest asks for npy first: shape and type stay."""
-    assert got(sdk, server, what) == array(ARRAYS[what])
+    assert got(sdk, tokens, what) == array(ARRAYS[what])
 
 
 @only("1.14.2")
 @pytest.mark.parametrize("what", ARRAYS)
-def test_arrays_as_tiff(sdk: Sdk, server: Running, what: str) -> None:
+def test_arrays_as_tiff(sdk: Sdk, tokens: dict[str, str], what: str) -> None:
     """The shape stays; values as floats, as the SDK opens them."""
-    assert got(sdk, server, what) == floats(ARRAYS[what])
+    assert got(sdk, tokens, what) == floats(ARRAYS[what])
 
 
 @only("1.8.0")
 @pytest.mark.parametrize("what", ARRAYS)
-def test_arrays_as_dataset(sdk: Sdk, server: Running, what: str) -> None:
+def test_arrays_as_dataset(sdk: Sdk, tokens: dict[str, str], what: str) -> None:
     """The oldest makes a Dataset of every TIFF; a flat one has one band."""
     values = np.atleast_3d(ARRAYS[what].T).T
     image = floats(values) | {"dims": ["band", "y", "x"]}
-    assert got(sdk, server, what) == {"type": "Dataset", "variables": {"image": image}}
+    assert got(sdk, tokens, what) == {"type": "Dataset", "variables": {"image": image}}
 
 
 @only("1.14.2", "2.9.5")
-def test_an_array_with_bounds(sdk: Sdk, server: Running) -> None:
+def test_an_array_with_bounds(sdk: Sdk, tokens: dict[str, str]) -> None:
     """A pair again; georeferenced between."""
     bounds = [0.0, 0.0, 4.0, 2.0]
-    assert got(sdk, server, "bounded") == {"type": "tuple", "items": [floats(CELLS), bounds]}
+    assert got(sdk, tokens, "bounded") == {"type": "tuple", "items": [floats(CELLS), bounds]}
 
 
 @only("1.14.2", "2.9.5")
-def test_xarray(sdk: Sdk, server: Running) -> None:
+def test_xarray(sdk: Sdk, tokens: dict[str, str]) -> None:
     """A DataArray, and a Dataset with its variable's name."""
     layer = floats(CELLS[:1]) | {"dims": ["band", "y", "x"]}
-    assert got(sdk, server, "layer") == layer | {"type": "DataArray"}
-    assert got(sdk, server, "layers") == {"type": "Dataset", "variables": {"height": layer}}
+    assert got(sdk, tokens, "layer") == layer | {"type": "DataArray"}
+    assert got(sdk, tokens, "layers") == {"type": "Dataset", "variables": {"height": layer}}
 
 
 @pytest.mark.parametrize("asked", ["format", "dtype"])
-def test_png(sdk: Sdk, server: Running, asked: str) -> None:
+def test_png(sdk: Sdk, tokens: dict[str, str], asked: str) -> None:
     """Bands of whole numbers; the newest asks by `format`, every 1.x by dtype."""
     if (asked == "format") is sdk.old:
         pytest.skip("not this version's spelling")
     more = ", _format='png'" if asked == "format" else ", _dtype_out_raster='png'"
-    told = got(sdk, server, "bands", more)
+    told = got(sdk, tokens, "bands", more)
     image = told["variables"]["image"]
     assert (image["dims"], image["dtype"], image["shape"][1:]) == (["band", "y", "x"], "int64", [2, 4])
-    read = f"fused.core.run_shared_file(token=token, what='bands'{more}){data(sdk)}.image.values[:3].tolist()"
+    read = f"fused.core.run_shared_file(token=token{more}){data(sdk)}.image.values[:3].tolist()"
     assert sdk.get(read) == CELLS.tolist()
 
 
 @only("2.9.5")
 @pytest.mark.parametrize("what", PLAIN)
-def test_plain_data(sdk: Sdk, server: Running, what: str) -> None:
+def test_plain_data(sdk: Sdk, tokens: dict[str, str], what: str) -> None:
     """The newest gets it as JSON."""
-    assert got(sdk, server, what) == PLAIN[what]
+    assert got(sdk, tokens, what) == PLAIN[what]
 
 
 @only("1.14.2", "1.8.0")
 @pytest.mark.parametrize("what", ["number", "list", "dict"])
-def test_plain_data_as_bytes(sdk: Sdk, server: Running, what: str) -> None:
+def test_plain_data_as_bytes(sdk: Sdk, tokens: dict[str, str], what: str) -> None:
     """What a 1.x cannot decode it gives as it came: JSON."""
-    assert json.loads(got(sdk, server, what)["text"]) == PLAIN[what]
+    assert json.loads(got(sdk, tokens, what)["text"]) == PLAIN[what]
 
 
 @only("1.14.2", "1.8.0")
@@ -125,36 +142,48 @@ def test_a_page(sdk: Sdk, server: Running) -> None:
 
 
 @only("2.9.5")
-def test_several_at_once(sdk: Sdk, server: Running) -> None:
+def test_several_at_once(sdk: Sdk, tokens: dict[str, str]) -> None:
     """A dict of what has formats of its own comes in one archive."""
-    assert got(sdk, server, "parts", ", _format='zip'") == {"table": described(TABLE), "cells": array(CELLS[0])}
+    assert got(sdk, tokens, "parts", ", _format='zip'") == {"table": described(TABLE), "cells": array(CELLS[0])}
 
 
-def test_nothing(sdk: Sdk, server: Running) -> None:
+def test_nothing(sdk: Sdk, tokens: dict[str, str]) -> None:
     """None is an empty body with 200: the newest gives None, every 1.x the body."""
     expected = described(b"") if sdk.old else None
-    assert got(sdk, server, "none") == expected
+    assert got(sdk, tokens, "none") == expected
+
+
+def posted(sdk: Sdk, what: str) -> Any:
+    """What the same function gives whose source travels in the request."""
+    return sdk.get("fused.run(fused.load('gives'), engine='remote', what=what)", what=what)
+
+
+@only("1.14.2", "2.9.5")
+def test_one_function_of_many_kinds(sdk: Sdk, server: Running) -> None:
+    """A parameter may change what comes: the answer is of the kind that came."""
+    call = "fused.run(token, what=what)"
+    told = [sdk.get(call, token=server.token("gives"), what=what) for what in ("table", "flat")]
+    assert told == [described(TABLE), floats(CELLS[0]) if sdk.old else array(CELLS[0])]
 
 
 @only("1.14.2", "2.9.5")
 @pytest.mark.parametrize("what", ["table", "features", "none"])
 def test_of_an_object_run(sdk: Sdk, what: str) -> None:
     """A posted source gives the same."""
-    told = sdk.get("fused.run(fused.load('gives'), engine='remote', what=what)", what=what)
-    assert told == described({**TABLES, "none": None}[what])
+    assert posted(sdk, what) == described({**TABLES, "none": None}[what])
 
 
 @only("1.14.2")
 def test_arrays_of_an_object_run_in_1x(sdk: Sdk) -> None:
     """As TIFF."""
-    assert sdk.get("fused.run(fused.load('gives'), engine='remote', what='bands')") == floats(CELLS)
+    assert posted(sdk, "bands") == floats(CELLS)
 
 
 @only("1.14.2")
 @pytest.mark.parametrize("what", ["number", "list", "dict", "text"])
 def test_plain_data_of_an_object_run_in_1x(sdk: Sdk, what: str) -> None:
     """It takes nothing but tables and images: no exception, and no broken Parquet."""
-    told = sdk.get("fused.run(fused.load('gives'), engine='remote', what=what)", what=what)
+    told = posted(sdk, what)
     assert told is None or told["type"] == "DataFrame"
 
 
@@ -162,7 +191,7 @@ def test_plain_data_of_an_object_run_in_1x(sdk: Sdk, what: str) -> None:
 @pytest.mark.parametrize("what", [*ARRAYS, *PLAIN])
 def test_everything_of_an_object_run_in_the_newest(sdk: Sdk, what: str) -> None:
     """Arrays as npy, plain data as JSON."""
-    told = sdk.get("fused.run('gives', what=what)", what=what)
+    told = posted(sdk, what)
     assert told == (array(ARRAYS[what]) if what in ARRAYS else PLAIN[what])
 
 

@@ -44,7 +44,7 @@ def test_a_changed_source_is_the_next_version(sdk: Sdk, owner: httpx.Client) -> 
     assert "77" in sdk.get("fused.load('owner@localhost/amur').code")
 
 
-@only("1.14.2", "2.9.5")
+@only("1.14.2")
 def test_it_is_saved_under_another_name(sdk: Sdk) -> None:
     """`slug` is the name that it has from then on."""
     sdk.get(f"{RIVER.format(name='kolyma', extra=2)}\nkolyma.to_fused('kolyma_2')")

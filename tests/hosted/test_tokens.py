@@ -1,6 +1,7 @@
 """Shared tokens (hosted API, section 2.3): made, read, changed, listed and deleted by the SDK; their URLs opened."""
 
 import httpx
+import pandas as pd
 import pytest
 from server import Running
 from session import Sdk
@@ -35,6 +36,7 @@ def test_every_spelling(sdk: Sdk, owner: httpx.Client, spelt: str) -> None:
     assert (told["udf_slug"], told["udf_id"]) == ("hello", ids(owner)["hello"])
 
 
+@only("1.14.2", "2.9.5")
 def test_a_udf_makes_its_own(sdk: Sdk) -> None:
     """A saved UDF's object does, and lists what it has."""
     sdk.get("@fused.udf\ndef ob():\n    return 1\nob.to_fused()")
@@ -147,7 +149,7 @@ def test_file_urls_with_a_format(sdk: Sdk, server: Running) -> None:
     """The newest says `format`."""
     url = sdk.get(f"token = {HELLO}\ntoken.get_file_url(format='csv')")
     assert url.endswith("/run?format=csv")
-    assert httpx.get(url).text.splitlines()[1:] == ["0,1,x", "1,2,y"]
+    assert pd.read_csv(url)[["a", "b"]].to_numpy().tolist() == [[1, "x"], [2, "y"]]
 
 
 def test_tile_urls(sdk: Sdk, server: Running) -> None:
