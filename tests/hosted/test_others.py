@@ -32,7 +32,7 @@ def test_they_do_not_run(other: Sdk) -> None:
     """By address and name."""
     error = other.raised("fused.core.run_file('owner@localhost', 'hello')")
     assert "HTTPError" in error.bases
-    assert "404" in error.text
+    assert error.text == "UDF not found"
 
 
 def test_tokens_of_others_open_their_function(other: Sdk, server: Running) -> None:

@@ -27,6 +27,12 @@ PLAIN: dict[str, Any] = {
     "dict": {"k": [1], "river": "Ob"},
     "text": "a river",
 }
+ROWS = {
+    "number": pd.DataFrame({"value": [7]}),
+    "list": pd.DataFrame({"value": ['[1, "two", null]']}),
+    "dict": pd.DataFrame({"k": ["[1]"], "river": ["Ob"]}),
+    "text": pd.DataFrame({"value": ["a river"]}),
+}
 KINDS = [*TABLES, *ARRAYS, *PLAIN, "bounded", "layer", "layers", "parts", "none"]
 UDFS = Path(__file__).parents[1] / "udfs" / "hosted"
 
@@ -120,17 +126,10 @@ def test_plain_data(sdk: Sdk, tokens: dict[str, str], what: str) -> None:
 
 
 @only("1.14.2", "1.8.0")
-@pytest.mark.parametrize("what", ["number", "list", "dict"])
-def test_plain_data_as_bytes(sdk: Sdk, tokens: dict[str, str], what: str) -> None:
-    """What a 1.x cannot decode it gives as it came: JSON."""
-    assert json.loads(got(sdk, tokens, what)["text"]) == PLAIN[what]
-
-
-@only("1.14.2", "1.8.0")
-def test_a_page_as_bytes(sdk: Sdk, server: Running) -> None:
-    """HTML."""
-    told = sdk.get(f"fused.core.run_shared_file(token=token, name='Ob'){data(sdk)}", token=server.token("pages"))
-    assert told == described(b"<h1>Hello Ob</h1>")
+@pytest.mark.parametrize("what", PLAIN)
+def test_plain_data_as_a_row(sdk: Sdk, tokens: dict[str, str], what: str) -> None:
+    """Every 1.x asks for tables and images: a table of one row, in which what is nested is JSON."""
+    assert got(sdk, tokens, what) == described(ROWS[what])
 
 
 @only("2.9.5")
@@ -180,11 +179,10 @@ def test_arrays_of_an_object_run_in_1x(sdk: Sdk) -> None:
 
 
 @only("1.14.2")
-@pytest.mark.parametrize("what", ["number", "list", "dict", "text"])
+@pytest.mark.parametrize("what", PLAIN)
 def test_plain_data_of_an_object_run_in_1x(sdk: Sdk, what: str) -> None:
-    """It takes nothing but tables and images: no exception, and no broken Parquet."""
-    told = posted(sdk, what)
-    assert told is None or told["type"] == "DataFrame"
+    """As a row, too."""
+    assert posted(sdk, what) == described(ROWS[what])
 
 
 @only("2.9.5")

@@ -58,7 +58,7 @@ def test_any_client_id(sdk: Sdk) -> None:
 def test_a_name_that_nobody_has(sdk: Sdk) -> None:
     """Not found, and the same for an account that nobody has."""
     errors = [sdk.raised(f"fused.core.run_file('{who}@localhost', 'nothing')") for who in ("owner", "nobody")]
-    assert all("HTTPError" in error.bases and "404" in error.text for error in errors)
+    assert all("HTTPError" in error.bases and error.text == "UDF not found" for error in errors)
 
 
 @only("2.9.5")

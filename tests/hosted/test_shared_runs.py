@@ -68,14 +68,11 @@ def test_async_twins_of_the_newest(sdk: Sdk, server: Running) -> None:
 
 
 def test_a_token_that_nobody_has(sdk: Sdk) -> None:
-    """An HTTP error."""
-    assert "HTTPError" in sdk.raised(f"{FILE})", token="fsh_" + "x" * 43).bases
-
-
-@only("2.9.5")
-def test_a_token_that_nobody_has_in_words(sdk: Sdk) -> None:
-    """The newest shows what the server says."""
-    assert "not found" in sdk.raised(f"{FILE})", token="fsh_" + "x" * 43).text.lower()
+    """An HTTP error, and the very same for one that is disabled."""
+    disabled = sdk.get("api.create_udf_access_token('hello', enabled=False).token")
+    errors = [sdk.raised(f"{FILE})", token=token) for token in ("fsh_" + "x" * 43, disabled)]
+    assert all("HTTPError" in error.bases for error in errors)
+    assert errors[0].text.replace("fsh_" + "x" * 43, "") == errors[1].text.replace(disabled, "")
 
 
 def test_a_tile_that_cannot_be(sdk: Sdk, server: Running) -> None:
