@@ -4,8 +4,10 @@ import httpx
 import pytest
 from server import Running
 from session import Sdk
+from versions import only
 
-URL = "api.sign_url('fd://{name}')"
+LATER = only("1.14.2", "2.9.5")
+ROUTES = ("get", "sign", "sign-upload", "list", "list-details", "sign_prefix")
 
 
 def put(sdk: Sdk, name: str, content: bytes = b"abc") -> None:
@@ -13,12 +15,14 @@ def put(sdk: Sdk, name: str, content: bytes = b"abc") -> None:
     sdk.get("api.upload(f'fd://{name}', content.encode())", name=name, content=content.decode())
 
 
+@LATER
 def test_a_file_is_written_and_read(sdk: Sdk) -> None:
     """The same bytes."""
     put(sdk, "one/a.txt", b"rivers")
     assert sdk.get("api.get('fd://one/a.txt')") == {"type": "bytes", "text": "rivers"}
 
 
+@LATER
 def test_files_are_listed(sdk: Sdk) -> None:
     """By address, and with details."""
     put(sdk, "two/a.txt", b"abc")
@@ -31,6 +35,7 @@ def test_files_are_listed(sdk: Sdk) -> None:
     assert sizes["b"][0] is True
 
 
+@LATER
 def test_a_file_is_downloaded(sdk: Sdk) -> None:
     """Onto this machine."""
     put(sdk, "three.txt", b"downloaded")
@@ -38,6 +43,7 @@ def test_a_file_is_downloaded(sdk: Sdk) -> None:
     assert (sdk.home / "three.txt").read_bytes() == b"downloaded"
 
 
+@LATER
 def test_a_signed_url_opens_one_file(sdk: Sdk) -> None:
     """Without credentials; a changed one opens nothing."""
     put(sdk, "four.txt", b"signed")
@@ -48,6 +54,7 @@ def test_a_signed_url_opens_one_file(sdk: Sdk) -> None:
     assert other.status_code in (401, 403, 404)
 
 
+@LATER
 def test_a_prefix_is_signed(sdk: Sdk) -> None:
     """Every file below it has its URL."""
     put(sdk, "six/a.txt", b"first")
@@ -56,6 +63,7 @@ def test_a_prefix_is_signed(sdk: Sdk) -> None:
     assert sorted(httpx.get(url, follow_redirects=True).content for url in told.values()) == [b"first", b"second"]
 
 
+@LATER
 def test_a_file_is_deleted(sdk: Sdk) -> None:
     """Then it is not there."""
     put(sdk, "seven/a.txt")
@@ -64,16 +72,26 @@ def test_a_file_is_deleted(sdk: Sdk) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["fd://../registry.sqlite", "fd:///etc/passwd", "fd://a/../../master.key", "file:///etc/passwd"]
+    "path", ["fd://../registry.sqlite", "fd:///etc/passwd", "fd://a/../../b", "file:///etc/passwd"]
 )
-def test_nothing_outside_is_reached(sdk: Sdk, path: str) -> None:
-    """Neither read nor written."""
-    assert "HTTPError" in sdk.raised("api.get(path)", path=path).bases
-    assert "HTTPError" in sdk.raised("api.upload(path, b'x')", path=path).bases
+@only("1.14.2")
+def test_nothing_outside_is_reached(owner: httpx.Client, path: str) -> None:
+    """Neither read nor written, whatever an SDK lets through."""
+    asked = {"path": path, "client_id": "fused"}
+    answers = [owner.get(f"/server/v1/files/{route}", params={"content_length": 1} | asked) for route in ROUTES]
+    assert all(400 <= answer.status_code < 500 for answer in answers)
 
 
+@LATER
 def test_nobody_else_reads_them(sdk: Sdk, server: Running) -> None:
     """Not without credentials."""
     put(sdk, "eight.txt", b"private")
     answer = httpx.get(f"{server.url}/server/v1/files/get", params={"path": "fd://eight.txt", "client_id": "fused"})
     assert answer.status_code == 401
+
+
+@only("1.8.0")
+def test_the_oldest_writes_at_once(sdk: Sdk) -> None:
+    """It signs nothing, but puts the bytes where they shall be."""
+    put(sdk, "nine.txt", b"put")
+    assert sdk.get("api.get('fd://nine.txt')") == {"type": "bytes", "text": "put"}

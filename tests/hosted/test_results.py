@@ -29,7 +29,7 @@ PLAIN: dict[str, Any] = {
 }
 ROWS = {
     "number": pd.DataFrame({"value": [7]}),
-    "list": pd.DataFrame({"value": ['[1, "two", null]']}),
+    "list": pd.DataFrame({"value": ['[1,"two",null]']}),
     "dict": pd.DataFrame({"k": ["[1]"], "river": ["Ob"]}),
     "text": pd.DataFrame({"value": ["a river"]}),
 }

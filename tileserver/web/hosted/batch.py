@@ -27,6 +27,17 @@ MOST_TASKS: Final = 100_000
 _SIGNED_SECONDS: Final = 3600
 _LONGEST: Final = 200
 """Characters of a name, and of an instance type, which is told again and means nothing here."""
+_UNHARMED: Final = {
+    "stderr": "",
+    "has_exception": False,
+    "exception_class": None,
+    "errormsg": None,
+    "error_type": None,
+    "lineno": None,
+}
+"""What the SDK wants to hear of every result: it takes none of it for granted."""
+_SAID: Final = {"running": "Running", "completed": "Done", "failed": "Failed", "cancelled": "Canceled"}
+"""A job's status in the words of `fused.run`, which waits for one of the last three."""
 _UNTRUSTED: Final = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
 
 
@@ -106,7 +117,8 @@ class BatchRoutes:
         """Where each task's result is, and what it printed: addresses that need no token, for an hour."""
         job = await self._job(request)
         numbers = await asyncio.to_thread(self._batches.store.results, job.account_id, job.id)
-        names = [f"{number}{suffix}" for number in numbers for suffix in ("", ".metadata")]
+        suffixes = ("",) if _is_1x(request) else ("", ".metadata")  # of which 1.x would make a result
+        names = [f"{number}{suffix}" for number in numbers for suffix in suffixes]
         return JSONResponse([{"name": name, "url": self._address(request, job, name)} for name in names])
 
     async def signed(self, request: Request) -> Response:
@@ -152,9 +164,13 @@ class BatchRoutes:
             return Response(store.config(account_id, job_id), media_type="application/json")
         result = store.result(account_id, job_id, int(name.removesuffix(".metadata")))
         if name.endswith(".metadata"):
-            return JSONResponse({"stdout": result.printed, "stderr": "", "has_exception": False})
+            return JSONResponse(_UNHARMED | {"stdout": result.printed})
         coding = {"content-encoding": result.coding} if result.coding else {}
         return Response(result.body, headers={"content-type": hosted_type(result.media_type), **_UNTRUSTED, **coding})
+
+
+def _is_1x(request: Request) -> bool:
+    return request.headers.get("fused-py-version", "").startswith(("0.", "1."))
 
 
 def _config(raw: bytes) -> Config:
@@ -183,13 +199,17 @@ def _told(job: BatchJob) -> dict[str, Any]:
     """A job as both SDKs read it."""
     ended = job.status != "running"
     return {
+        "id": job.id,
         "job_id": job.id,
         "job_name": job.name,
+        "user_id": job.account_id,
+        "execution_environment_id": job.account_id,
+        "creation_date": moment(job.created * 1000),
         "instance_id": None,
         "instance_type": job.instance_type,
         "status": job.status,
         "terminal_status": ended,
-        "job_status": job.status,
+        "job_status": _SAID[job.status],
         "job_status_date": moment(job.changed * 1000),
         "finished_job_status": ended,
         "last_heartbeat": moment(job.changed * 1000),
