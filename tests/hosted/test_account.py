@@ -1,6 +1,7 @@
 """Account and discovery (hosted API, section 2.1)."""
 
 import pytest
+from pending import ACCOUNTS
 from server import Running
 from session import Sdk
 from versions import only
@@ -57,6 +58,7 @@ def test_the_team_is_there(sdk: Sdk) -> None:
     assert told["name"]
 
 
+@ACCOUNTS
 def test_the_environments_token(sdk: Sdk) -> None:
     """A text, which is no private token."""
     told = sdk.get("api.auth_token()")

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import pytest
+from pending import NUMBERS, RUNTIME
 from server import Running
 from session import Sdk
 from versions import only
@@ -42,7 +43,7 @@ EVERYWHERE = [
     Given("ints=[1, 2]", "list", "[1, 2]"),
     Given("i=None", "int", "0"),
     Given("when=datetime.datetime(2024, 1, 2, 3, 4, 5)", "str", "'2024-01-02T03:04:05'"),
-    Given("geom=shapely.Point(1, 2)", "str", "'POINT (1 2)'"),
+    pytest.param(Given("geom=shapely.Point(1, 2)", "str", "'POINT (1 2)'"), marks=RUNTIME),
 ]
 """What every version can say in a query."""
 IN_JSON = [
@@ -51,7 +52,7 @@ IN_JSON = [
     Given("d={'k': [1, {'m': True}]}", "dict", "{'k': [1, {'m': True}]}"),
     Given("df=pd.DataFrame({'a': [1, 2], 'b': ['x', 'y']})", "dict", "{'a': [1, 2], 'b': ['x', 'y']}"),
     Given("gdf=gpd.GeoDataFrame({'a': [1]}, geometry=[shapely.Point(1, 2)], crs=4326)", "list", "['POINT (1 2)', 1]"),
-    Given("box=[0, 1, 2, 3]", "tuple", "(0.0, 1.0, 2.0, 3.0)"),
+    pytest.param(Given("box=[0, 1, 2, 3]", "tuple", "(0.0, 1.0, 2.0, 3.0)"), marks=RUNTIME),
     Given("raw=[1, 2]", "str", "'[1, 2]'"),
     Given("raw=True", "str", "'true'"),
 ]
@@ -87,6 +88,7 @@ def test_in_an_object_run(sdk: Sdk, given: Given) -> None:
 
 
 @only(*LATER)
+@NUMBERS
 def test_a_number_in_an_object_run_stays_one(sdk: Sdk) -> None:
     """A record has types, so an unannotated parameter gets the number."""
     told = arrived(sdk, "fused.run(fused.load('arrives'), engine='remote', raw=5)")

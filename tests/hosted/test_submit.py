@@ -2,6 +2,7 @@
 
 import time
 
+from pending import RUNTIME
 from server import Running
 from session import Sdk
 from versions import only
@@ -67,6 +68,7 @@ def test_they_run_at_once(sdk: Sdk, server: Running) -> None:
     assert time.monotonic() - began < 6
 
 
+@RUNTIME
 def test_three_deep(sdk: Sdk, server: Running) -> None:
     """A function that calls itself by name, three times."""
     assert sdk.get("fused.run(token, depth=3).depth.tolist()", token=server.token("chains")) == [3, 2, 1, 0]
@@ -78,6 +80,7 @@ def test_too_deep(sdk: Sdk, server: Running) -> None:
 
 
 @only("1.14.2", "2.9.5")
+@RUNTIME
 def test_three_deep_from_an_object(sdk: Sdk) -> None:
     """A posted function calls saved ones."""
     told = sdk.get(
@@ -90,12 +93,14 @@ def test_three_deep_from_an_object(sdk: Sdk) -> None:
     assert told == [2, 1, 0]
 
 
+@RUNTIME
 def test_many_from_inside(sdk: Sdk, server: Running) -> None:
     """`fused.submit` in a function."""
     assert sdk.get("fused.run(token, count=6).a.tolist()[::2]", token=server.token("fans")) == list(range(6))
 
 
 @only("1.14.2", "2.9.5")
+@RUNTIME
 def test_what_others_wrote(sdk: Sdk, server: Running) -> None:
     """A function loads another one and calls what is beside it, as public functions do with shared code."""
     (sdk.home / "scales.py").write_text("def tenfold(n):\n    return n * 10\n")
