@@ -2,7 +2,7 @@
 
 import time
 
-from pending import RUNTIME
+from pending import REMEMBERED, RUNTIME
 from server import Running
 from session import Sdk
 from versions import only
@@ -74,9 +74,18 @@ def test_three_deep(sdk: Sdk, server: Running) -> None:
     assert sdk.get("fused.run(token, depth=3).depth.tolist()", token=server.token("chains")) == [3, 2, 1, 0]
 
 
+@RUNTIME
 def test_too_deep(sdk: Sdk, server: Running) -> None:
     """Six are refused, in words, and nothing hangs."""
-    assert sdk.raised("fused.run(token, depth=6)", token=server.token("chains"))
+    error = sdk.raised("fused.run(token, depth=6, n=1)", token=server.token("chains"))
+    assert "deeper than 5" in error.text
+
+
+@REMEMBERED
+def test_who_went_too_deep_is_no_hindrance(sdk: Sdk, server: Running) -> None:
+    """What was refused at the end of a long chain is given to a short one."""
+    sdk.raised("fused.run(token, depth=6, n=2)", token=server.token("chains"))
+    assert sdk.get("fused.run(token, depth=3, n=2).depth.tolist()") == [3, 2, 1, 0]
 
 
 @only("1.14.2", "2.9.5")
