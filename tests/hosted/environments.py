@@ -36,9 +36,9 @@ def _make(place: Path, requirements: tuple[str, ...]) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".making-", dir=place.parent))
     try:
-        _run(sys.executable, "-m", "venv", str(aside / "env"))
-        pip = (str(aside / "env" / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
-        _run(*pip, "install", "--prefer-binary", *requirements)
+        _run(sys.executable, "-I", "-m", "venv", str(aside / "env"))
+        pip = (str(aside / "env" / "bin" / "python"), "-I", "-m", "pip", "--quiet", "--disable-pip-version-check")
+        _run(*pip, "install", "--no-compile", "--prefer-binary", *requirements)
         _move(aside / "env", place)
     finally:
         shutil.rmtree(aside)

@@ -95,7 +95,7 @@ class Sdk:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=kept | {"HOME": str(self.home), "PYTHONDONTWRITEBYTECODE": "1"},
+                env=kept | {"HOME": str(self.home)},
                 cwd=self.home,
             )
 
