@@ -3,6 +3,7 @@
 Each version has an environment of its own, made by pip once per machine, and a server of its own.
 """
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,13 @@ from session import Sdk, settle  # noqa: E402
 from versions import ALL  # noqa: E402
 
 UDFS = HERE.parent / "udfs" / "hosted"
+GAUGE = """
+@fused.udf
+def gauge(n: int = 1):
+    import pandas as pd
+    import utils
+    return pd.DataFrame({"level": [utils.tenfold(n)]})
+"""
 MAKING_SECONDS = 1200
 """For the first test of each version, which may have to wait for its environment."""
 
@@ -44,9 +52,23 @@ def version(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def server(version: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of git clones, in which `owner/udfs` has one UDF with a module beside it."""
+    folder = tmp_path_factory.mktemp("mirror")
+    udf = folder / "owner" / "udfs" / "public" / "gauge"
+    udf.mkdir(parents=True)
+    (udf / "gauge.py").write_text(GAUGE)
+    (udf / "utils.py").write_text("def tenfold(n):\n    return n * 10\n")
+    for command in ("init -q -b main", "add -A", "-c user.name=A -c user.email=a@b commit -q -m one"):
+        subprocess.run(["git", *command.split()], cwd=folder / "owner" / "udfs", check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(version: str, mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """`tileserver serve` over the UDFs that the SDK calls."""
-    with serving(UDFS, data=tmp_path_factory.mktemp(f"server-{version}") / "data") as running:
+    folder = tmp_path_factory.mktemp(f"server-{version}")
+    with serving(UDFS, data=folder / "data", TILESERVER_CODE_MIRROR=str(mirror)) as running:
         yield running
 
 

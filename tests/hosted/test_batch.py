@@ -37,6 +37,7 @@ def test_a_job_runs_to_its_end(sdk: Sdk) -> None:
     done = sdk.get("api.wait_for_job(job.job_id, poll_interval_seconds=0.2, timeout=40)")
     assert (done["job_id"], done["job_name"], done["terminal_status"]) == (job_id, "rivers", True)
     assert sdk.get("[int(each.data.n[0]) for each in api.get_job_results(job.job_id)]") == [1, 2]
+    assert sdk.get("api.get_job_config(job.job_id).steps[0].udf.name") == "rivers"
     logs = sdk.get("api.get_logs(job.job_id)")
     assert any("counting 2" in each["message"] for each in logs)
     assert all(isinstance(each["timestamp"], int) for each in logs)

@@ -1,7 +1,7 @@
 """Secrets of an account (hosted API, section 2.4): set, read, listed and deleted by the SDK, and read in a function."""
 
 import httpx
-from pending import SECRETS
+from pending import SECRETS, SECRETS_INSIDE
 from server import Running
 from session import Sdk
 from versions import only
@@ -44,7 +44,7 @@ def test_a_secret_is_deleted(sdk: Sdk) -> None:
 
 
 @LATER
-@SECRETS
+@SECRETS_INSIDE
 def test_a_function_reads_it(sdk: Sdk, server: Running) -> None:
     """One of the same account."""
     sdk.get("fused.secrets['bay'] = 'Ungava'")
