@@ -1,7 +1,6 @@
 """Account and discovery (hosted API, section 2.1)."""
 
 import pytest
-from pending import ACCOUNTS
 from server import Running
 from session import Sdk
 from versions import only
@@ -58,7 +57,6 @@ def test_the_team_is_there(sdk: Sdk) -> None:
     assert told["name"]
 
 
-@ACCOUNTS
 def test_the_environments_token(sdk: Sdk) -> None:
     """A text, which is no private token."""
     told = sdk.get("api.auth_token()")

@@ -2,7 +2,6 @@
 
 import httpx
 import pytest
-from pending import FILES, PLAIN_UPLOAD
 from server import Running
 from session import Sdk
 from versions import only
@@ -17,7 +16,6 @@ def put(sdk: Sdk, name: str, content: bytes = b"abc") -> None:
 
 
 @LATER
-@FILES
 def test_a_file_is_written_and_read(sdk: Sdk) -> None:
     """The same bytes."""
     put(sdk, "one/a.txt", b"rivers")
@@ -25,7 +23,6 @@ def test_a_file_is_written_and_read(sdk: Sdk) -> None:
 
 
 @LATER
-@FILES
 def test_files_are_listed(sdk: Sdk) -> None:
     """By address, and with details."""
     put(sdk, "two/a.txt", b"abc")
@@ -39,7 +36,6 @@ def test_files_are_listed(sdk: Sdk) -> None:
 
 
 @LATER
-@FILES
 def test_a_file_is_downloaded(sdk: Sdk) -> None:
     """Onto this machine."""
     put(sdk, "three.txt", b"downloaded")
@@ -48,7 +44,6 @@ def test_a_file_is_downloaded(sdk: Sdk) -> None:
 
 
 @LATER
-@FILES
 def test_a_signed_url_opens_one_file(sdk: Sdk) -> None:
     """Without credentials; a changed one opens nothing."""
     put(sdk, "four.txt", b"signed")
@@ -60,7 +55,6 @@ def test_a_signed_url_opens_one_file(sdk: Sdk) -> None:
 
 
 @LATER
-@FILES
 def test_a_prefix_is_signed(sdk: Sdk) -> None:
     """Every file below it has its URL."""
     put(sdk, "six/a.txt", b"first")
@@ -70,7 +64,6 @@ def test_a_prefix_is_signed(sdk: Sdk) -> None:
 
 
 @LATER
-@FILES
 def test_a_file_is_deleted(sdk: Sdk) -> None:
     """Then it is not there."""
     put(sdk, "seven/a.txt")
@@ -90,7 +83,6 @@ def test_nothing_outside_is_reached(owner: httpx.Client, path: str) -> None:
 
 
 @LATER
-@FILES
 def test_nobody_else_reads_them(sdk: Sdk, server: Running) -> None:
     """Not without credentials."""
     put(sdk, "eight.txt", b"private")
@@ -99,7 +91,6 @@ def test_nobody_else_reads_them(sdk: Sdk, server: Running) -> None:
 
 
 @only("1.8.0")
-@PLAIN_UPLOAD
 def test_the_oldest_writes_at_once(sdk: Sdk) -> None:
     """It signs nothing, but puts the bytes where they shall be."""
     put(sdk, "nine.txt", b"put")

@@ -1,7 +1,7 @@
 """Secrets of an account (hosted API, section 2.4): set, read, listed and deleted by the SDK, and read in a function."""
 
 import httpx
-from pending import SECRETS, SECRETS_INSIDE
+from pending import SECRETS_INSIDE
 from server import Running
 from session import Sdk
 from versions import only
@@ -10,7 +10,6 @@ LATER = only("1.14.2", "2.9.5")
 
 
 @LATER
-@SECRETS
 def test_a_secret_is_kept(sdk: Sdk) -> None:
     """By item and by attribute."""
     sdk.get("fused.secrets['river'] = 'Ob é'")
@@ -18,7 +17,6 @@ def test_a_secret_is_kept(sdk: Sdk) -> None:
 
 
 @LATER
-@SECRETS
 def test_it_is_changed(sdk: Sdk) -> None:
     """The last value counts."""
     sdk.get("fused.secrets['lake'] = 'Aral'\nfused.secrets['lake'] = 'Baikal'")
@@ -26,7 +24,6 @@ def test_it_is_changed(sdk: Sdk) -> None:
 
 
 @LATER
-@SECRETS
 def test_secrets_are_listed(sdk: Sdk) -> None:
     """Their names."""
     sdk.get("fused.secrets['sea'] = 'Kara'")
@@ -35,7 +32,6 @@ def test_secrets_are_listed(sdk: Sdk) -> None:
 
 
 @LATER
-@SECRETS
 def test_a_secret_is_deleted(sdk: Sdk) -> None:
     """Then it is not there."""
     sdk.get("fused.secrets['strait'] = 'Bering'\ndel fused.secrets['strait']")
@@ -52,7 +48,6 @@ def test_a_function_reads_it(sdk: Sdk, server: Running) -> None:
 
 
 @LATER
-@SECRETS
 def test_nobody_else_reads_it(sdk: Sdk, server: Running) -> None:
     """Neither without credentials nor with a shared token of the account."""
     sdk.get("fused.secrets['gulf'] = 'Penzhina'")
@@ -63,7 +58,6 @@ def test_nobody_else_reads_it(sdk: Sdk, server: Running) -> None:
 
 
 @LATER
-@SECRETS
 def test_it_is_sealed_at_rest(sdk: Sdk, server: Running) -> None:
     """Nothing in the data directory has its text."""
     sdk.get("fused.secrets['cape'] = 'Dezhnyov-and-a-long-tail'")

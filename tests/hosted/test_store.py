@@ -1,7 +1,6 @@
 """The UDF store (hosted API, section 2.2): saved, listed, loaded and deleted by the SDK."""
 
 import httpx
-from pending import ACCOUNTS
 from server import Running
 from session import Sdk
 from versions import only
@@ -86,7 +85,6 @@ def test_none_is_public_by_itself(sdk: Sdk) -> None:
 
 
 @only("1.14.2", "2.9.5")
-@ACCOUNTS
 def test_one_is_made_public(sdk: Sdk) -> None:
     """Then it is listed there, and `public` is a handle."""
     sdk.get(f"{RIVER.format(name='volga', extra=2)}\napi.save_udf(volga, slug='volga', {PUBLIC})")

@@ -3,7 +3,6 @@
 import httpx
 import pandas as pd
 import pytest
-from pending import ACCOUNTS
 from server import Running
 from session import Sdk
 from versions import only
@@ -62,7 +61,6 @@ def test_one_for_what_is_not_there(sdk: Sdk) -> None:
     assert "UDF not found" in sdk.raised("api.create_udf_access_token('owner@localhost', 'nothing')").text
 
 
-@ACCOUNTS
 def test_one_for_what_is_anothers(sdk: Sdk) -> None:
     """An address that is not one's own does not fall back to one's own UDF of that name."""
     assert "UDF not found" in sdk.raised("api.create_udf_access_token('nobody@localhost', 'hello')").text
