@@ -1,5 +1,9 @@
 """Account and discovery (hosted API, section 2.1)."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from server import Running
 from session import Sdk
@@ -104,3 +108,15 @@ def test_credentials_from_the_environment(sdk: Sdk, server: Running) -> None:
     finally:
         aside.rename(credentials)
     assert told == WHO["email"]
+
+
+def test_login_writes_what_the_sdk_reads(sdk: Sdk, server: Running, tmp_path: Path) -> None:
+    """`tileserver login URL --fused`, and no line more."""
+    command = [sys.executable, "-m", "tileserver", "login", server.url, "--fused"]
+    subprocess.run(command, input=server.private_token, text=True, env={"HOME": str(tmp_path)}, check=True)
+    signed_in = Sdk(sdk.version, sdk.python, tmp_path)
+    try:
+        assert signed_in.get("api._whoami()['email']") == WHO["email"]
+        assert signed_in.get("fused.options.base_url") == f"{server.url}/server/v1"
+    finally:
+        signed_in.close()
