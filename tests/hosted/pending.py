@@ -7,8 +7,5 @@ def _pending(feature: str) -> pytest.MarkDecorator:
     return pytest.mark.xfail(strict=True, reason=f"{feature}: not there yet")
 
 
-SECRETS_INSIDE = _pending("secrets in functions")
-RUNTIME = _pending("the runtime of the kind `fused` in workers")
 STREAMS = _pending("standard output and standard error apart")
-NUMBERS = _pending("numbers of a posted call that stay numbers")
 REMEMBERED = _pending("a failure that came of the caller's depth, and is remembered for other callers")

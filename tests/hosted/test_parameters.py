@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import pytest
-from pending import NUMBERS, RUNTIME
 from server import Running
 from session import Sdk
 from versions import only
@@ -51,14 +50,14 @@ IN_JSON = [
     Given("d={'k': [1, {'m': True}]}", "dict", "{'k': [1, {'m': True}]}"),
     Given("df=pd.DataFrame({'a': [1, 2], 'b': ['x', 'y']})", "dict", "{'a': [1, 2], 'b': ['x', 'y']}"),
     Given("gdf=gpd.GeoDataFrame({'a': [1]}, geometry=[shapely.Point(1, 2)], crs=4326)", "list", "['POINT (1 2)', 1]"),
-    pytest.param(Given("box=[0, 1, 2, 3]", "tuple", "(0.0, 1.0, 2.0, 3.0)"), marks=RUNTIME),
+    Given("box=[0, 1, 2, 3]", "tuple", "(0.0, 1.0, 2.0, 3.0)"),
     Given("raw=[1, 2]", "str", "'[1, 2]'"),
     Given("raw=True", "str", "'true'"),
 ]
 """What those say as JSON that encode richer values; an unannotated parameter gets the text."""
 BY_ADDRESS = [
     Given("i=np.int64(7)", "int", "7"),
-    pytest.param(Given("geom=shapely.Point(1, 2)", "str", "'POINT (1 2)'"), marks=RUNTIME),
+    Given("geom=shapely.Point(1, 2)", "str", "'POINT (1 2)'"),
     Given("raw=5", "str", "'5'"),
     Given("raw='5'", "str", "'5'"),
 ]
@@ -92,7 +91,6 @@ def test_in_an_object_run(sdk: Sdk, given: Given) -> None:
 
 
 @only(*LATER)
-@NUMBERS
 def test_a_number_in_an_object_run_stays_one(sdk: Sdk) -> None:
     """A record has types, so an unannotated parameter gets the number."""
     told = arrived(sdk, "fused.run(fused.load('arrives'), engine='remote', raw=5)")

@@ -2,7 +2,6 @@
 
 import pytest
 from expected import hello, nowhere, tile
-from pending import RUNTIME
 from server import Running
 from session import Sdk
 from versions import only
@@ -43,7 +42,6 @@ def test_by_two_texts(sdk: Sdk) -> None:
 
 
 @only("1.14.2", "2.9.5")
-@RUNTIME
 def test_of_a_tile(sdk: Sdk) -> None:
     """By name, with x, y and z."""
     assert sdk.get("fused.run('owner@localhost/where', x=1, y=2, z=3, n=4)") == tile(3, 1, 2, n=4)
@@ -55,7 +53,6 @@ def test_parameters_in_a_dict(sdk: Sdk) -> None:
     assert sdk.get("fused.run('owner@localhost/hello', name='z', parameters={'n': 7})") == hello(7, "z")
 
 
-@RUNTIME
 def test_by_token(sdk: Sdk, server: Running) -> None:
     """Its text, its object, and a tile of it."""
     assert sdk.get("fused.run(token, n=5)", token=server.token("hello")) == hello(5)
@@ -73,7 +70,6 @@ def test_by_token_as_keyword(sdk: Sdk, server: Running) -> None:
 
 
 @only("1.14.2", "1.8.0")
-@RUNTIME
 def test_by_token_asynchronously(sdk: Sdk, server: Running) -> None:
     """`sync=False` gives what can be awaited."""
     assert sdk.get("await fused.run(token, n=5, sync=False)", token=server.token("hello")) == hello(5)
@@ -108,7 +104,6 @@ def test_an_object_on_a_named_engine(sdk: Sdk) -> None:
 
 
 @only("1.14.2", "2.9.5")
-@RUNTIME
 def test_an_object_of_a_tile(sdk: Sdk) -> None:
     """The tile is in the address, the source in the body."""
     assert sdk.get(f"{TILED}fused.run(tiled, x=1, y=2, z=3, n=4)") == tile(3, 1, 2, n=4)

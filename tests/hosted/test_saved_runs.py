@@ -3,7 +3,6 @@
 import httpx
 import pytest
 from expected import hello, nowhere, tile
-from pending import RUNTIME
 from server import Running
 from session import Sdk
 from test_shared_runs import data
@@ -34,7 +33,6 @@ def test_run_file_of_what_was_saved(sdk: Sdk) -> None:
 
 
 @only("1.14.2", "1.8.0")
-@RUNTIME
 def test_run_tile(sdk: Sdk) -> None:
     """The function gets the tile."""
     told = sdk.get(f"fused.core.run_tile('owner@localhost', 'where', x=1, y=2, z=3, n=4){data(sdk)}")
@@ -42,7 +40,6 @@ def test_run_tile(sdk: Sdk) -> None:
 
 
 @only("1.14.2", "1.8.0")
-@RUNTIME
 def test_async_twins(sdk: Sdk) -> None:
     """As the overview has it; they give data."""
     assert sdk.get("await fused.core.run_file_async('owner@localhost', 'hello', n=7)") == hello(7)

@@ -1,7 +1,6 @@
 """Secrets of an account (hosted API, section 2.4): set, read, listed and deleted by the SDK, and read in a function."""
 
 import httpx
-from pending import SECRETS_INSIDE
 from server import Running
 from session import Sdk
 from versions import only
@@ -40,7 +39,6 @@ def test_a_secret_is_deleted(sdk: Sdk) -> None:
 
 
 @LATER
-@SECRETS_INSIDE
 def test_a_function_reads_it(sdk: Sdk, server: Running) -> None:
     """One of the same account."""
     sdk.get("fused.secrets['bay'] = 'Ungava'")

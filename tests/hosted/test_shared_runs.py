@@ -2,7 +2,6 @@
 
 import httpx
 from expected import hello, tile
-from pending import RUNTIME
 from server import Running
 from session import Sdk
 from versions import only
@@ -31,13 +30,11 @@ def test_what_the_function_does_not_take_is_dropped(sdk: Sdk, server: Running) -
     assert sdk.get(f"{FILE}, my_param='...'){data(sdk)}", token=server.token("hello")) == hello()
 
 
-@RUNTIME
 def test_a_tile_run(sdk: Sdk, server: Running) -> None:
     """The function gets the tile as a GeoDataFrame."""
     assert sdk.get(f"{TILE}, n=4){data(sdk)}", token=server.token("where")) == tile(3, 1, 2, n=4)
 
 
-@RUNTIME
 def test_nobody_needs_credentials(stranger: Sdk, server: Running) -> None:
     """The token is enough."""
     assert stranger.get(f"{FILE}, n=6){data(stranger)}", token=server.token("hello")) == hello(6)
@@ -52,7 +49,6 @@ def test_credentials_of_nobody_do_no_harm(server: Running) -> None:
 
 
 @only("1.14.2", "1.8.0")
-@RUNTIME
 def test_async_twins(sdk: Sdk, server: Running) -> None:
     """They give data, in every 1.x."""
     told = sdk.get("await fused.core.run_shared_file_async(token=token, n=7)", token=server.token("hello"))
@@ -62,7 +58,6 @@ def test_async_twins(sdk: Sdk, server: Running) -> None:
 
 
 @only("2.9.5")
-@RUNTIME
 def test_async_twins_of_the_newest(sdk: Sdk, server: Running) -> None:
     """They stumble over their own `profile=False`; with another spelling of it they give what the others give."""
     call = "await fused.core.run_shared_file_async(token=token, n=7"

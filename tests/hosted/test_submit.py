@@ -2,7 +2,7 @@
 
 import time
 
-from pending import REMEMBERED, RUNTIME
+from pending import REMEMBERED
 from server import Running
 from session import Sdk
 from versions import only
@@ -68,13 +68,11 @@ def test_they_run_at_once(sdk: Sdk, server: Running) -> None:
     assert time.monotonic() - began < 6
 
 
-@RUNTIME
 def test_three_deep(sdk: Sdk, server: Running) -> None:
     """A function that calls itself by name, three times."""
     assert sdk.get("fused.run(token, depth=3).depth.tolist()", token=server.token("chains")) == [3, 2, 1, 0]
 
 
-@RUNTIME
 def test_too_deep(sdk: Sdk, server: Running) -> None:
     """Six are refused, in words, and nothing hangs."""
     error = sdk.raised("fused.run(token, depth=6, n=1)", token=server.token("chains"))
@@ -89,7 +87,6 @@ def test_who_went_too_deep_is_no_hindrance(sdk: Sdk, server: Running) -> None:
 
 
 @only("1.14.2", "2.9.5")
-@RUNTIME
 def test_three_deep_from_an_object(sdk: Sdk) -> None:
     """A posted function calls saved ones."""
     told = sdk.get(
@@ -102,14 +99,12 @@ def test_three_deep_from_an_object(sdk: Sdk) -> None:
     assert told == [2, 1, 0]
 
 
-@RUNTIME
 def test_many_from_inside(sdk: Sdk, server: Running) -> None:
     """`fused.submit` in a function."""
     assert sdk.get("fused.run(token, count=6).a.tolist()[::2]", token=server.token("fans")) == list(range(6))
 
 
 @only("1.14.2", "2.9.5")
-@RUNTIME
 def test_what_others_wrote(sdk: Sdk, server: Running) -> None:
     """A function loads another one and calls what is beside it, as public functions do with shared code."""
     (sdk.home / "scales.py").write_text("def tenfold(n):\n    return n * 10\n")

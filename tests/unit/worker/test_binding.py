@@ -75,6 +75,7 @@ def test_on_file_routes_they_come_from_the_query() -> None:
         ("list[datetime.date]", "2024-03-20", [dt.date(2024, 3, 20)]),
         ("datetime | None", "", None),
         ("shapely.Point", "POINT (1 2)", shapely.Point(1, 2)),
+        ("shapely.Geometry", "POINT (1 2)", shapely.Point(1, 2)),
         ("Polygon", '{"type": "Point", "coordinates": [1, 2]}', shapely.Point(1, 2)),
         ("Literal['a', 2]", "2", 2),
         ("dict", '{"a": [1]}', {"a": [1]}),
