@@ -104,6 +104,13 @@ def test_a_job_may_go_on_behind_failures(batching: Running) -> None:
     assert (done["status"], done["finished_tasks"]) == ("completed", 2)
 
 
+def test_tasks_that_end_at_once_are_all_counted(batching: Running) -> None:
+    """How the job stands is written by one of them after the other."""
+    job = begin(batching, step(list(range(200, 300)))).json()["job_id"]
+    done = ended(batching, job)
+    assert (done["status"], done["finished_tasks"]) == ("completed", 100)
+
+
 def test_a_job_has_more_time_than_a_file(batching: Running) -> None:
     job = begin(batching, step([{"wait": 1.5}])).json()["job_id"]
     assert ended(batching, job)["status"] == "completed"

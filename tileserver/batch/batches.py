@@ -67,6 +67,7 @@ class _Work:
     def __init__(self, pipeline: Pipeline, store: Store, record: BatchJob) -> None:
         self._pipeline, self._store, self.record = pipeline, store, record
         self._failed = False
+        self._noting = asyncio.Lock()
 
     async def work(self, tasks: Sequence[Task], at_once: int) -> str:
         """Do all tasks; the status that the job has then."""
@@ -75,10 +76,11 @@ class _Work:
         return "failed" if self._failed else "completed"
 
     async def note(self, *, status: str = "running", ended: int = 0) -> None:
-        """Keep how the job stands."""
-        finished, changed = self.record.finished + ended, time.time_ns() // 1_000_000
-        self.record = msgspec.structs.replace(self.record, status=status, finished=finished, changed=changed)
-        await asyncio.to_thread(self._store.write, self.record)
+        """Keep how the job stands, the newest last: tasks end at the same time."""
+        async with self._noting:
+            finished, changed = self.record.finished + ended, time.time_ns() // 1_000_000
+            self.record = msgspec.structs.replace(self.record, status=status, finished=finished, changed=changed)
+            await asyncio.to_thread(self._store.write, self.record)
 
     async def _draw(self, left: Iterator[tuple[int, Task]]) -> None:
         """Do one task after the other, until none is left or one has failed that must not."""
