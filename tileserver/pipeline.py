@@ -50,7 +50,7 @@ class Flown(NamedTuple):
     generation: int
     """The registry's when the flight began."""
     cut: bool = False
-    """Whether it failed for want of its caller's time."""
+    """Whether it failed of its caller, who had too little time or was too deep."""
 
 
 class Pipeline:
@@ -73,6 +73,7 @@ class Pipeline:
         self._generation = -1
         self._flights: Flights[Flown] = Flights()
         self._failures: TTLCache[Key, tuple[TileserverError, int]] = TTLCache(10_000, FAILURE_SECONDS)
+        self._deep: set[str] = set()  # flights under way that fail of how deep their callers are
         """With the registry's generation when the run began: another one may do better."""
         self._calls, self._callees = CallGraph(), Callees(registry)
         self._loading = Loading(self.grants, code_proxy or CodeProxy())
@@ -180,10 +181,12 @@ class Pipeline:
         try:
             answer = await self._runner.answer(layer, tile, within)
         except TileserverError as failure:
-            cut = time.monotonic() - began > _NEARLY * within.seconds
+            cut = within.caller.chain[-1] in self._deep or time.monotonic() - began > _NEARLY * within.seconds
             if not cut and failure.code not in REFUSALS:
                 self._failures[key] = failure, generation
             return Flown(failure, generation, cut)
+        finally:
+            self._deep.discard(within.caller.chain[-1])
         if layer.max_age > 0 and answer.entry.facts.settled:
             await self.cache.store(key, answer.entry)
         return Flown(answer, generation)
@@ -206,6 +209,7 @@ class Pipeline:
             TileserverError: the run failed.
         """
         if len(job.caller.chain) > CALL_DEPTH:
+            self._deep.update(job.caller.chain[1:])  # for the first it is so whoever asks
             raise CallError(f"calls go deeper than {CALL_DEPTH}")
         grant = await self._callee(call.name, job.caller)
         layer = called(grant, self.grants.udf(grant), call)

@@ -8,4 +8,3 @@ def _pending(feature: str) -> pytest.MarkDecorator:
 
 
 STREAMS = _pending("standard output and standard error apart")
-REMEMBERED = _pending("a failure that came of the caller's depth, and is remembered for other callers")

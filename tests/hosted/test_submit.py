@@ -2,7 +2,6 @@
 
 import time
 
-from pending import REMEMBERED
 from server import Running
 from session import Sdk
 from versions import only
@@ -79,7 +78,6 @@ def test_too_deep(sdk: Sdk, server: Running) -> None:
     assert "deeper than 5" in error.text
 
 
-@REMEMBERED
 def test_who_went_too_deep_is_no_hindrance(sdk: Sdk, server: Running) -> None:
     """What was refused at the end of a long chain is given to a short one."""
     sdk.raised("fused.run(token, depth=6, n=2)", token=server.token("chains"))

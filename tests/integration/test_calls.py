@@ -58,6 +58,15 @@ def test_a_chain_of_five_on_one_core(one: Running) -> None:
     assert "calls go deeper than 5" in answer.json()["message"]
 
 
+def test_a_chain_that_was_too_deep_is_none_for_others(one: Running) -> None:
+    """What failed at its end fails for nobody who asks from less deep; for who asked first it is remembered."""
+    failed = get(one, "chain", depth=6, seconds=0.001)
+    assert failed.status_code == 422
+    for depth in (5, 4, 3, 2, 1):
+        assert get(one, "chain", depth=depth, seconds=0.001).json() == list(range(depth, -1, -1))
+    assert get(one, "chain", depth=6, seconds=0.001).json() == failed.json()
+
+
 def test_fifty_at_once_on_one_core(one: Running) -> None:
     """From coroutines and from a thread, each with its own answer."""
     answer = get(one, "fans")
