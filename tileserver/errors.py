@@ -124,6 +124,11 @@ class UdfError(TileserverError):
         self.spent = spent
         """Milliseconds of wall and of processor time, and bytes of memory at the peak; zeros where unknown."""
 
+    @property
+    def words(self) -> str:
+        """The message with its line, for who may read it; empty where there is none."""
+        return f"{self.message} (line {self.line})" if self.message and self.line else self.message
+
 
 class UdfRaisedError(UdfError):
     """The function raised an exception."""

@@ -3,10 +3,12 @@
 A file that cannot be used is put aside and a new one begun.
 """
 
+import asyncio
 import logging
 import os
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -17,6 +19,31 @@ _BUSY_SECONDS: Final = 5.0
 _PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM})
 """Trouble that another file would have as well."""
 _ALWAYS: Final = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+
+
+class JournalThread:
+    """Where a journal is used, in the order in which it was asked for."""
+
+    def __init__(self, name: str, what: str) -> None:
+        """With the thread's name, and how a warning calls the journal."""
+        self._thread, self._what = ThreadPoolExecutor(1, name), what
+        self._said: set[str] = set()
+        """The troubles that nobody need read again."""
+
+    async def attempt(self, work: Callable[[], T], otherwise: T) -> T:
+        """What the work returns; where the file cannot be used, `otherwise`, and the trouble is said once."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except (OSError, sqlite3.Error) as error:
+            if str(error) not in self._said:
+                _LOG.warning("warning: %s cannot be used: %s", self._what, error)
+            self._said.add(str(error))
+            return otherwise
+
+    async def close(self, last: Callable[[], None]) -> None:
+        """Do a last thing, and end."""
+        await self.attempt(last, None)
+        self._thread.shutdown()
 
 
 class Journal:

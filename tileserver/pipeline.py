@@ -31,7 +31,7 @@ from tileserver.settling import Settling
 from tileserver.signature import parse
 from tileserver.tilecache import Entry, Flights, Key, TileCache
 from tileserver.tiles import Tile
-from tileserver.udfs import Udf
+from tileserver.udfs import Udf, digest
 
 FAILURE_SECONDS: Final = 3
 """How long a failure is answered again without a run."""
@@ -73,8 +73,11 @@ class Pipeline:
         self._generation = -1
         self._flights: Flights[Flown] = Flights()
         self._failures: TTLCache[Key, tuple[TileserverError, int]] = TTLCache(10_000, FAILURE_SECONDS)
-        self._deep: set[str] = set()  # flights under way that fail of how deep their callers are
         """With the registry's generation when the run began: another one may do better."""
+        self._deep: set[str] = set()
+        """Flights under way that fail of how deep their callers are."""
+        self._posted: LRUCache[tuple[str, str], Udf] = LRUCache(256)
+        """What sources say that came with a request, which often come again: by name and digest."""
         self._calls, self._callees = CallGraph(), Callees(registry)
         self._loading = Loading(self.grants, code_proxy or CodeProxy())
         executor.answer = self
@@ -117,10 +120,19 @@ class Pipeline:
             InvalidError: a parameter or the format cannot be.
             UdfError: what it computes at module level fails.
         """
-        file = f"{posted.name}.py"
-        udf = await asyncio.to_thread(parse, posted.code, file=file, headers=posted.headers, name=posted.name)
+        udf = await self.posted_udf(posted)
         grant = granted(posted, udf)
         return bound(grant, await self.settling.completed(grant, udf), ask, query)
+
+    async def posted_udf(self, posted: Posted) -> Udf:
+        """The UDF that came with a request, as its text describes it; raises PublicationError where it is none."""
+        key = posted.name, digest(posted.code, posted.headers)
+        udf = self._posted.get(key)
+        if udf is None:
+            file = f"{posted.name}.py"
+            udf = await asyncio.to_thread(parse, posted.code, file=file, headers=posted.headers, name=posted.name)
+            self._posted[key] = udf
+        return udf
 
     @staticmethod
     def _knows(udf: Udf, grant: Grant, query: queries.Query, extension: str) -> bool:

@@ -52,11 +52,12 @@ def remove_idly(*folders: str) -> None:
 
     Not in a thread of this process, which could be made to wait while it holds what the other threads need.
     """
-    reached = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    libraries = os.environ.get("LD_LIBRARY_PATH")
     with suppress(OSError):  # what cannot be started now is left to whoever removes the folder above
         subprocess.run(  # noqa: S603 - this file, and paths of our own
             [sys.executable, "-I", "-S", __file__, *folders],
-            env=reached,  # functions can read the environment of an ordinary process
+            # functions can read the environment of an ordinary process
+            env={"LD_LIBRARY_PATH": libraries} if libraries else {},
             stdin=subprocess.DEVNULL,
             check=False,
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from server import Running, second_account, serving
+from server import Running, serving
 
 from tileserver.tokens import read_keyring
 
@@ -19,18 +19,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     data = tmp_path_factory.mktemp("files") / "data"
     with serving(data=data, arguments=("--files-disk", "1MB")) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def owner(running: Running) -> Iterator[httpx.Client]:
-    with running.owner() as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def other(running: Running) -> Iterator[httpx.Client]:
-    with running.client(headers={"Authorization": f"Bearer {second_account(running)}"}) as client:
-        yield client
 
 
 def ask(client: httpx.Client, what: str, path: str, method: str = "GET", **query: Any) -> httpx.Response:

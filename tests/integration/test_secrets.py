@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from server import Running, second_account, serving
+from server import Running, serving
 
 SECRETS = "/server/v1/realtime/any/api/v1/secrets"
 READS = """
@@ -36,18 +36,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     data = tmp_path_factory.mktemp("secrets") / "data"
     with serving(data=data, arguments=("--processes", "2")) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def owner(running: Running) -> Iterator[httpx.Client]:
-    with running.owner() as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def other(running: Running) -> Iterator[httpx.Client]:
-    with running.client(headers={"Authorization": f"Bearer {second_account(running)}"}) as client:
-        yield client
 
 
 def publish(client: httpx.Client) -> str:

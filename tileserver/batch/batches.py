@@ -37,13 +37,13 @@ class Batches:
     def __init__(self, pipeline: Pipeline, store: Store, at_once: int) -> None:
         """With the number of a job's tasks that may run at once."""
         self.store = store
-        self._pipeline, self._at_once = pipeline, at_once
+        self.pipeline, self._at_once = pipeline, at_once
         self._running: set[asyncio.Task[None]] = set()
 
     async def begin(self, job: BatchJob, config: bytes, tasks: Sequence[Task]) -> None:
         """Start a job; it goes on when who asked has gone."""
         lock = await asyncio.to_thread(lambda: hold(self.store.create(job, config)))
-        running = asyncio.create_task(self._run(_Work(self._pipeline, self.store, job), tasks, lock))
+        running = asyncio.create_task(self._run(_Work(self.pipeline, self.store, job), tasks, lock))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
 
@@ -95,8 +95,9 @@ class _Work:
         try:
             answer = await self._answer(task)
         except TileserverError as error:
-            await self._say(number, error.printed if isinstance(error, UdfError) else "")
-            await self._say(number, f"ERROR: {_words(error)}")
+            printed, words = (error.printed, error.words) if isinstance(error, UdfError) else ("", "")
+            await self._say(number, printed)
+            await self._say(number, f"ERROR: {words or error}")
             return False
         facts = answer.entry.facts
         await self._say(number, facts.printed)
@@ -116,10 +117,3 @@ class _Work:
     async def _say(self, number: int, message: str) -> None:
         if message:
             await asyncio.to_thread(self._store.say, self.record, f"[{number}] {message.rstrip()}")
-
-
-def _words(error: TileserverError) -> str:
-    """For the job's account, whose UDF it is."""
-    if not isinstance(error, UdfError) or not error.message:
-        return str(error)
-    return error.message + (f" (line {error.line})" if error.line else "")

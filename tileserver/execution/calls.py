@@ -207,6 +207,5 @@ async def _answered(call: Call | Fetch, job: Job, answer: Answer, seconds: float
 def _sentence(call: Call | Fetch, error: TileserverError) -> str:
     """What the caller reads: the function's own words where `Answer` lets them through."""
     if isinstance(error, UdfError) and error.message:
-        where = f" (line {error.line})" if error.line else ""
-        return f"'{call.name}' failed: {error.message}{where}"
+        return f"'{call.name}' failed: {error.words}"
     return f"'{call.name}': {error}"

@@ -2,21 +2,18 @@
 
 import asyncio
 import logging
-import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
+from tileserver.journal import JournalThread
 from tileserver.runlog.run import Run
-from tileserver.runlog.store import KEPT, Record, Store
-
-T = TypeVar("T")
+from tileserver.runlog.store import KEPT, WHAT, Record, Store
 
 _LOG: Final = logging.getLogger("tileserver.runlog")
 BATCH_SECONDS: Final = 0.5
@@ -33,15 +30,13 @@ class RunLog:
 
     def __init__(self, path: Path) -> None:
         self._store = Store(path)
-        self._thread = ThreadPoolExecutor(1, "runlog")  # one, so that all is done in the order in which it was asked
+        self._thread = JournalThread("runlog", WHAT)
         self._pending: deque[Record] = deque()
         self._size = 0
         self._task: asyncio.Task[None] | None = None
         self._written = asyncio.Event()
         """Set at the next batch; then another takes its place."""
         self._stopping = asyncio.Event()
-        self._said: set[str] = set()
-        """The troubles that nobody need read again."""
 
     def add(self, run: Run) -> None:
         """Take a run; it is written within half a second. Does not wait."""
@@ -59,14 +54,14 @@ class RunLog:
     async def last(self, udf_id: str, limit: int = KEPT, *, after: int | None = None) -> list[Run]:
         """A UDF's newest runs, the newest last; with `after`, the first ones that were written behind that id."""
         if after is not None:
-            return _runs(await self._try(lambda: self._store.behind(udf_id, after, limit), []))
+            return _runs(await self._thread.attempt(lambda: self._store.behind(udf_id, after, limit), []))
         await self._write()  # who has just seen a run fail finds it
-        return _runs(await self._try(lambda: self._store.newest(udf_id, limit), []))
+        return _runs(await self._thread.attempt(lambda: self._store.newest(udf_id, limit), []))
 
     async def page(self, udf_ids: Sequence[str], edge: int | None, limit: int, *, forward: bool) -> list[Run]:
         """Runs of some UDFs in the order of time, or against it, from behind the id `edge` on or from the one end."""
         await self._write()
-        return _runs(await self._try(lambda: self._store.page(udf_ids, edge, limit, forward=forward), []))
+        return _runs(await self._thread.attempt(lambda: self._store.page(udf_ids, edge, limit, forward=forward), []))
 
     async def wait(self, udf_id: str, after: int, seconds: float, limit: int = KEPT) -> list[Run]:
         """The runs behind an id as soon as there are any; none after so many seconds, or when the server stops."""
@@ -83,7 +78,7 @@ class RunLog:
     async def forget(self, udf_id: str) -> None:
         """Drop a UDF's runs."""
         await self._write()
-        await self._try(lambda: self._store.forget(udf_id), None)
+        await self._thread.attempt(lambda: self._store.forget(udf_id), None)
 
     def release(self) -> None:
         """Let all go who wait, and whoever comes to wait: the server stops."""
@@ -96,8 +91,7 @@ class RunLog:
         if self._task is not None:
             await self._task
         await self._write()
-        await self._try(self._store.close, None)
-        self._thread.shutdown()
+        await self._thread.close(self._store.close)
 
     def _drop_oldest(self) -> None:
         while len(self._pending) > PENDING_RUNS or self._size > PENDING_BYTES:
@@ -117,22 +111,12 @@ class RunLog:
         if not self._pending:
             return
         batch, self._pending, self._size = self._pending, deque(), 0
-        if not await self._try(lambda: self._store.append(batch), False):
+        if not await self._thread.attempt(lambda: self._store.append(batch), False):
             self._pending.extendleft(reversed(batch))
             self._size += sum(len(each.json) for each in batch)
             self._drop_oldest()
         written, self._written = self._written, asyncio.Event()
         written.set()
-
-    async def _try(self, work: Callable[[], T], otherwise: T) -> T:
-        """What the work returns; where the file cannot be used, `otherwise`, and the trouble is said once."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except (OSError, sqlite3.Error) as error:
-            if str(error) not in self._said:
-                _LOG.warning("warning: the log of runs cannot be used: %s", error)
-            self._said.add(str(error))
-            return otherwise
 
 
 def _runs(rows: list[tuple[int, bytes]]) -> list[Run]:

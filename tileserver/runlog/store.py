@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 
 from tileserver.journal import Journal
 
+WHAT: Final = "the log of runs"
+"""How warnings call it."""
 KEPT: Final = 200
 """Runs of each UDF."""
 _SCHEMA: Final = """
@@ -45,7 +47,7 @@ class Store:
     """The file. What its methods raise is what `Journal.attempt` raises."""
 
     def __init__(self, path: Path) -> None:
-        self._journal = Journal(path, _schema, "the log of runs")
+        self._journal = Journal(path, _schema, WHAT)
         self.close = self._journal.close
 
     def append(self, records: Iterable[Record]) -> bool:

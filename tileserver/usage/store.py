@@ -9,6 +9,8 @@ import msgspec
 
 from tileserver.journal import Journal
 
+WHAT: Final = "the count of calls"
+"""How warnings call it."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS usage (
     account_id TEXT NOT NULL, day TEXT NOT NULL, udf_id TEXT NOT NULL, token_id TEXT NOT NULL,
@@ -53,7 +55,7 @@ class Store:
     """The file. What its methods raise is what `Journal.attempt` raises."""
 
     def __init__(self, path: Path) -> None:
-        self._journal = Journal(path, lambda: _SCHEMA, "the count of calls")
+        self._journal = Journal(path, lambda: _SCHEMA, WHAT)
         self.close = self._journal.close
 
     def add(self, days: Iterable[Day]) -> bool:

@@ -7,11 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from tileserver.errors import InvalidParameterError
 from tileserver.registry import Registry
 from tileserver.runlog import KEPT, RunLog
 from tileserver.web.access import Access
 from tileserver.web.hosted.owned import named_udf
+from tileserver.web.hosted.requests import whole
 
 _WAIT_SECONDS: Final = 25
 """Below what proxies allow a request that says nothing."""
@@ -45,6 +45,4 @@ def _number(request: Request, name: str, most: int, default: int) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise InvalidParameterError(f"'{name}' should be a whole number, not negative.", parameter=name)
-    return min(int(text), most)
+    return min(whole(text, f"'{name}' should be a whole number, not negative.", parameter=name, digits=19), most)

@@ -13,7 +13,7 @@ from tileserver.registry import Account, Registry
 from tileserver.runlog import Run, RunLog
 from tileserver.web.access import Access
 from tileserver.web.hosted.owned import named_udf, own_udf
-from tileserver.web.hosted.requests import BASE
+from tileserver.web.hosted.requests import BASE, whole
 
 _MOST: Final = 300
 _ALL: Final = 10_000
@@ -103,9 +103,7 @@ def _told(run: Run, account: Account, names: dict[str, str]) -> dict[str, Any]:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise InvalidParameterError("This should be a whole number, not negative.")
-    return int(text)
+    return whole(text, "This should be a whole number, not negative.")
 
 
 def _seconds(text: str | None) -> float | None:

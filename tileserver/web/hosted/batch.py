@@ -13,13 +13,13 @@ from starlette.routing import BaseRoute, Route
 from tileserver.batch import Batches, BatchJob, Task
 from tileserver.errors import InvalidParameterError, NotFoundError
 from tileserver.formats import hosted_type
+from tileserver.pipeline import Pipeline
 from tileserver.registry import Account
-from tileserver.signature import parse
 from tileserver.tokens import Keyring
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
 from tileserver.web.hosted.posted import PostedUdf, as_query
-from tileserver.web.hosted.requests import BASE, body, moment, page
+from tileserver.web.hosted.requests import BASE, NOT_OURS, body, moment, page, whole
 
 FORMATS: Final = "npy,tiff,parquet,json"
 """What the SDK reads, the best first."""
@@ -38,7 +38,6 @@ _UNHARMED: Final = {
 """What the SDK wants to hear of every result: it takes none of it for granted."""
 _SAID: Final = {"running": "Running", "completed": "Done", "failed": "Failed", "cancelled": "Canceled"}
 """A job's status in the words of `fused.run`, which waits for one of the last three."""
-_UNTRUSTED: Final = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
 
 
 class UdfStep(msgspec.Struct, kw_only=True):
@@ -87,7 +86,7 @@ class BatchRoutes:
         account = await self._access.owner(request.scope)
         raw = bytes((await body(request, NewJob)).config)
         config = _config(raw)
-        tasks = [task for step in config.steps for task in await _tasks(step, account)]
+        tasks = [task for step in config.steps for task in await _tasks(self._batches.pipeline, step, account)]
         if not 0 < len(tasks) <= MOST_TASKS:
             raise InvalidParameterError(f"A job has 1 to {MOST_TASKS} runs, not {len(tasks)}.", parameter="config")
         now = time.time_ns() // 1_000_000
@@ -134,9 +133,8 @@ class BatchRoutes:
     async def logs(self, request: Request) -> Response:
         """The messages of a job, from `since_ms` on."""
         job, since = await self._job(request), request.query_params.get("since_ms", "0")
-        if not (since.isascii() and since.isdigit() and len(since) < 16):
-            raise InvalidParameterError("'since_ms' should be milliseconds since 1970.", parameter="since_ms")
-        return JSONResponse(await asyncio.to_thread(self._batches.store.log, job.account_id, job.id, int(since)))
+        first = whole(since, "'since_ms' should be milliseconds since 1970.", parameter="since_ms", digits=15)
+        return JSONResponse(await asyncio.to_thread(self._batches.store.log, job.account_id, job.id, first))
 
     async def jobs(self, request: Request) -> Response:
         """A page of the account's jobs, the newest first; the page behind the last is empty."""
@@ -166,7 +164,7 @@ class BatchRoutes:
         if name.endswith(".metadata"):
             return JSONResponse(_UNHARMED | {"stdout": result.printed})
         coding = {"content-encoding": result.coding} if result.coding else {}
-        return Response(result.body, headers={"content-type": hosted_type(result.media_type), **_UNTRUSTED, **coding})
+        return Response(result.body, headers={"content-type": hosted_type(result.media_type), **NOT_OURS, **coding})
 
 
 def _is_1x(request: Request) -> bool:
@@ -181,14 +179,14 @@ def _config(raw: bytes) -> Config:
         raise InvalidParameterError(f"The job cannot be read; its steps should be UDFs: {error}") from None
 
 
-async def _tasks(step: UdfStep, account: Account) -> list[Task]:
+async def _tasks(pipeline: Pipeline, step: UdfStep, account: Account) -> list[Task]:
     """One run per input: a dict sets parameters by name, anything else the first.
 
     Raises:
         PublicationError: the source is no UDF.
     """
     posted = step.udf.posted(account.id)
-    udf = await asyncio.to_thread(parse, posted.code, file=f"{posted.name}.py", headers=posted.headers)
+    udf = await pipeline.posted_udf(posted)
     first = udf.parameters[0].name if udf.parameters else ""
     given = [each if isinstance(each, dict) else {first: each} for each in step.input or [{}]]
     common = (step.udf.parameters or {}) | {"format": FORMATS}

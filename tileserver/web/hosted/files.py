@@ -22,7 +22,7 @@ from tileserver.settings import Settings
 from tileserver.tokens import Keyring
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
-from tileserver.web.hosted.requests import BASE, moment
+from tileserver.web.hosted.requests import BASE, NOT_OURS, moment, whole
 from tileserver.web.hosted.signed import PARTS, READING, WRITING, Signed
 from tileserver.web.hosted.uploads import receive_body, receive_form
 
@@ -32,8 +32,6 @@ _MOST_SIGNED: Final = 10_000
 _DELETION_DEPTH: Final = 3
 """What the SDK says where nobody does."""
 _EXTENSION: Final = re.compile(r"[A-Za-z0-9_.-]{0,32}", re.ASCII)
-_HEADERS: Final = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
-"""What somebody uploaded is not ours: no browser shall run it in our name."""
 
 
 class FileRoutes:
@@ -198,7 +196,7 @@ def _aside(folder: Folder) -> Iterator[tuple[Path, IO[bytes]]]:
 
 
 def _content(place: Path) -> FileResponse:
-    return FileResponse(place, media_type="application/octet-stream", filename=place.name, headers=_HEADERS)
+    return FileResponse(place, media_type="application/octet-stream", filename=place.name, headers=NOT_OURS)
 
 
 def _path(request: Request) -> str:
@@ -206,10 +204,8 @@ def _path(request: Request) -> str:
 
 
 def _length(request: Request) -> int:
-    text = request.query_params.get("content_length", "")
-    if not (text.isascii() and text.isdigit() and len(text) < 16):
-        raise InvalidParameterError("'content_length' should be the file's bytes.", parameter="content_length")
-    return int(text)
+    text, sentence = request.query_params.get("content_length", ""), "'content_length' should be the file's bytes."
+    return whole(text, sentence, parameter="content_length", digits=15)
 
 
 def _deletion_depth(text: str | None) -> float:
@@ -217,6 +213,5 @@ def _deletion_depth(text: str | None) -> float:
         return float("inf")
     if text is None:
         return _DELETION_DEPTH
-    if not (text.isascii() and text.isdigit() and len(text) < 9):
-        raise InvalidParameterError("'max_deletion_depth' is a number or 'unlimited'.", parameter="max_deletion_depth")
-    return int(text)
+    sentence = "'max_deletion_depth' is a number or 'unlimited'."
+    return whole(text, sentence, parameter="max_deletion_depth", digits=8)

@@ -10,6 +10,9 @@ from tileserver.errors import InvalidParameterError
 
 T = TypeVar("T")
 
+NOT_OURS: Final = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
+"""Headers of bodies that somebody made or uploaded: no browser shall run them in our name."""
+
 BASE: Final = "/server/v1"
 SOURCE_LIMIT: Final = 32 * 2**20
 """Bytes of a posted source."""
@@ -30,6 +33,17 @@ def page(request: Request) -> tuple[int, int]:
         return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
 
     return number("skip", 0), min(number("limit", _DEFAULT_PAGE), _LONGEST_PAGE)
+
+
+def whole(text: str, sentence: str, *, parameter: str = "", digits: int = 18) -> int:
+    """A whole number that is not negative, of so many digits at most.
+
+    Raises:
+        InvalidParameterError: it is none; says the sentence.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= digits):
+        raise InvalidParameterError(sentence, parameter=parameter)
+    return int(text)
 
 
 async def body(request: Request, kind: type[T]) -> T:
