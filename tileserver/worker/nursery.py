@@ -20,6 +20,7 @@ from tileserver import prctl, processes, scratch
 from tileserver.frames import PROTOCOL, Birth, Born, Died, FromNursery, Hello, ToNursery, Unborn
 from tileserver.worker import system
 from tileserver.worker.process import WorkerProcess
+from tileserver.worker.program import provide_fused
 from tileserver.worker.watch import Watch
 
 _IMPORTS: Final = (
@@ -65,6 +66,7 @@ class Nursery:
         for module in _IMPORTS:
             with suppress(ImportError):
                 importlib.import_module(module)
+        provide_fused()
         gc.collect()
         gc.freeze()
         signal.signal(signal.SIGINT, signal.SIG_IGN)

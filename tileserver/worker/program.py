@@ -39,7 +39,6 @@ async def _finish(awaitable: Any) -> Any:
 
 def load(source: Source) -> Program:
     """The program of a source; raises whatever its module level raises."""
-    _provide_fused()
     provide(source.secrets)
     name = source.name.replace(".", "_").replace("-", "_")
     given = {"fused": fused} if source.fused else {}
@@ -48,8 +47,11 @@ def load(source: Source) -> Program:
     return Program(source, udf, module.__dict__[source.entry])
 
 
-def _provide_fused() -> None:
-    """Our module under the name that sources import, also where the SDK is installed."""
+def provide_fused() -> None:
+    """Our module under the name that sources import, also where the SDK is installed.
+
+    For the nursery: a look at all modules writes to the pages that hold their names, 3.5 MB in each worker.
+    """
     for name in [name for name in sys.modules if name == "fused" or name.startswith("fused.")]:
         del sys.modules[name]
     ours = {name: module for name, module in sys.modules.items() if name == _FUSED or name.startswith(f"{_FUSED}.")}

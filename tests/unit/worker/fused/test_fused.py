@@ -293,7 +293,7 @@ def test_ours_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "fused" / "__init__.py").write_text("raise ImportError('the SDK')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(sys.modules, "fused.core", types.ModuleType("fused.core"))
-    program._provide_fused()
+    program.provide_fused()
     assert "fused.core" not in sys.modules
     names: dict[str, Any] = {}
     exec("import fused\nimport fused.types\nfrom fused.types import TileGDF\nfrom fused import cache", names)
