@@ -1,19 +1,17 @@
 """When a feature of a vector tile is its geometry, clipped plainly and rounded.
 
-Rounding moves a corner by half a unit along each axis, so by up to sqrt(1/2) units, and with that bound all comparisons
-are made: no part of a feature is farther than that from its clip, and no part of the clip that is farther than that
-from the clip's edge is missing.
+Rounding moves a corner by half a unit along each axis, so by up to sqrt(1/2) units, and what is left out of a path is no
+farther than a fifth from what is left: with a bound of one unit all comparisons are made. No part of a feature is
+farther than that from its clip, and no part of the clip that is farther than that from the clip's edge is missing.
 """
-
-import math
 
 import numpy as np
 import shapely
 from commands import Feature, area
 
 BOX = (-64.0, -64.0, 4160.0, 4160.0)
-QUANTUM = math.sqrt(0.5) * 1.04
-"""Units: what rounding moves a point by, and four per cent for what GEOS simplifies in buffers of few corners."""
+QUANTUM = 1.0
+"""Units."""
 
 
 def check_geometry(feature: Feature, expected: shapely.Geometry) -> None:

@@ -1,89 +1,234 @@
-"""Columns as the keys, values and ids of a vector tile."""
+"""Columns as the tags, keys and values of a vector tile, and the ids of its features: by Arrow, not value by value."""
 
+import base64
 import math
-import struct
-from datetime import date, time
+from collections.abc import Callable, Iterable
+from datetime import date, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import orjson
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tileserver.encode.protobuf import message, number, varint, varints
+from tileserver.encode import ragged
+from tileserver.encode.protobuf import Numbers, key, sizes, varints, zigzag
 from tileserver.errors import InvalidParameterError
 
+_VALUE: Final = key(4, lengthy=True)
+"""Of a layer, each value's message."""
+_TEXT, _DOUBLE, _UNSIGNED, _SIGNED, _BOOL = key(1, lengthy=True), key(3) | 1, key(5), key(6), key(7)
+"""Of that message, the field of each type; of eight bytes is the second."""
+_PLAIN: Final = ("string", "boolean", "integer", "floating", "empty")
+"""What Arrow reads of a column of objects as it is; others it would turn into one another."""
+_SIGNED_LIMIT: Final = 1 << 63
 
-def table(frame: Any) -> tuple[list[bytes], list[bytes], list[bytes]]:
-    """Per feature its tags (packed), and the layer's keys and values. Missing values have no tag.
 
-    Geometry columns are no attributes.
-    """
-    names = [name for name in frame.columns if frame[name].dtype.name != "geometry"]
-    known: dict[bytes, int] = {}
-    columns = [_codes(frame[name], known) for name in names]
-    tags = np.full((len(frame), len(names), 2), -1, np.int64)
-    for at, codes in enumerate(columns):
-        tags[:, at, 0], tags[:, at, 1] = at, codes
+class Table(NamedTuple):
+    """The attributes of a layer."""
+
+    tags: Numbers
+    """Pairs of the numbers of a key and of a value, of one feature behind those of another."""
+    lengths: NDArray[np.int64]
+    """Numbers of each feature."""
+    keys: list[bytes]
+    values: bytes
+    """The values' messages, with their field."""
+
+
+def table(frame: Any) -> Table:
+    """The attributes of a frame's rows; what is missing has no tag. Geometry columns are no attributes."""
+    names = [at for at, kind in enumerate(frame.dtypes) if kind.name != "geometry"]
+    columns = [(key, *typed) for key, at in enumerate(names) for typed in _typed(frame.iloc[:, at])]
+    tags = np.full((len(frame), len(columns), 2), -1, np.int64)
+    tags[:, :, 0] = [key for key, _, _ in columns]
+    values, known = [], 0
+    for kind, write in _WRITERS.items():
+        own = [at for at, (_, other, _) in enumerate(columns) if other == kind]
+        if own:
+            codes, uniques = _coded([columns[at][2] for at in own])
+            tags[:, own, 1] = np.where(codes < 0, -1, codes + known).T
+            values.append(write(uniques))
+            known += len(uniques)
     there = tags[:, :, 1] >= 0
-    counts = there.sum(axis=1) * 2
-    filled = np.flatnonzero(counts)
-    pieces = dict(zip(filled.tolist(), varints(tags[there].ravel(), (np.cumsum(counts) - counts)[filled]), strict=True))
-    return [pieces.get(row, b"") for row in range(len(frame))], [str(name).encode() for name in names], list(known)
+    keys = [str(frame.columns[at]).encode() for at in names]
+    return Table(tags[there].astype(np.uint64).ravel(), 2 * there.sum(axis=1), keys, b"".join(values))
 
 
-def identities(frame: Any, column: str | None) -> list[bytes]:
-    """Per feature the field that holds its id; empty where it has none."""
+def identities(frame: Any, column: str | None) -> tuple[Numbers, NDArray[np.bool_]]:
+    """Of each row the number that is its id, and whether it has one.
+
+    Raises:
+        InvalidParameterError: there is no such column.
+    """
     if column is not None and column not in frame.columns:
         raise InvalidParameterError(f"id_column={column} is not a column of the result", parameter="id_column")
-    return [_identity(value) for value in (frame.index if column is None else frame[column])]
+    numbers, there = np.zeros(len(frame), np.uint64), np.zeros(len(frame), bool)
+    for kind, values in _typed(pd.Series(frame.index) if column is None else frame[column]):
+        if kind in ("integer", "unsigned", "double"):
+            whole = _whole(values)
+            fits = ~np.asarray(whole.is_null())
+            numbers[fits] = whole.drop_null().to_numpy()
+            there |= fits
+    return numbers, there
 
 
-def _identity(value: Any) -> bytes:
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        value = int(value)
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and 0 <= value < 1 << 64:
-        return number(1, int(value))
-    return b""
+def _whole(values: pa.Array) -> pa.Array:
+    """Those that are whole and not negative, as unsigned numbers; the others are null."""
+    fits = pc.greater_equal(values, 0)
+    if pa.types.is_floating(values.type):
+        fits = pc.and_(fits, pc.and_(pc.equal(pc.floor(values), values), pc.less(values, float(1 << 64))))
+    return pc.cast(pc.if_else(fits, values, None), pa.uint64())
 
 
-def _codes(column: Any, known: dict[bytes, int]) -> NDArray[np.int64]:
-    """The index of each row's value among those known, which grow; -1 where it is missing."""
-    if column.dtype == object:
-        return np.array([_code(value, known) for value in column], np.int64)
-    codes, uniques = pd.factorize(column)
-    places = np.array([*(_code(value, known) for value in uniques), -1], np.int64)
-    return places[codes]
+Typed = tuple[str, pa.Array]
+"""A kind of value, and a column's values of that kind; null where it is of another or missing."""
 
 
-def _code(value: Any, known: dict[bytes, int]) -> int:
-    encoded = _value(value)
-    return -1 if encoded is None else known.setdefault(encoded, len(known))
+def _typed(column: Any) -> list[Typed]:
+    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) not in _PLAIN:
+        return _mixed(column)
+    try:
+        values = pa.array(column, from_pandas=True)
+    except (pa.ArrowException, OverflowError, TypeError):
+        return _mixed(column)
+    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    return _of_arrow(values, column)
 
 
-def _value(value: Any) -> bytes | None:
-    """The specification's `Value` message; None where there is nothing."""
+def _of_arrow(values: pa.Array, column: Any) -> list[Typed]:
+    """Args: column: what it came from, for types that are read value by value."""
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        return _of_arrow(values.dictionary_decode(), column)
+    if pa.types.is_boolean(kind):
+        return [("bool", values)]
+    if pa.types.is_uint64(kind):
+        return _unsigned(values)
+    if pa.types.is_integer(kind):
+        return [("integer", values.cast(pa.int64()))]
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        values = values.cast(pa.float64())
+        return [("double", pc.if_else(pc.is_nan(values), None, values))]
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return [("text", values.cast(pa.string()))]
+    if pa.types.is_temporal(kind) or pa.types.is_binary(kind):
+        coded = values.dictionary_encode()
+        texts = pa.array([_text(value) for value in coded.dictionary.to_pylist()], pa.string())
+        return [("text", texts.take(coded.indices))]
+    return _mixed(column)
+
+
+def _unsigned(values: pa.Array) -> list[Typed]:
+    """Those that a signed number holds are written as others are, so that no value is there twice."""
+    small = pc.less(values, _SIGNED_LIMIT)
+    signed = pc.if_else(small, values, None).cast(pa.int64())
+    return [("integer", signed), ("unsigned", pc.if_else(small, None, values))]
+
+
+def _mixed(column: Any) -> list[Typed]:
+    """The slow way, for columns whose values are of several types."""
+    kinds = {"text": pa.string(), "double": pa.float64(), "integer": pa.int64(), "unsigned": pa.uint64()}
+    kinds["bool"] = pa.bool_()
+    found: dict[str, list[Any]] = {kind: [None] * len(column) for kind in kinds}
+    for at, value in enumerate(column):
+        kind, plain = _plain(value)
+        if kind:
+            found[kind][at] = plain
+    return [(kind, pa.array(values, kinds[kind])) for kind, values in found.items() if _any_there(values)]
+
+
+def _any_there(values: Iterable[Any]) -> bool:
+    """Whether one of them is not None."""
+    return any(value is not None for value in values)
+
+
+def _plain(value: Any) -> tuple[str, Any]:
+    """A value's kind and what is written; no kind where there is nothing."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or value is pd.NA or value is pd.NaT:
-        return None
+        return "", None
     if isinstance(value, Decimal):
         value = float(value)
     if isinstance(value, bool):
-        return number(7, value)
-    if isinstance(value, int) and -(1 << 63) <= value < 1 << 64:
-        return number(5, value) if value >= 0 else number(6, -2 * value - 1)
+        return "bool", value
+    if isinstance(value, int) and -_SIGNED_LIMIT <= value < 2 * _SIGNED_LIMIT:
+        return "integer" if value < _SIGNED_LIMIT else "unsigned", value
     if isinstance(value, float):
-        return None if math.isnan(value) else varint(3 << 3 | 1) + struct.pack("<d", value)
-    return message(1, _text(value).encode())
+        return ("", None) if math.isnan(value) else ("double", value)
+    return "text", _text(value)
 
 
-def _text(value: Any) -> str:
+def _text(value: Any) -> str | None:
+    """Of what has no type of its own in a tile: ISO 8601 of times, base64 of bytes, JSON of lists and objects."""
+    if value is None:
+        return None
     if isinstance(value, (date, time)):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return pd.Timedelta(value).isoformat()
     if isinstance(value, bytes):
-        return value.hex()
+        return base64.b64encode(value).decode()
     if isinstance(value, (dict, list, tuple, np.ndarray)):
         return orjson.dumps(value, default=str, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS).decode()
     return str(value)
+
+
+def _coded(columns: list[pa.Array]) -> tuple[NDArray[np.int64], pa.Array]:
+    """Of each column and row the number of its value, -1 where it has none; and the values."""
+    coded = pa.concat_arrays(columns).dictionary_encode()
+    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return codes.astype(np.int64).reshape(len(columns), -1), coded.dictionary
+
+
+def _bools(values: pa.Array) -> bytes:
+    return b"".join(bytes((_VALUE, 2, _BOOL, value)) for value in values.to_pylist())
+
+
+def _doubles(values: pa.Array) -> bytes:
+    out = np.empty((len(values), 11), np.uint8)
+    out[:, :3] = _VALUE, 9, _DOUBLE
+    out[:, 3:] = values.to_numpy().astype("<f8").view(np.uint8).reshape(-1, 8)
+    return out.tobytes()
+
+
+def _integers(values: pa.Array) -> bytes:
+    signed = values.to_numpy()
+    below = signed < 0
+    return _numbers(np.where(below, zigzag(signed), signed.view(np.uint64)), np.where(below, _SIGNED, _UNSIGNED))
+
+
+def _bigs(values: pa.Array) -> bytes:
+    return _numbers(values.to_numpy(), np.full(len(values), _UNSIGNED))
+
+
+def _numbers(values: Numbers, fields: NDArray[Any]) -> bytes:
+    out = np.empty((len(values), 4), np.uint64)
+    out[:, 0], out[:, 1], out[:, 2], out[:, 3] = _VALUE, 1 + sizes(values), fields, values
+    return varints(out.ravel()).tobytes()
+
+
+def _texts(values: pa.Array) -> bytes:
+    _, offsets, data = values.buffers()
+    ends = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1].astype(np.int64)
+    lengths = np.diff(ends)
+    text = np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]]
+    heads = np.empty((len(values), 4), np.uint64)
+    heads[:, 0], heads[:, 2], heads[:, 3] = _VALUE, _TEXT, lengths
+    heads[:, 1] = 1 + sizes(heads[:, 3]) + lengths
+    head_bytes = sizes(heads.ravel()).reshape(-1, 4).sum(axis=1)
+    flat, _ = ragged.interleaved([(varints(heads.ravel()), head_bytes), (text, lengths)])
+    return flat.tobytes()
+
+
+_WRITERS: Final[dict[str, Callable[[pa.Array], bytes]]] = {
+    "text": _texts,
+    "double": _doubles,
+    "integer": _integers,
+    "unsigned": _bigs,
+    "bool": _bools,
+}

@@ -1,57 +1,145 @@
 """Geometry onto a tile: projected, clipped, in units of the tile."""
 
-from typing import Any, Final
+import math
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from tileserver.encode import paths
+from tileserver.encode.paths import Paths
 from tileserver.tiles import Tile
 
 Geometries = NDArray[Any]
 Rows = NDArray[np.int64]
+Box = tuple[float, float, float, float]
+Projection = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 _RADIUS: Final = 6378137.0
 """Metres: of the sphere of EPSG:3857."""
 _TURNS: Final = ((-360.0, 0.0), (0.0, 0.0), (360.0, 0.0))
-_POLE: Final = 89.0
-"""Degrees: from here on a geometry is cut off, far beyond the square and any buffer; the pole is infinitely far."""
+_POLE: Final = math.radians(89.9)
+"""What is beyond lies here, far from the square and any buffer; the pole itself is infinitely far."""
 _COLLECTION: Final = 7
-_POLYGONS: Final = (3, 6)
-LINES: Final = (1, 2, 5)
+_POINT: Final = 0
+_LINES: Final = (1, 2)
 """The types of lines; a ring by itself is one."""
+_SEVERAL: Final = 4
+"""From this type on a geometry has parts."""
 _MERIDIAN: Final = 180.0 + 1e-6
 """Degrees: what lies beyond it reaches over the 180th meridian; a little less is the noise of a projection."""
+_NOISE: Final = 1e-6
+"""Of a unit: by so much more than the box is taken for near it."""
 
 
-def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> tuple[Geometries, Rows]:
-    """Geometries in units of the tile (x to the east, y to the south), and the frame's row of each, ascending.
+class OnTile(NamedTuple):
+    """What of a frame lies on a tile and its buffer, in units of the tile (x to the east, y to the south)."""
 
-    Each is of one type, valid if it is a polygon, and inside the tile plus `buffer`. Polygons have whole coordinates.
-    """
-    shapes, rows = _flat(frame.geometry.to_numpy(), np.arange(len(frame)))
-    if frame.crs is not None and frame.crs.to_epsg() == 3857:
-        return _clipped(shapes, rows, tile, extent, buffer)
-    if frame.crs is not None and frame.crs.to_epsg() != 4326:
-        shapes = frame.geometry.to_crs(4326).to_numpy()
-        shapes, rows = _flat(shapes, np.arange(len(frame)))
-    shapes, rows = _near(*around(shapes, rows), _degrees(tile, buffer / extent))
-    return _clipped(_mercator(_without_poles(shapes)), rows, tile, extent, buffer)
+    points: NDArray[np.float64]
+    """(points, 2)."""
+    point_rows: Rows
+    """The frame's row of each, ascending."""
+    lines: Paths
+    rings: Paths
+    """Of areas that may not be valid."""
+    exactly: Callable[[Rows], tuple[Geometries, Rows]]
+    """Of some rows, valid areas that are clipped the slow way."""
+
+
+def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> OnTile:
+    """What of the frame's geometry lies on the tile plus `buffer` units."""
+    box = (-float(buffer), -float(buffer), float(extent + buffer), float(extent + buffer))
+    metres = frame.crs is not None and frame.crs.to_epsg() == 3857
+    units, there = (_of_metres if metres else _of_degrees)(tile, extent, box)
+    shapes, rows = _flat(_placed(frame, metres=metres), np.arange(len(frame)))
+    if not metres:
+        shapes, rows = around(shapes, rows)
+    whole = shapes, rows
+    shapes, rows = _parts(shapes, rows)
+    own = shapely.bounds(shapes).T
+    near = (own[0] <= there[2]) & (own[2] >= there[0]) & (own[1] <= there[3]) & (own[3] >= there[1])
+    shapes, rows, own = shapes[near], rows[near], own[:, near]
+    inside = (own[0] >= there[0]) & (own[2] <= there[2]) & (own[1] >= there[1]) & (own[3] <= there[3])
+    types = shapely.get_type_id(shapes)
+    pointed, linear, areal = types == _POINT, np.isin(types, _LINES), types == paths.POLYGON
+    points, point_rows = units(shapely.get_coordinates(shapes[pointed])), rows[pointed]
+    there = inside[pointed]
+
+    def exactly(of: Rows) -> tuple[Geometries, Rows]:
+        return _intersected(*whole, of, units, box)
+
+    return OnTile(
+        points[there],
+        point_rows[there],
+        _lines(shapes[linear], rows[linear], inside[linear], units, box),
+        _rings(shapes[areal], rows[areal], inside[areal], units, box),
+        exactly,
+    )
+
+
+def _placed(frame: Any, *, metres: bool) -> Geometries:
+    """The geometries in degrees, or in the metres that they have."""
+    if metres or frame.crs is None or frame.crs.to_epsg() == 4326:
+        return np.asarray(frame.geometry.to_numpy())
+    return np.asarray(frame.geometry.to_crs(4326).to_numpy())
+
+
+def _of_metres(tile: Tile, extent: int, box: Box) -> tuple[Projection, Box]:
+    """From EPSG:3857 to units, and the box in metres."""
+    west, south, east, north = tile.bounds_3857
+    step = (east - west) / extent
+
+    def units(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (xy - (west, north)) * (1 / step, -1 / step)
+
+    left, top, right, bottom = box
+    more = _NOISE
+    return units, (
+        west + (left - more) * step,
+        north - (bottom + more) * step,
+        west + (right + more) * step,
+        north - (top - more) * step,
+    )
+
+
+def _of_degrees(tile: Tile, extent: int, box: Box) -> tuple[Projection, Box]:
+    """From EPSG:4326 to units, and the box in degrees."""
+    of_metres, (west, south, east, north) = _of_metres(tile, extent, box)
+
+    def units(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        lon, lat = np.radians(xy.T)
+        np.clip(lat, -_POLE, _POLE, out=lat)
+        return of_metres(_RADIUS * np.column_stack([lon, np.arctanh(np.sin(lat))]))
+
+    low, high = np.degrees(np.arctan(np.sinh(np.array([south, north]) / _RADIUS))).tolist()
+    return units, (*np.degrees([west / _RADIUS]).tolist(), low, *np.degrees([east / _RADIUS]).tolist(), high)
 
 
 def _flat(shapes: Geometries, rows: Rows) -> tuple[Geometries, Rows]:
     """Without None and empty geometries; collections taken apart, one inside the other too."""
-    shapes = shapely.force_2d(shapes)
     there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     shapes, rows = shapes[there], rows[there]
     while (mixed := shapely.get_type_id(shapes) == _COLLECTION).any():
-        parts, of = shapely.get_parts(shapes[mixed], return_index=True)
-        shapes, rows = np.concatenate([shapes[~mixed], parts]), np.concatenate([rows[~mixed], rows[mixed][of]])
-        order = np.argsort(rows, kind="stable")
-        shapes, rows = shapes[order], rows[order]
+        shapes, rows = _apart(shapes, rows, mixed)
         there = ~shapely.is_empty(shapes)
         shapes, rows = shapes[there], rows[there]
     return shapes, rows
+
+
+def _parts(shapes: Geometries, rows: Rows) -> tuple[Geometries, Rows]:
+    """Points, lines and polygons instead of geometries of several."""
+    several = shapely.get_type_id(shapes) >= _SEVERAL
+    return _apart(shapes, rows, several) if several.any() else (shapes, rows)
+
+
+def _apart(shapes: Geometries, rows: Rows, some: NDArray[np.bool_]) -> tuple[Geometries, Rows]:
+    """Some of the geometries replaced by their parts; rows still ascend."""
+    parts, of = shapely.get_parts(shapes[some], return_index=True)
+    shapes, rows = np.concatenate([shapes[~some], parts]), np.concatenate([rows[~some], rows[some][of]])
+    order = np.argsort(rows, kind="stable")
+    return shapes[order], rows[order]
 
 
 def around(shapes: Geometries, rows: Rows) -> tuple[Geometries, Rows]:
@@ -60,98 +148,45 @@ def around(shapes: Geometries, rows: Rows) -> tuple[Geometries, Rows]:
     over = (own[:, 0] < -_MERIDIAN) | (own[:, 2] > _MERIDIAN)
     if not over.any():
         return shapes, rows
-    turned = np.stack([shapely.transform(_valid(shapes[over]), lambda xy, by=by: xy + by) for by in _TURNS])
+    turned = np.stack([shapely.transform(paths.valid(shapes[over]), lambda xy, by=by: xy + by) for by in _TURNS])
     joined = shapely.geometrycollections(turned.T)
-    areal = np.isin(shapely.get_type_id(turned[1]), _POLYGONS)
+    areal = np.isin(shapely.get_type_id(turned[1]), paths.POLYGONS)
     joined[areal] = shapely.union_all(turned[:, areal], axis=0)
     shapes = shapes.copy()
     shapes[over] = joined
     return _flat(shapes, rows)
 
 
-def _near(shapes: Geometries, rows: Rows, box: tuple[float, float, float, float]) -> tuple[Geometries, Rows]:
-    west, south, east, north = box
-    own = shapely.bounds(shapes)
-    near = (own[:, 0] <= east) & (own[:, 2] >= west) & (own[:, 1] <= north) & (own[:, 3] >= south)
-    return shapes[near], rows[near]
+def _lines(shapes: Geometries, rows: Rows, inside: NDArray[np.bool_], units: Projection, box: Box) -> Paths:
+    """What of each line lies in the box, in its own order and direction.
+
+    Args:
+        inside: which lie in the box, and need no clipping.
+    """
+    cut = shapely.clip_by_rect(shapely.transform(shapes[~inside], units), *box)
+    return paths.joined([
+        _projected(paths.lines(shapes[inside], rows[inside]), units),
+        paths.lines(*_parts(*_flat(cut, rows[~inside]))),
+    ])
 
 
-def _degrees(tile: Tile, margin: float) -> tuple[float, float, float, float]:
-    """The tile's bounds, grown by a share of its side that is never too small at its latitude."""
-    west, south, east, north = tile.bounds
-    grown = (east - west) * (margin + 1e-6)
-    return west - grown, south - grown, east + grown, north + grown
+def _rings(shapes: Geometries, rows: Rows, inside: NDArray[np.bool_], units: Projection, box: Box) -> Paths:
+    """What of each polygon's rings lies in the box; where it leaves it, it follows its edge.
+
+    Sutherland and Hodgman 1974, "Reentrant polygon clipping", for all rings at once. It may lay edges over each other.
+    """
+    cut = _projected(paths.rings(shapes[~inside], rows[~inside]), units)
+    for axis, sign, limit in ((0, -1, box[0]), (0, 1, box[2]), (1, -1, box[1]), (1, 1, box[3])):
+        cut = paths.below(cut, axis, sign, limit)
+    return paths.joined([_projected(paths.rings(shapes[inside], rows[inside]), units), cut])
 
 
-def _without_poles(shapes: Geometries) -> Geometries:
-    own = shapely.bounds(shapes)
-    beyond = (own[:, 1] < -_POLE) | (own[:, 3] > _POLE)
-    if beyond.any():
-        shapes = shapes.copy()
-        shapes[beyond] = _cut(shapes[beyond], (own[:, 0].min(), -_POLE, own[:, 2].max(), _POLE))
-    return shapes
+def _projected(these: Paths, units: Projection) -> Paths:
+    these = paths.finite(these)
+    return these._replace(points=units(these.points))
 
 
-def _mercator(shapes: Geometries) -> Geometries:
-    def project(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
-        lon, lat = np.radians(lonlat.T)
-        return np.column_stack([_RADIUS * lon, _RADIUS * np.arctanh(np.sin(lat))])
-
-    return np.asarray(shapely.transform(shapes, project))
-
-
-def _clipped(shapes: Geometries, rows: Rows, tile: Tile, extent: int, buffer: int) -> tuple[Geometries, Rows]:
-    west, south, east, north = tile.bounds_3857
-    scale = extent / (east - west), -extent / (north - south)
-    shapes = np.asarray(shapely.transform(shapes, lambda xy: (xy - (west, north)) * scale))
-    box = (-buffer, -buffer, extent + buffer, extent + buffer)
-    shapes, rows = _near(shapes, rows, box)
-    areal = np.isin(shapely.get_type_id(shapes), _POLYGONS)
-    shapes[areal] = shapely.set_precision(_cut(shapes[areal], box), 1.0)
-    shapes[~areal] = _cut(shapes[~areal], box)
-    return _flat(shapes, rows)
-
-
-def _cut(shapes: Geometries, box: tuple[float, float, float, float]) -> Geometries:
-    """What of each geometry lies in the box; polygons valid, lines in their own order and direction."""
-    shapes = shapes.copy()
-    types = shapely.get_type_id(shapes)
-    areal, linear, pointed = np.isin(types, _POLYGONS), np.isin(types, LINES), np.isin(types, (0, 4))
-    shapes[areal] = _areas(shapely.intersection(_valid(shapes[areal]), shapely.box(*box)))
-    shapes[linear] = shapely.clip_by_rect(shapes[linear], *box)
-    shapes[pointed] = _points_in(shapes[pointed], box)
-    return shapes
-
-
-def _valid(shapes: Geometries) -> Geometries:
-    """Mended where they are broken; empty where a coordinate is no number, which nothing mends."""
-    broken = np.flatnonzero(~shapely.is_valid(shapes))
-    if len(broken):
-        shapes = shapes.copy()
-        xy, which = shapely.get_coordinates(shapes[broken], return_index=True)
-        shapes[broken[which[~np.isfinite(xy).all(axis=1)]]] = shapely.Polygon()
-        # by structure: parts that overlap are one area; by linework, GEOS' default, they would be a hole
-        mended = shapely.make_valid(shapes[broken], method="structure", keep_collapsed=False)
-        shapes[broken] = _areas(mended)
-    return shapes
-
-
-def _areas(shapes: Geometries) -> Geometries:
-    """Without the lines and points that an intersection or a repair leaves where areas only touch."""
-    mixed = shapely.get_type_id(shapes) == _COLLECTION
-    for at in np.flatnonzero(mixed):
-        parts = shapely.get_parts(shapely.get_parts(shapes[at]))
-        shapes[at] = shapely.union_all(parts[shapely.get_type_id(parts) == 3])
-    shapes[~np.isin(shapely.get_type_id(shapes), _POLYGONS)] = shapely.Polygon()
-    return shapes
-
-
-def _points_in(shapes: Geometries, box: tuple[float, float, float, float]) -> Geometries:
-    """With those on the box's edge."""
-    xy, which = shapely.get_coordinates(shapes, return_index=True)
-    inside = (xy >= box[:2]).all(axis=1) & (xy <= box[2:]).all(axis=1)
-    found = np.full(len(shapes), shapely.MultiPoint(), object)
-    if inside.any():
-        kept, of = np.unique(which[inside], return_inverse=True)
-        found[kept] = shapely.multipoints(shapely.points(xy[inside]), indices=of)
-    return found
+def _intersected(shapes: Geometries, rows: Rows, of: Rows, units: Projection, box: Box) -> tuple[Geometries, Rows]:
+    chosen = np.isin(rows, of) & np.isin(shapely.get_type_id(shapes), paths.POLYGONS)
+    valid = paths.valid(shapely.transform(shapes[chosen], units))
+    return paths.areas(shapely.intersection(valid, shapely.box(*box))), rows[chosen]

@@ -1,24 +1,42 @@
-"""Mapbox Vector Tiles 2.1, vectorised: geometry by shapely, the commands and their bytes by NumPy.
+"""Mapbox Vector Tiles 2.1, vectorised: geometry by shapely, everything else by NumPy, no loop over features.
 
+A layer is one array of numbers, feature after feature, that becomes bytes at once.
 The specification: https://github.com/mapbox/vector-tile-spec/tree/master/2.1
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
-from tileserver.encode import attributes, clip
-from tileserver.encode.protobuf import message, number, varints
+from tileserver.encode import attributes, clip, paths, ragged
+from tileserver.encode.paths import Paths
+from tileserver.encode.protobuf import Numbers, key, message, number, sizes, varints, zigzag
 from tileserver.tiles import Tile
 
 Integers = NDArray[np.int64]
 
 _POINT, _LINE, _POLYGON = 1, 2, 3
-_MOVE_TO_ONE: Final = 1 << 3 | 1
-_LINE_TO: Final = 2
-_CLOSE_PATH: Final = 1 << 3 | 7
+_MOVE_TO, _LINE_TO, _CLOSE_PATH = 1, 2, 7
+_ID, _TAGS, _TYPE, _GEOMETRY = key(1), key(2, lengthy=True), key(3), key(4, lengthy=True)
+_FEATURE: Final = key(2, lengthy=True)
+
+
+class Ragged(NamedTuple):
+    """Numbers of features."""
+
+    flat: NDArray[Any]
+    lengths: Integers
+    """How many each feature has."""
+
+
+class Features(NamedTuple):
+    """Commands of features of one type."""
+
+    kind: int
+    rows: Integers
+    """Of the frame, ascending."""
+    commands: Ragged
 
 
 def encode(
@@ -29,6 +47,7 @@ def encode(
     extent: int = 4096,
     buffer: int = 64,
     id_column: str | None = None,
+    tolerance: float = paths.TOLERANCE,
 ) -> bytes:
     """A vector tile with one layer; no bytes where no feature reaches the tile.
 
@@ -44,113 +63,103 @@ def encode(
         buffer: Units that geometry reaches over the edge.
         id_column: The column whose integers become feature ids, beside being attributes; None takes the index. Negative
             numbers and what is not an integer give no id.
+        tolerance: Units that a path may be moved by to have fewer points.
 
     Raises:
         InvalidParameterError: there is no such column.
     """
-    geometries, owners = clip.on_tile(frame, tile, extent, buffer)
-    streams = [_points(geometries, owners), _lines(geometries, owners), _polygons(geometries, owners)]
-    rows = np.concatenate([rows for _, rows, _ in streams])
+    found = clip.on_tile(frame, tile, extent, buffer)
+    areas, _ = paths.quantised_rings(found.rings, tolerance, found.exactly)
+    streams = [
+        _points(found.points, found.point_rows),
+        _paths(_LINE, paths.quantised_lines(found.lines, tolerance)),
+        _paths(_POLYGON, areas),
+    ]
+    kinds, rows, commands = _in_order([each for each in streams if len(each.rows)])
     if not len(rows):
         return b""
-    kinds = np.concatenate([np.full(len(rows), kind) for kind, rows, _ in streams])
-    bodies = [body for _, _, bodies in streams for body in bodies]
-    order = np.argsort(rows, kind="stable")
-    taken = frame.iloc[rows[order]]
-    tags, keys, values = attributes.table(taken)
-    features = [
-        b"".join((identity, message(2, tag) if tag else b"", number(3, int(kinds[at])), message(4, bodies[at])))
-        for identity, tag, at in zip(attributes.identities(taken, id_column), tags, order, strict=True)
-    ]
+    taken = frame.iloc[rows]
+    table = attributes.table(taken)
+    features = _features(attributes.identities(taken, id_column), Ragged(table.tags, table.lengths), kinds, commands)
     head = number(15, 2) + message(1, layer.encode())
-    parts = [message(2, feature) for feature in features]
-    parts += [message(3, key) for key in keys] + [message(4, value) for value in values]
-    return message(3, b"".join([head, *parts, number(5, extent)]))
+    parts = [head, features, *(message(3, name) for name in table.keys), table.values, number(5, extent)]
+    return message(3, b"".join(parts))
 
 
-Stream = tuple[int, Integers, list[bytes]]
-"""The geometry type, the frame's row of each feature, its commands as bytes."""
+def _points(xy: NDArray[np.float64], rows: Integers) -> Features:
+    points = np.rint(xy).astype(np.int64)
+    own, counts = _runs(rows)
+    heads = (counts << 3 | _MOVE_TO).astype(np.uint64)
+    steps = zigzag(_steps(points, ragged.starts(counts))).ravel()
+    return Features(_POINT, own, Ragged(*ragged.interleaved([(heads, np.ones_like(counts)), (steps, 2 * counts)])))
 
 
-def _points(geometries: NDArray[Any], owners: Integers) -> Stream:
-    chosen = np.isin(shapely.get_type_id(geometries), (0, 4))
-    xy, which = shapely.get_coordinates(geometries[chosen], return_index=True)
-    owner = owners[chosen][which]
-    rows, starts, counts = np.unique(owner, return_index=True, return_counts=True)
-    deltas = _zigzag(_deltas(_whole(xy), starts))
-    out = np.empty(2 * len(xy) + len(rows), np.int64)
-    heads = 2 * starts + np.arange(len(rows))
-    out[heads] = counts << 3 | 1
-    body = np.ones(len(out), bool)
-    body[heads] = False
-    out[body] = deltas.ravel()
-    return _POINT, rows, varints(out, heads)
-
-
-def _lines(geometries: NDArray[Any], owners: Integers) -> Stream:
-    chosen = np.isin(shapely.get_type_id(geometries), clip.LINES)
-    parts, which = shapely.get_parts(geometries[chosen], return_index=True)
-    return _paths(_LINE, parts, owners[chosen][which])
-
-
-def _polygons(geometries: NDArray[Any], owners: Integers) -> Stream:
-    chosen = np.isin(shapely.get_type_id(geometries), (3, 6))
-    # normalised polygons have clockwise shells; reversed, their area in units (y down) is positive
-    wound = shapely.reverse(shapely.normalize(geometries[chosen]))
-    parts, which = shapely.get_parts(wound, return_index=True)
-    rings, of_part = shapely.get_rings(parts, return_index=True)
-    return _paths(_POLYGON, rings, owners[chosen][which][of_part])
-
-
-def _paths(kind: int, parts: NDArray[Any], owner: Integers) -> Stream:
-    """The commands of lines or rings. Parts of one feature follow each other and share a cursor."""
-    xy, which = shapely.get_coordinates(parts, return_index=True)
-    points = _whole(xy)
-    kept = _distinct(points, which)
+def _paths(kind: int, these: Paths) -> Features:
+    """Of lines or rings. Those of one feature follow each other and share a cursor."""
+    rows, counts = _runs(these.rows)
+    begins = ragged.starts(these.lengths)
+    steps = zigzag(_steps(these.points, begins[ragged.starts(counts)])).ravel()
+    one = np.ones_like(these.lengths)
+    moves = np.full(len(one), 1 << 3 | _MOVE_TO, np.uint64)
+    draws = ((these.lengths - 1) << 3 | _LINE_TO).astype(np.uint64)
+    first = np.zeros(len(steps), bool)
+    first[2 * begins] = first[2 * begins + 1] = True
+    pieces = [(moves, one), (steps[first], 2 * one), (draws, one), (steps[~first], 2 * (these.lengths - 1))]
     if kind == _POLYGON:
-        kept &= np.append(which[1:] == which[:-1], False)[: len(which)]  # a ring closes by itself
-    points, which = points[kept], which[kept]
-    lengths = np.bincount(which, minlength=len(parts))
-    # a line has two points at least, a ring three: by chance the numbers of their types
-    enough = lengths >= kind
-    points, owner, lengths = points[enough[which]], owner[enough], lengths[enough]
-    return kind, *_commands(kind, points, owner, lengths)
+        pieces.append((np.full(len(one), 1 << 3 | _CLOSE_PATH, np.uint64), one))
+    flat, lengths = ragged.interleaved(pieces)
+    return Features(kind, rows, Ragged(flat, ragged.sums(lengths, counts)))
 
 
-def _commands(kind: int, points: Integers, owner: Integers, lengths: Integers) -> tuple[Integers, list[bytes]]:
-    closing = kind == _POLYGON
-    first = np.cumsum(lengths) - lengths
-    sizes = 2 * lengths + 2 + closing
-    heads = np.cumsum(sizes) - sizes
-    rows, starts = np.unique(owner, return_index=True)
-    out = np.empty(int(sizes.sum()), np.int64)
-    body = np.ones(len(out), bool)
-    out[heads], out[heads + 3] = _MOVE_TO_ONE, (lengths - 1) << 3 | _LINE_TO
-    body[heads] = body[heads + 3] = False
-    if closing:
-        out[heads + sizes - 1] = _CLOSE_PATH
-        body[heads + sizes - 1] = False
-    out[body] = _zigzag(_deltas(points, first[starts])).ravel()
-    return rows, varints(out, heads[starts])
+def _runs(rows: Integers) -> tuple[Integers, Integers]:
+    """Ascending numbers once each, and how often each was there."""
+    new = np.ones(len(rows), bool)
+    new[1:] = rows[1:] != rows[:-1]
+    begins = np.flatnonzero(new)
+    return rows[begins], np.diff(begins, append=len(rows))
 
 
-def _whole(xy: NDArray[np.float64]) -> Integers:
-    return np.rint(xy).astype(np.int64)
-
-
-def _distinct(points: Integers, which: Integers) -> NDArray[np.bool_]:
-    """Where a point differs from the one before it in the same part."""
-    kept = np.ones(len(points), bool)
-    kept[1:] = (points[1:] != points[:-1]).any(axis=1) | (which[1:] != which[:-1])
-    return kept
-
-
-def _deltas(points: Integers, starts: Integers) -> Integers:
-    """Steps from the point before; from the origin at the start of each feature."""
+def _steps(points: Integers, begins: Integers) -> Integers:
+    """From the point before; from the origin at the start of each feature."""
     steps = np.diff(points, axis=0, prepend=np.zeros((1, 2), np.int64))
-    steps[starts] = points[starts]
+    steps[begins] = points[begins]
     return steps
 
 
-def _zigzag(values: Integers) -> Integers:
-    return (values << 1) ^ (values >> 63)
+def _in_order(streams: list[Features]) -> tuple[Integers, Integers, Ragged]:
+    """Of all features the type, the row and the commands, by rows."""
+    if not streams:
+        return np.empty(0, np.int64), np.empty(0, np.int64), Ragged(np.empty(0), np.empty(0, np.int64))
+    kinds = np.concatenate([np.full(len(each.rows), each.kind) for each in streams])
+    if len(streams) == 1:
+        return kinds, streams[0].rows, streams[0].commands
+    rows = np.concatenate([each.rows for each in streams])
+    flat, lengths = (np.concatenate(own) for own in zip(*(each.commands for each in streams), strict=True))
+    order = np.argsort(rows, kind="stable")
+    return kinds[order], rows[order], Ragged(ragged.chosen(flat, lengths, order), lengths[order])
+
+
+def _features(ids: tuple[Numbers, NDArray[np.bool_]], tags: Ragged, kinds: Integers, commands: Ragged) -> bytes:
+    """The layer's features, one behind the other."""
+    numbers, has_id = ids
+    one, has_tags = np.ones_like(kinds), tags.lengths > 0
+    tag_bytes = ragged.sums(sizes(tags.flat), tags.lengths)
+    command_bytes = ragged.sums(sizes(commands.flat), commands.lengths)
+    fields = [
+        _field(_ID, numbers, has_id),
+        _field(_TAGS, tag_bytes, has_tags),
+        (tags.flat, tags.lengths),
+        _field(_TYPE, kinds, one > 0),
+        _field(_GEOMETRY, command_bytes, one > 0),
+        (commands.flat, commands.lengths),
+    ]
+    body = sum((ragged.sums(sizes(flat), lengths) for flat, lengths in fields), np.zeros_like(kinds))
+    flat, _ = ragged.interleaved([_field(_FEATURE, body, one > 0), *fields])
+    return varints(flat).tobytes()
+
+
+def _field(tag: int, values: NDArray[Any], there: NDArray[np.bool_]) -> tuple[Numbers, Integers]:
+    """A field's key and its number, of the features that have it."""
+    flat = np.empty((int(there.sum()), 2), np.uint64)
+    flat[:, 0], flat[:, 1] = tag, values[there]
+    return flat.ravel(), 2 * there.astype(np.int64)

@@ -1,10 +1,14 @@
-"""The part of Protocol Buffers' wire format that vector tiles need: varints and length-prefixed fields."""
+"""The part of Protocol Buffers' wire format that vector tiles need: varints and length-prefixed fields.
 
-import itertools
+For many at once: https://protobuf.dev/programming-guides/encoding/
+"""
+
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+Numbers = NDArray[np.uint64]
 
 
 def varint(value: int) -> bytes:
@@ -27,26 +31,34 @@ def message(field: int, body: bytes) -> bytes:
     return varint(field << 3 | 2) + varint(len(body)) + body
 
 
-def varints(values: NDArray[np.int64], starts: NDArray[Any]) -> list[bytes]:
-    """The varints of `values` (not negative), cut into pieces that begin at the indices `starts`."""
-    if not len(starts):
-        return []
-    lengths = np.ones(len(values), np.int64)
-    for bits in range(7, 63, 7):
-        longer = values >> bits > 0
+def key(field: int, *, lengthy: bool = False) -> int:
+    """What stands before a field's value: of a varint, or of something that says its length first."""
+    return field << 3 | 2 * lengthy
+
+
+def zigzag(values: NDArray[np.int64]) -> Numbers:
+    """Signed numbers, so that those near zero are short."""
+    return ((values << 1) ^ (values >> 63)).view(np.uint64)
+
+
+def sizes(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Bytes of each varint."""
+    found = np.ones(len(values), np.int64)
+    for bits in range(7, 64, 7):
+        longer = values >= np.uint64(1 << bits)
         if not longer.any():
             break
-        lengths += longer
-    ends = np.cumsum(lengths)
-    packed = _packed(values, ends - lengths, lengths).tobytes()
-    cuts = [*(ends - lengths)[starts].tolist(), len(packed)]
-    return [packed[begin:end] for begin, end in itertools.pairwise(cuts)]
+        found += longer
+    return found
 
 
-def _packed(values: NDArray[np.int64], at: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.uint8]:
+def varints(values: Numbers) -> NDArray[np.uint8]:
+    """The bytes of all of them, one behind the other."""
+    lengths = sizes(values)
+    at = np.cumsum(lengths) - lengths
     out = np.empty(int(lengths.sum()), np.uint8)
-    for byte in range(int(lengths.max(initial=0))):
-        here = lengths > byte
-        more = np.where(lengths[here] > byte + 1, 128, 0)
-        out[at[here] + byte] = values[here] >> (7 * byte) & 127 | more
+    while len(values):
+        more = lengths > 1
+        out[at] = (values & np.uint64(127)).astype(np.uint8) | (more.astype(np.uint8) << 7)
+        values, at, lengths = values[more] >> np.uint64(7), at[more] + 1, lengths[more] - 1
     return out
