@@ -39,35 +39,28 @@ class Table(NamedTuple):
     """The values' messages, with their field."""
 
 
-def table(frame: Any) -> Table:
-    """The attributes of a frame's rows; what is missing has no tag. Geometry columns are no attributes."""
+def table(frame: Any, rows: NDArray[np.int64]) -> Table:
+    """The attributes of some of a frame's rows; what is missing has no tag. Geometry columns are no attributes."""
     names = [at for at, kind in enumerate(frame.dtypes) if kind.name != "geometry"]
-    columns = [(key, *typed) for key, at in enumerate(names) for typed in _typed(frame.iloc[:, at])]
-    tags = np.full((len(frame), len(columns), 2), -1, np.int64)
-    tags[:, :, 0] = [key for key, _, _ in columns]
-    values, known = [], 0
-    for kind, write in _WRITERS.items():
-        own = [at for at, (_, other, _) in enumerate(columns) if other == kind]
-        if own:
-            codes, uniques = _coded([columns[at][2] for at in own])
-            tags[:, own, 1] = np.where(codes < 0, -1, codes + known).T
-            values.append(write(uniques))
-            known += len(uniques)
-    there = tags[:, :, 1] >= 0
+    columns = [(key, *typed) for key, at in enumerate(names) for typed in _typed(frame.iloc[:, at].take(rows))]
+    codes, values = _coded(columns, len(rows))
+    there = codes >= 0
+    tags = np.empty((*codes.shape, 2), np.uint64)
+    tags[:, :, 0], tags[:, :, 1] = [key for key, _, _ in columns], codes
     keys = [str(frame.columns[at]).encode() for at in names]
-    return Table(tags[there].astype(np.uint64).ravel(), 2 * there.sum(axis=1), keys, b"".join(values))
+    return Table(tags[there].ravel(), 2 * there.sum(axis=1), keys, values)
 
 
-def identities(frame: Any, column: str | None) -> tuple[Numbers, NDArray[np.bool_]]:
-    """Of each row the number that is its id, and whether it has one.
+def identities(frame: Any, column: str | None, rows: NDArray[np.int64]) -> tuple[Numbers, NDArray[np.bool_]]:
+    """Of each of some rows the number that is its id, and whether it has one.
 
     Raises:
         InvalidParameterError: there is no such column.
     """
     if column is not None and column not in frame.columns:
         raise InvalidParameterError(f"id_column={column} is not a column of the result", parameter="id_column")
-    numbers, there = np.zeros(len(frame), np.uint64), np.zeros(len(frame), bool)
-    for kind, values in _typed(pd.Series(frame.index) if column is None else frame[column]):
+    numbers, there = np.zeros(len(rows), np.uint64), np.zeros(len(rows), bool)
+    for kind, values in _typed(pd.Series(frame.index.take(rows)) if column is None else frame[column].take(rows)):
         if kind in ("integer", "unsigned", "double"):
             whole = _whole(values)
             fits = ~np.asarray(whole.is_null())
@@ -84,6 +77,8 @@ def _whole(values: pa.Array) -> pa.Array:
     return pc.cast(pc.if_else(fits, values, None), pa.uint64())
 
 
+Messages = tuple[NDArray[np.uint8], NDArray[np.int64]]
+"""Bytes of values, one behind the other, and how many each has."""
 Typed = tuple[str, pa.Array]
 """A kind of value, and a column's values of that kind; null where it is of another or missing."""
 
@@ -178,41 +173,65 @@ def _text(value: Any) -> str | None:
     return str(value)
 
 
-def _coded(columns: list[pa.Array]) -> tuple[NDArray[np.int64], pa.Array]:
-    """Of each column and row the number of its value, -1 where it has none; and the values."""
-    coded = pa.concat_arrays(columns).dictionary_encode()
-    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return codes.astype(np.int64).reshape(len(columns), -1), coded.dictionary
+def _coded(columns: list[tuple[int, str, pa.Array]], rows: int) -> tuple[NDArray[np.int64], bytes]:
+    """Of each row and column the number of its value, -1 where it has none; and the values' messages.
+
+    The most frequent have the lowest numbers, which take the fewest bytes.
+    """
+    codes = np.full((rows, len(columns)), -1, np.int64)
+    messages, lengths = [np.empty(0, np.uint8)], [np.empty(0, np.int64)]
+    for kind, write in _WRITERS.items():
+        own = [at for at, (_, other, _) in enumerate(columns) if other == kind]
+        if own:
+            found = pa.concat_arrays([columns[at][2] for at in own]).dictionary_encode()
+            numbers = found.indices.fill_null(-1).to_numpy().astype(np.int64).reshape(len(own), rows).T
+            codes[:, own] = np.where(numbers < 0, -1, numbers + sum(map(len, lengths)))
+            flat, each = write(found.dictionary)
+            messages.append(flat)
+            lengths.append(each)
+    return _by_frequency(codes, np.concatenate(messages), np.concatenate(lengths))
 
 
-def _bools(values: pa.Array) -> bytes:
-    return b"".join(bytes((_VALUE, 2, _BOOL, value)) for value in values.to_pylist())
+def _by_frequency(
+    codes: NDArray[np.int64], messages: NDArray[np.uint8], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], bytes]:
+    order = np.argsort(-np.bincount(codes[codes >= 0], minlength=len(lengths)), kind="stable")
+    places = np.empty(len(order) + 1, np.int64)
+    places[order], places[-1] = np.arange(len(order)), -1
+    return places[codes], ragged.chosen(messages, lengths, order).tobytes()
 
 
-def _doubles(values: pa.Array) -> bytes:
+def _bools(values: pa.Array) -> Messages:
+    out = np.empty((len(values), 4), np.uint8)
+    out[:, :3] = _VALUE, 2, _BOOL
+    out[:, 3] = values.to_numpy(zero_copy_only=False)
+    return out.ravel(), np.full(len(values), 4)
+
+
+def _doubles(values: pa.Array) -> Messages:
     out = np.empty((len(values), 11), np.uint8)
     out[:, :3] = _VALUE, 9, _DOUBLE
     out[:, 3:] = values.to_numpy().astype("<f8").view(np.uint8).reshape(-1, 8)
-    return out.tobytes()
+    return out.ravel(), np.full(len(values), 11)
 
 
-def _integers(values: pa.Array) -> bytes:
+def _integers(values: pa.Array) -> Messages:
     signed = values.to_numpy()
     below = signed < 0
     return _numbers(np.where(below, zigzag(signed), signed.view(np.uint64)), np.where(below, _SIGNED, _UNSIGNED))
 
 
-def _bigs(values: pa.Array) -> bytes:
+def _bigs(values: pa.Array) -> Messages:
     return _numbers(values.to_numpy(), np.full(len(values), _UNSIGNED))
 
 
-def _numbers(values: Numbers, fields: NDArray[Any]) -> bytes:
+def _numbers(values: Numbers, fields: NDArray[Any]) -> Messages:
     out = np.empty((len(values), 4), np.uint64)
     out[:, 0], out[:, 1], out[:, 2], out[:, 3] = _VALUE, 1 + sizes(values), fields, values
-    return varints(out.ravel()).tobytes()
+    return varints(out.ravel()), 3 + sizes(values)
 
 
-def _texts(values: pa.Array) -> bytes:
+def _texts(values: pa.Array) -> Messages:
     _, offsets, data = values.buffers()
     ends = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1].astype(np.int64)
     lengths = np.diff(ends)
@@ -221,11 +240,10 @@ def _texts(values: pa.Array) -> bytes:
     heads[:, 0], heads[:, 2], heads[:, 3] = _VALUE, _TEXT, lengths
     heads[:, 1] = 1 + sizes(heads[:, 3]) + lengths
     head_bytes = sizes(heads.ravel()).reshape(-1, 4).sum(axis=1)
-    flat, _ = ragged.interleaved([(varints(heads.ravel()), head_bytes), (text, lengths)])
-    return flat.tobytes()
+    return ragged.interleaved([(varints(heads.ravel()), head_bytes), (text, lengths)])
 
 
-_WRITERS: Final[dict[str, Callable[[pa.Array], bytes]]] = {
+_WRITERS: Final[dict[str, Callable[[pa.Array], Messages]]] = {
     "text": _texts,
     "double": _doubles,
     "integer": _integers,

@@ -78,9 +78,9 @@ def encode(
     kinds, rows, commands = _in_order([each for each in streams if len(each.rows)])
     if not len(rows):
         return b""
-    taken = frame.iloc[rows]
-    table = attributes.table(taken)
-    features = _features(attributes.identities(taken, id_column), Ragged(table.tags, table.lengths), kinds, commands)
+    table = attributes.table(frame, rows)
+    ids = attributes.identities(frame, id_column, rows)
+    features = _features(ids, Ragged(table.tags, table.lengths), kinds, commands)
     head = number(15, 2) + message(1, layer.encode())
     parts = [head, features, *(message(3, name) for name in table.keys), table.values, number(5, extent)]
     return message(3, b"".join(parts))

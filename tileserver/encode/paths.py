@@ -20,7 +20,7 @@ TOLERANCE: Final = 0.2
 """Units: with what rounding adds, nothing is farther than one unit from where it belongs."""
 _SAME_AREA: Final = 0.01
 """Square units."""
-_LONG: Final = 24
+_LONG: Final = 64
 """Points from which on a path is worth simplifying."""
 POLYGON: Final = 3
 POLYGONS: Final = (3, 6)
@@ -52,19 +52,24 @@ def lines(shapes: Geometries, rows: Integers) -> Paths:
 
 def rings(shapes: Geometries, rows: Integers) -> Paths:
     """Of Polygons, in their own coordinates."""
-    found, which = shapely.get_rings(shapes, return_index=True)
-    shells = np.ones(len(which), bool)
-    shells[1:] = which[1:] != which[:-1]
-    lengths = shapely.get_num_coordinates(found).astype(np.int64)
+    counts = shapely.get_num_interior_rings(shapes).astype(np.int64) + 1
+    first, holed = ragged.starts(counts), counts > 1
+    lengths, shells = np.empty(int(counts.sum()), np.int64), np.zeros(int(counts.sum()), bool)
+    lengths[first] = shapely.get_num_coordinates(shapes)
+    lengths[ragged.places(first[holed], counts[holed])] = shapely.get_num_coordinates(shapely.get_rings(shapes[holed]))
+    shells[first] = True
     kept = np.ones(int(lengths.sum()), bool)
     kept[np.cumsum(lengths) - 1] = False
-    return Paths(shapely.get_coordinates(found)[kept], lengths - 1, rows[which], shells)
+    points = shapely.get_coordinates(shapes).compress(kept, axis=0)
+    return Paths(points, lengths - 1, np.repeat(rows, counts), shells)
 
 
 def finite(paths: Paths) -> Paths:
     """Without rows in which a coordinate is no number, which nothing mends."""
-    good = np.isfinite(paths.points).all(axis=1)
-    return paths if good.all() else paths.of(~np.isin(paths.rows, np.repeat(paths.rows, paths.lengths)[~good]))
+    good = np.isfinite(paths.points)
+    if good.all():
+        return paths
+    return paths.of(~np.isin(paths.rows, np.repeat(paths.rows, paths.lengths)[~good.all(axis=1)]))
 
 
 def joined(several: list[Paths]) -> Paths:
@@ -97,8 +102,7 @@ def quantised_rings(
     whole = _wound(_bent(_simplified(_cyclic(_whole(paths)), tolerance)))
     if not len(whole.rows):
         return whole, 0
-    shapes, rows = _areas(whole)
-    broken = rows[~shapely.is_valid(shapes)]
+    broken = _broken(whole)
     if not len(broken):
         return whole, 0
     good = whole.of(~np.isin(whole.rows, broken))
@@ -141,7 +145,7 @@ def _distinct(paths: Paths) -> Paths:
 def _without(paths: Paths, kept: NDArray[np.bool_]) -> Paths:
     if kept.all():
         return paths
-    return paths._replace(points=paths.points[kept], lengths=ragged.sums(kept, paths.lengths))
+    return paths._replace(points=paths.points.compress(kept, axis=0), lengths=ragged.sums(kept, paths.lengths))
 
 
 def _simplified(paths: Paths, tolerance: float) -> Paths:
@@ -225,10 +229,26 @@ def _turned(paths: Paths, positive: NDArray[np.bool_]) -> Paths:
     return paths._replace(points=paths.points[np.where(np.repeat(wrong, paths.lengths), mirrored, at)])
 
 
+def _broken(paths: Paths) -> Integers:
+    """The rows whose rings are no valid area: a ring crosses or touches itself or another."""
+    made = _linearrings(paths)
+    crossed = paths.rows[~shapely.is_valid(made)]
+    several = np.zeros(len(made), bool)
+    several[1:] = paths.rows[1:] == paths.rows[:-1]
+    several[:-1] |= several[1:]
+    several &= ~np.isin(paths.rows, crossed)
+    shapes, rows = _areas(paths.of(several))
+    return np.concatenate([np.unique(crossed), rows[~shapely.is_valid(shapes)]])
+
+
+def _linearrings(paths: Paths) -> Geometries:
+    points = paths.points.astype(np.float64)
+    return np.asarray(shapely.linearrings(points, indices=ragged.owners(paths.lengths)))
+
+
 def _areas(paths: Paths) -> tuple[Geometries, Integers]:
     """Polygons and MultiPolygons of the rings, and the row of each."""
-    made = shapely.linearrings(paths.points.astype(np.float64), indices=ragged.owners(paths.lengths))
-    polygons = shapely.polygons(made, indices=np.cumsum(paths.shells) - 1)
+    polygons = shapely.polygons(_linearrings(paths), indices=np.cumsum(paths.shells) - 1)
     rows, which, counts = np.unique(paths.rows[paths.shells], return_inverse=True, return_counts=True)
     if len(rows) == len(polygons):
         return polygons, rows

@@ -53,7 +53,25 @@ def sizes(values: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def varints(values: Numbers) -> NDArray[np.uint8]:
-    """The bytes of all of them, one behind the other."""
+    """The bytes of all of them, one behind the other.
+
+    Seven bits at a time are spread over the bytes of a wider number, of which those that count are kept.
+    """
+    highest = int(values.max(initial=0))
+    if highest >= 1 << 56:
+        return _long_varints(values)
+    word = np.dtype("<u4") if highest < 1 << 28 else np.dtype("<u8")
+    rest = values.astype(word)
+    spread, there = rest & 127, np.ones((len(values), word.itemsize), bool)
+    for at in range(1, word.itemsize):
+        rest >>= 7
+        there[:, at] = rest > 0
+        spread |= (rest & 127) << 8 * at | there[:, at].astype(word) << 8 * at - 1
+    return spread.view(np.uint8).compress(there.ravel())
+
+
+def _long_varints(values: Numbers) -> NDArray[np.uint8]:
+    """The same for numbers of any size, byte after byte of all that have one more."""
     lengths = sizes(values)
     at = np.cumsum(lengths) - lengths
     out = np.empty(int(lengths.sum()), np.uint8)
