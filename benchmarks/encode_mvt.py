@@ -110,7 +110,7 @@ def count(body: bytes) -> int:
 
 def plain(frame: geopandas.GeoDataFrame) -> list[dict[str, Any]]:
     """What mapbox-vector-tile takes: in units of the tile, clipped."""
-    west, south, east, north = TILE.bounds_3857
+    west, south, east, _ = TILE.bounds_3857
     step = 4096 / (east - west)
     units = shapely.transform(frame.geometry.to_numpy(), lambda xy: (xy - (west, south)) * step)
     cut = shapely.clip_by_rect(units, -64, -64, 4160, 4160)

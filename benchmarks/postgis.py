@@ -12,6 +12,7 @@ from typing import Any
 
 import geopandas
 import psycopg
+import shapely
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
 SETTINGS = (
@@ -49,12 +50,11 @@ def load(connection: psycopg.Connection[Any], name: str, frame: geopandas.GeoDat
     """A table of the frame in EPSG:3857 with an index on its geometry; `kinds` are its other columns' SQL types."""
     columns = ", ".join(f"{column} {kind}" for column, kind in kinds.items())
     connection.execute(f"CREATE TABLE {name} (id bigint, {columns}, geom geometry(Geometry, 3857))")
-    shapes = frame.geometry.set_crs(3857, allow_override=True).to_wkb(hex=True)
+    shapes = shapely.to_wkb(shapely.set_srid(frame.geometry.to_numpy(), 3857), hex=True, include_srid=True)
     with connection.cursor().copy(f"COPY {name} FROM STDIN") as copy:
         rows = zip(frame.index.tolist(), *(frame[column].tolist() for column in kinds), strict=True)
         for row, shape in zip(rows, shapes, strict=True):
-            copy.write_row((*row, f"SRID=3857;{shape}" if not shape else shape))
-    connection.execute(f"UPDATE {name} SET geom = ST_SetSRID(geom, 3857)")
+            copy.write_row((*row, shape))
     connection.execute(f"CREATE INDEX ON {name} USING gist (geom)")
     connection.execute(f"VACUUM FULL ANALYZE {name}")
 

@@ -1,7 +1,7 @@
 """When a feature of a vector tile is its geometry, clipped plainly and rounded.
 
-Rounding moves a corner by half a unit along each axis, so by up to sqrt(1/2) units, and what is left out of a path is no
-farther than a fifth from what is left: with a bound of one unit all comparisons are made. No part of a feature is
+Rounding moves a corner by half a unit along each axis, so by up to sqrt(1/2) units, and what is left out of a path is
+no farther than a fifth from what is left: with a bound of one unit all comparisons are made. No part of a feature is
 farther than that from its clip, and no part of the clip that is farther than that from the clip's edge is missing.
 """
 

@@ -41,13 +41,13 @@ class Table(NamedTuple):
 
 def table(frame: Any, rows: NDArray[np.int64]) -> Table:
     """The attributes of some of a frame's rows; what is missing has no tag. Geometry columns are no attributes."""
-    names = [at for at, kind in enumerate(frame.dtypes) if kind.name != "geometry"]
-    columns = [(key, *typed) for key, at in enumerate(names) for typed in _typed(frame.iloc[:, at].take(rows))]
+    named = [(name, column) for name, column in frame.items() if column.dtype.name != "geometry"]
+    columns = [(key, *typed) for key, (_, column) in enumerate(named) for typed in _typed(column.take(rows))]
     codes, values = _coded(columns, len(rows))
     there = codes >= 0
     tags = np.empty((*codes.shape, 2), np.uint64)
     tags[:, :, 0], tags[:, :, 1] = [key for key, _, _ in columns], codes
-    keys = [str(frame.columns[at]).encode() for at in names]
+    keys = [str(name).encode() for name, _ in named]
     return Table(tags[there].ravel(), 2 * there.sum(axis=1), keys, values)
 
 

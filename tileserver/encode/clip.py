@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from tileserver.encode import paths
+from tileserver.encode import paths, validity
 from tileserver.encode.paths import Paths
 from tileserver.tiles import Tile
 
@@ -51,7 +51,7 @@ class OnTile(NamedTuple):
 def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> OnTile:
     """What of the frame's geometry lies on the tile plus `buffer` units."""
     box = (-float(buffer), -float(buffer), float(extent + buffer), float(extent + buffer))
-    metres = frame.crs is not None and frame.crs.to_epsg() == 3857
+    metres = _in_metres(frame)
     units, there = (_of_metres if metres else _of_degrees)(tile, extent, box)
     shapes, rows = _flat(_placed(frame, metres=metres), np.arange(len(frame)))
     if not metres:
@@ -63,7 +63,7 @@ def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> OnTile:
     shapes, rows, own = shapes[near], rows[near], own[:, near]
     inside = (own[0] >= there[0]) & (own[2] <= there[2]) & (own[1] >= there[1]) & (own[3] <= there[3])
     types = shapely.get_type_id(shapes)
-    pointed, linear, areal = types == _POINT, np.isin(types, _LINES), types == paths.POLYGON
+    pointed, linear, areal = types == _POINT, np.isin(types, _LINES), types == validity.POLYGON
     points, point_rows = units(shapely.get_coordinates(shapes[pointed])), rows[pointed]
     there = inside[pointed]
 
@@ -79,6 +79,20 @@ def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> OnTile:
     )
 
 
+def extents(frame: Any, rows: Rows, tile: Tile, extent: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of rows of a frame the middle of their bounds, in units, and the longer side; not clipped."""
+    some = frame.iloc[rows]
+    metres = _in_metres(some)
+    units, _ = (_of_metres if metres else _of_degrees)(tile, extent, (0, 0, 0, 0))
+    own = shapely.bounds(_placed(some, metres=metres))
+    one, other = units(own[:, :2]), units(own[:, 2:])
+    return (one + other) / 2, np.abs(other - one).max(axis=1)
+
+
+def _in_metres(frame: Any) -> bool:
+    return frame.crs is not None and frame.crs.to_epsg() == 3857
+
+
 def _placed(frame: Any, *, metres: bool) -> Geometries:
     """The geometries in degrees, or in the metres that they have."""
     if metres or frame.crs is None or frame.crs.to_epsg() == 4326:
@@ -88,7 +102,7 @@ def _placed(frame: Any, *, metres: bool) -> Geometries:
 
 def _of_metres(tile: Tile, extent: int, box: Box) -> tuple[Projection, Box]:
     """From EPSG:3857 to units, and the box in metres."""
-    west, south, east, north = tile.bounds_3857
+    west, _, east, north = tile.bounds_3857
     step = (east - west) / extent
 
     def units(xy: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -148,9 +162,9 @@ def around(shapes: Geometries, rows: Rows) -> tuple[Geometries, Rows]:
     over = (own[:, 0] < -_MERIDIAN) | (own[:, 2] > _MERIDIAN)
     if not over.any():
         return shapes, rows
-    turned = np.stack([shapely.transform(paths.valid(shapes[over]), lambda xy, by=by: xy + by) for by in _TURNS])
+    turned = np.stack([shapely.transform(validity.valid(shapes[over]), lambda xy, by=by: xy + by) for by in _TURNS])
     joined = shapely.geometrycollections(turned.T)
-    areal = np.isin(shapely.get_type_id(turned[1]), paths.POLYGONS)
+    areal = np.isin(shapely.get_type_id(turned[1]), validity.POLYGONS)
     joined[areal] = shapely.union_all(turned[:, areal], axis=0)
     shapes = shapes.copy()
     shapes[over] = joined
@@ -164,10 +178,12 @@ def _lines(shapes: Geometries, rows: Rows, inside: NDArray[np.bool_], units: Pro
         inside: which lie in the box, and need no clipping.
     """
     cut = shapely.clip_by_rect(shapely.transform(shapes[~inside], units), *box)
-    return paths.joined([
-        _projected(paths.lines(shapes[inside], rows[inside]), units),
-        paths.lines(*_parts(*_flat(cut, rows[~inside]))),
-    ])
+    return paths.joined(
+        [
+            _projected(paths.lines(shapes[inside], rows[inside]), units),
+            paths.lines(*_parts(*_flat(cut, rows[~inside]))),
+        ]
+    )
 
 
 def _rings(shapes: Geometries, rows: Rows, inside: NDArray[np.bool_], units: Projection, box: Box) -> Paths:
@@ -187,6 +203,6 @@ def _projected(these: Paths, units: Projection) -> Paths:
 
 
 def _intersected(shapes: Geometries, rows: Rows, of: Rows, units: Projection, box: Box) -> tuple[Geometries, Rows]:
-    chosen = np.isin(rows, of) & np.isin(shapely.get_type_id(shapes), paths.POLYGONS)
-    valid = paths.valid(shapely.transform(shapes[chosen], units))
-    return paths.areas(shapely.intersection(valid, shapely.box(*box))), rows[chosen]
+    chosen = np.isin(rows, of) & np.isin(shapely.get_type_id(shapes), validity.POLYGONS)
+    valid = validity.valid(shapely.transform(shapes[chosen], units))
+    return validity.areas(shapely.intersection(valid, shapely.box(*box))), rows[chosen]

@@ -9,9 +9,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tileserver.encode import attributes, clip, paths, ragged
+from tileserver.encode import attributes, clip, quantise, ragged
 from tileserver.encode.paths import Paths
 from tileserver.encode.protobuf import Numbers, key, message, number, sizes, varints, zigzag
+from tileserver.encode.quantise import Shapes
 from tileserver.tiles import Tile
 
 Integers = NDArray[np.int64]
@@ -47,13 +48,13 @@ def encode(
     extent: int = 4096,
     buffer: int = 64,
     id_column: str | None = None,
-    tolerance: float = paths.TOLERANCE,
 ) -> bytes:
     """A vector tile with one layer; no bytes where no feature reaches the tile.
 
     Geometry is projected to EPSG:3857, clipped to the tile plus `buffer`, and rounded to whole units; what collapses is
-    dropped, polygons stay valid, exterior rings have positive area as the specification asks. A feature with geometry
-    of several types becomes one feature per type. Missing attributes are left out; datetimes are ISO 8601 text.
+    dropped, polygons stay valid, exterior rings have positive area as the specification asks. Nothing is farther than a
+    unit from where it belongs. A feature with geometry of several types becomes one feature per type. Missing
+    attributes are left out; datetimes are ISO 8601 text.
 
     Args:
         frame: GeoDataFrame; without a CRS it is taken as EPSG:4326.
@@ -63,18 +64,17 @@ def encode(
         buffer: Units that geometry reaches over the edge.
         id_column: The column whose integers become feature ids, beside being attributes; None takes the index. Negative
             numbers and what is not an integer give no id.
-        tolerance: Units that a path may be moved by to have fewer points.
 
     Raises:
         InvalidParameterError: there is no such column.
     """
-    found = clip.on_tile(frame, tile, extent, buffer)
-    areas, _ = paths.quantised_rings(found.rings, tolerance, found.exactly)
-    streams = [
-        _points(found.points, found.point_rows),
-        _paths(_LINE, paths.quantised_lines(found.lines, tolerance)),
-        _paths(_POLYGON, areas),
-    ]
+    shapes = quantise.shapes(clip.on_tile(frame, tile, extent, buffer))
+    return write(frame, shapes, layer=layer, extent=extent, id_column=id_column)
+
+
+def write(frame: Any, shapes: Shapes, *, layer: str, extent: int, id_column: str | None) -> bytes:
+    """The tile of what a frame's features look like on it; raises like `encode`."""
+    streams = [_points(shapes.points, shapes.point_rows), _paths(_LINE, shapes.lines), _paths(_POLYGON, shapes.rings)]
     kinds, rows, commands = _in_order([each for each in streams if len(each.rows)])
     if not len(rows):
         return b""
@@ -86,8 +86,7 @@ def encode(
     return message(3, b"".join(parts))
 
 
-def _points(xy: NDArray[np.float64], rows: Integers) -> Features:
-    points = np.rint(xy).astype(np.int64)
+def _points(points: Integers, rows: Integers) -> Features:
     own, counts = _runs(rows)
     heads = (counts << 3 | _MOVE_TO).astype(np.uint64)
     steps = zigzag(_steps(points, ragged.starts(counts))).ravel()

@@ -60,14 +60,16 @@ def varints(values: Numbers) -> NDArray[np.uint8]:
     highest = int(values.max(initial=0))
     if highest >= 1 << 56:
         return _long_varints(values)
-    word = np.dtype("<u4") if highest < 1 << 28 else np.dtype("<u8")
-    rest = values.astype(word)
-    spread, there = rest & 127, np.ones((len(values), word.itemsize), bool)
-    for at in range(1, word.itemsize):
+    width = 4 if highest < 1 << 28 else 8
+    word = f"<u{width}"
+    rest: NDArray[Any] = values.astype(word)
+    spread, there = rest & 127, np.ones((len(values), width), bool)
+    for at in range(1, width):
         rest >>= 7
         there[:, at] = rest > 0
         spread |= (rest & 127) << 8 * at | there[:, at].astype(word) << 8 * at - 1
-    return spread.view(np.uint8).compress(there.ravel())
+    kept: NDArray[np.uint8] = spread.view(np.uint8).compress(there.ravel())
+    return kept
 
 
 def _long_varints(values: Numbers) -> NDArray[np.uint8]:

@@ -1,13 +1,12 @@
 """Rows of differing lengths, kept as one flat array beside the length of each: joined, reordered and interleaved."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
-Flat = TypeVar("Flat", bound=NDArray[Any])
 
 
 def starts(lengths: Integers) -> Integers:
@@ -32,7 +31,7 @@ def sums(values: NDArray[Any], lengths: Integers) -> Integers:
     return np.asarray(total[ends] - total[ends - lengths], np.int64)
 
 
-def chosen(flat: Flat, lengths: Integers, rows: Integers) -> Flat:
+def chosen(flat: NDArray[Any], lengths: Integers, rows: Integers) -> NDArray[Any]:
     """The items of these rows, in their order."""
     return flat[places(starts(lengths)[rows], lengths[rows])]
 

@@ -1,0 +1,108 @@
+"""Tiles above their budget: coarser, without the smallest, evenly fewer, and alike where two tiles meet."""
+
+import geopandas
+import numpy as np
+import pytest
+import shapely
+from commands import features
+
+from tileserver.encode import budget, mvt
+from tileserver.tiles import Tile
+
+HERE = Tile(6, 33, 21)
+
+
+def framed(shapes, tile=HERE):
+    """Shapes in units of a tile as a frame in metres."""
+    west, _, east, north = tile.bounds_3857
+    step = (east - west) / 4096
+    placed = shapely.transform(np.array(shapes, object), lambda xy: xy * (step, -step) + (west, north))
+    return geopandas.GeoDataFrame({"n": np.arange(len(placed))}, geometry=placed, crs=3857)
+
+
+def fitted(frame, limit, tile=HERE):
+    """What fits."""
+    return budget.encode(frame, tile, limit=limit, layer="udf", buffer=64, id_column=None)
+
+
+def test_what_fits_is_left_alone():
+    """The bytes are those without a budget, and nothing is told."""
+    frame = framed([shapely.Point(9, 9), shapely.box(20, 20, 90, 90)])
+    found = fitted(frame, 10_000)
+    assert found.body == mvt.encode(frame, HERE)
+    assert (found.mended, found.dropped) == (0, 0)
+
+
+def test_lines_become_coarser_before_any_is_dropped():
+    """A shivering line loses corners first; it is still where it was, to the units that are said."""
+    x = np.arange(0, 4096, 1.0)
+    shape = shapely.LineString(np.column_stack([x, 2000 + np.random.default_rng(1).normal(0, 0.7, len(x))]))
+    frame = framed([shape])
+    whole = len(mvt.encode(frame, HERE))
+    found = fitted(frame, whole // 4)
+    assert len(found.body) <= whole // 4
+    assert found.dropped == 0
+    [line] = features(found.body, "udf")
+    assert 1 <= found.tolerance <= 4
+    assert shapely.hausdorff_distance(line.shape, shape) <= found.tolerance + 1
+
+
+def test_the_smallest_areas_go_first():
+    """Large areas stay, whichever order they come in."""
+    random = np.random.default_rng(2)
+    corners = random.uniform(0, 4000, (3000, 2))
+    sides = np.where(np.arange(3000) % 10 == 0, 60, 3)
+    frame = framed(shapely.box(*corners.T, *(corners + sides[:, None]).T))
+    found = fitted(frame, 12_000)
+    kept = {each.id for each in features(found.body, "udf")}
+    assert kept == set(range(0, 3000, 10))
+    assert found.dropped == 2700
+
+
+def test_points_thin_out_evenly():
+    """A crowd and a scatter come closer to each other; no quarter of the tile loses all."""
+    random = np.random.default_rng(3)
+    crowd, scatter = random.uniform(1000, 1400, (9000, 2)), random.uniform(0, 4096, (900, 2))
+    frame = framed(shapely.points(np.concatenate([crowd, scatter])))
+    found = fitted(frame, 8_000)
+    assert len(found.body) <= 8_000
+    ids = np.array([each.id for each in features(found.body, "udf")])
+    assert found.dropped == 9900 - len(ids)
+    assert (ids < 9000).mean() < 0.5 < 9000 / 9900
+    quarters = np.unique(
+        shapely.get_coordinates(np.array([frame.geometry[at] for at in ids]))
+        > np.array([np.mean(HERE.bounds_3857[0::2]), np.mean(HERE.bounds_3857[1::2])]),
+        axis=0,
+    )
+    assert len(quarters) == 4
+
+
+def test_neighbours_decide_alike():
+    """What lies over the edge of two tiles with the same crowd is in both or in neither."""
+    random = np.random.default_rng(4)
+    middles = np.concatenate([random.uniform((4050, 0), (4142, 4096), (4000, 2)), random.uniform(0, 4096, (2000, 2))])
+    middles = np.concatenate([middles, middles[4000:] + np.array([4096, 0])])
+    frame = framed(shapely.box(*(middles - 20).T, *(middles + 20).T))
+    kept = [
+        {each.id for each in features(fitted(frame, 20_000, tile).body, "udf")}
+        for tile in (HERE, Tile(HERE.z, HERE.x + 1, HERE.y))
+    ]
+    shared = set(np.flatnonzero(np.abs(middles[:, 0] - 4096) < 20 - 1).tolist())
+    assert kept[0] & shared
+    assert kept[0] & shared == kept[1] & shared
+
+
+def test_one_that_is_too_large_is_what_is_left():
+    """Then the tile is above its budget; who asked for it says so."""
+    found = fitted(framed([shapely.Point(1, 1)]), 5)
+    assert len(found.body) > 5
+
+
+@pytest.mark.parametrize("limit", [3_000, 30_000, 300_000])
+def test_the_budget_is_kept(limit):
+    """And used: a fifth of it at least, where there is more to show."""
+    random = np.random.default_rng(5)
+    middles = random.uniform(0, 4096, (20_000, 2))
+    sides = random.lognormal(1.5, 1, 20_000)[:, None]
+    frame = framed(shapely.box(*(middles - sides).T, *(middles + sides).T))
+    assert limit / 5 < len(fitted(frame, limit).body) <= limit

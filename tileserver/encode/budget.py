@@ -1,0 +1,107 @@
+"""A vector tile within its budget of bytes: coarser lines, then without the smallest, then evenly fewer.
+
+Which features stay follows from where they are and how large, never from chance, so that neighbouring tiles decide
+alike on what both have.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tileserver.encode import clip, mvt, quantise
+from tileserver.encode.quantise import Shapes
+from tileserver.tiles import Tile
+
+Rows = NDArray[np.int64]
+
+_COARSER: Final = (1.0, 4.0)
+"""Units that a path may be moved by; sixteen are a pixel of a tile of 256."""
+_SMALLEST: Final = (2.0, 4.0, 8.0, 16.0)
+"""Units: features whose bounds have no longer side are left out, the shortest first."""
+_SURELY: Final = 1.3
+"""Of the limit: what by its share of features is above that is not tried."""
+_CELLS: Final = tuple(2.0**power for power in range(2, 13))
+"""Units: of all features whose middles share a square of that side, the largest is left."""
+
+
+class Fitted(NamedTuple):
+    """A tile, and what it took to fit."""
+
+    body: bytes
+    mended: int
+    """Features whose areas were not valid."""
+    tolerance: float
+    """Units that paths were moved by at most to have fewer points."""
+    dropped: int
+    """Features that are on the tile and were left out."""
+
+
+Write = Callable[[Shapes], bytes]
+
+
+def encode(
+    frame: Any,
+    tile: Tile,
+    *,
+    limit: int,
+    layer: str = "udf",
+    extent: int = 4096,
+    buffer: int = 64,
+    id_column: str | None,
+) -> Fitted:
+    """A vector tile of at most `limit` bytes, where that can be; arguments and errors as those of `mvt.encode`."""
+
+    def write(shapes: Shapes) -> bytes:
+        return mvt.write(frame, shapes, layer=layer, extent=extent, id_column=id_column)
+
+    found = clip.on_tile(frame, tile, extent, buffer)
+    tolerance = quantise.TOLERANCE
+    shapes = quantise.shapes(found, tolerance)
+    body = write(shapes)
+    for tolerance in _COARSER if len(shapes.lines.rows) + len(shapes.rings.rows) else ():
+        if len(body) <= limit:
+            break
+        shapes = quantise.shapes(found, tolerance)
+        body = write(shapes)
+    dropped = 0
+    if len(body) > limit:
+        rows = shapes.rows()
+        middles, sides = clip.extents(frame, rows, tile, extent)
+        body, dropped = _thinned(shapes, rows, _fewer(middles, sides), len(body), limit, write)
+    return Fitted(body, shapes.mended, tolerance, dropped)
+
+
+def _thinned(
+    shapes: Shapes, rows: Rows, choices: Iterator[NDArray[np.bool_]], size: int, limit: int, write: Write
+) -> tuple[bytes, int]:
+    """The tile with the first choice of rows that fits, else with the last; and how many it lacks.
+
+    Args:
+        size: bytes with all rows.
+    """
+    every = list(choices)
+    likely = [kept for kept in every if size * int(kept.sum()) / len(rows) <= limit * _SURELY]
+    body, kept = b"", every[-1]
+    for kept in likely or every[-1:]:
+        there = np.zeros(int(rows[-1]) + 1, bool)
+        there[rows[kept]] = True
+        body = write(shapes.of(there))
+        if len(body) <= limit:
+            break
+    return body, int((~kept).sum())
+
+
+def _fewer(middles: NDArray[np.float64], sides: NDArray[np.float64]) -> Iterator[NDArray[np.bool_]]:
+    """Ever fewer features; those without any extent, as points, are not among the smallest."""
+    for side in _SMALLEST:
+        kept = (sides == 0) | (sides > side)
+        yield kept
+    large = np.flatnonzero(kept)
+    large = large[np.argsort(-sides[large], kind="stable")]
+    for side in _CELLS:
+        _, first = np.unique(np.floor(middles[large] / side), axis=0, return_index=True)
+        kept = np.zeros(len(sides), bool)
+        kept[large[first]] = True
+        yield kept

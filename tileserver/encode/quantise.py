@@ -1,0 +1,155 @@
+"""What lies on a tile in its whole units: rounded, without what adds nothing to it, rings wound and valid.
+
+The specification of winding and closing: https://github.com/mapbox/vector-tile-spec/tree/master/2.1#434-geometry-types
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from tileserver.encode import paths, ragged, validity
+from tileserver.encode.clip import OnTile
+from tileserver.encode.paths import Paths
+
+Geometries = NDArray[Any]
+Integers = NDArray[np.int64]
+
+TOLERANCE: Final = 0.2
+"""Units: with what rounding adds, nothing is farther than one unit from where it belongs."""
+_LONG: Final = 64
+"""Points from which on a path is worth simplifying."""
+
+
+class Shapes(NamedTuple):
+    """Points, lines and rings in whole units."""
+
+    points: Integers
+    """(points, 2)."""
+    point_rows: Integers
+    """The frame's row of each, ascending."""
+    lines: Paths
+    rings: Paths
+    """Valid; outer rings have positive area (y to the south), holes negative."""
+    mended: int
+    """Rows whose areas were not valid: rounding had made them cross themselves, clipping had laid edges over each
+    other, or they came so."""
+
+    def rows(self) -> Integers:
+        """Of the frame, ascending, those that have something here."""
+        return np.unique(np.concatenate([self.point_rows, self.lines.rows, self.rings.rows]))
+
+    def of(self, kept: NDArray[np.bool_]) -> "Shapes":
+        """Those of some of the frame's rows."""
+        there = kept[self.point_rows]
+        lines, rings = (each.of(kept[each.rows]) for each in (self.lines, self.rings))
+        return Shapes(self.points[there], self.point_rows[there], lines, rings, self.mended)
+
+
+def shapes(found: OnTile, tolerance: float = TOLERANCE) -> Shapes:
+    """What lies on a tile; what has no extent then is gone.
+
+    Args:
+        found: what lies there before rounding.
+        tolerance: units that a path may be moved by to have fewer points.
+    """
+    rings, mended = _rings(found, tolerance)
+    return Shapes(_whole(found.points), found.point_rows, _lines(found.lines, tolerance), rings, mended)
+
+
+def _lines(lines: Paths, tolerance: float) -> Paths:
+    rounded = _simplified(_distinct(_rounded(lines)), tolerance)
+    return rounded.of(rounded.lengths > 1)
+
+
+def _rings(found: OnTile, tolerance: float) -> tuple[Paths, int]:
+    """Rings that are valid, and how many rows had to be mended for that."""
+    rings = _wound(_bent(_simplified(_cyclic(_rounded(found.rings)), tolerance)))
+    broken = validity.broken(rings)
+    if not len(broken):
+        return rings, 0
+    good, bad = rings.of(~np.isin(rings.rows, broken)), found.rings.of(np.isin(found.rings.rows, broken))
+    mended, unsure = validity.mended(_bent(_cyclic(bad)))
+    return paths.joined([good, _precise(*mended), _precise(*found.exactly(unsure))]), len(broken)
+
+
+def _precise(shapes: Geometries, rows: Integers) -> Paths:
+    """Rings of valid areas, in whole units, no farther from where they were than rounding moves them."""
+    shapes = shapely.set_precision(shapes, 1.0)
+    there = ~shapely.is_empty(shapes)
+    parts, of = shapely.get_parts(shapes[there], return_index=True)
+    return _wound(_bent(_cyclic(_rounded(paths.rings(parts, rows[there][of])))))
+
+
+def _rounded(these: Paths) -> Paths:
+    return these._replace(points=_whole(these.points))
+
+
+def _whole(points: NDArray[np.float64]) -> Integers:
+    return np.rint(points).astype(np.int64)
+
+
+def _distinct(these: Paths) -> Paths:
+    """Without points that equal the one before them."""
+    which = ragged.owners(these.lengths)
+    points = these.points
+    kept = np.ones(len(points), bool)
+    kept[1:] = (points[1:, 0] != points[:-1, 0]) | (points[1:, 1] != points[:-1, 1]) | (which[1:] != which[:-1])
+    return paths.without(these, kept)
+
+
+def _simplified(these: Paths, tolerance: float) -> Paths:
+    """Long these without the points that are no farther than so many units from a line through others."""
+    long = these.lengths > _LONG
+    if not tolerance or not long.any():
+        return these
+    some = these.of(long)
+    made = shapely.linestrings(some.points.astype(float), indices=ragged.owners(some.lengths))
+    plain = paths.lines(shapely.simplify(made, tolerance, preserve_topology=False), some.rows)
+    kept = np.ones(len(these.points), bool)
+    lengths, of = these.lengths.copy(), ragged.starts(these.lengths)
+    kept[ragged.places(of[long], some.lengths)] = False
+    kept[ragged.places(of[long], plain.lengths)] = True  # as many of its places as it has points left
+    points = these.points.copy()
+    points[ragged.places(of[long], plain.lengths)] = np.rint(plain.points)
+    lengths[long] = plain.lengths
+    return these._replace(points=points[kept], lengths=lengths)
+
+
+def _bent(these: Paths) -> Paths:
+    """Rings without points on a straight line, of three points and more.
+
+    With an outer ring that has fewer, its holes are gone too.
+    """
+    while not (bends := _bends(these)).all():
+        these = _cyclic(paths.without(these, bends))
+    there = these.lengths > 2
+    there &= there[np.flatnonzero(these.shells)[np.cumsum(these.shells) - 1]] if len(there) else there
+    return these.of(there)
+
+
+def _cyclic(these: Paths) -> Paths:
+    """Rings without points that equal the one before them, the first's being the last."""
+    return paths.without(these, (these.points != paths.before(these)).any(axis=1))
+
+
+def _bends(these: Paths) -> NDArray[np.bool_]:
+    """Of each point of a ring, whether the ring turns there; of what is no ring any more, none does."""
+    came, goes = these.points - paths.before(these), paths.after(these) - these.points
+    return np.asarray(came[:, 0] * goes[:, 1] != came[:, 1] * goes[:, 0])
+
+
+def _wound(these: Paths) -> Paths:
+    """Rings turned as they should be."""
+    return _turned(these, paths.twice_areas(these) > 0)
+
+
+def _turned(these: Paths, positive: NDArray[np.bool_]) -> Paths:
+    wrong = positive != these.shells
+    if not wrong.any():
+        return these
+    begins = ragged.starts(these.lengths)
+    at = ragged.places(begins, these.lengths)
+    mirrored = np.repeat(2 * begins + these.lengths - 1, these.lengths) - at
+    return these._replace(points=these.points[np.where(np.repeat(wrong, these.lengths), mirrored, at)])
