@@ -60,7 +60,7 @@ def identities(frame: Any, column: str | None, rows: NDArray[np.int64]) -> tuple
     if column is not None and column not in frame.columns:
         raise InvalidParameterError(f"id_column={column} is not a column of the result", parameter="id_column")
     numbers, there = np.zeros(len(rows), np.uint64), np.zeros(len(rows), bool)
-    for kind, values in _typed(pd.Series(frame.index.take(rows)) if column is None else frame[column].take(rows)):
+    for kind, values in _typed(frame.index.take(rows).to_series() if column is None else frame[column].take(rows)):
         if kind in ("integer", "unsigned", "double"):
             whole = _whole(values)
             fits = ~np.asarray(whole.is_null())
@@ -119,7 +119,7 @@ def _of_arrow(values: pa.Array, column: Any) -> list[Typed]:
 
 def _unsigned(values: pa.Array) -> list[Typed]:
     """Those that a signed number holds are written as others are, so that no value is there twice."""
-    small = pc.less(values, _SIGNED_LIMIT)
+    small = pc.less(values, pa.scalar(_SIGNED_LIMIT, pa.uint64()))
     signed = pc.if_else(small, values, None).cast(pa.int64())
     return [("integer", signed), ("unsigned", pc.if_else(small, None, values))]
 
