@@ -71,7 +71,7 @@ def identities(frame: Any, column: str | None, rows: NDArray[np.int64]) -> tuple
 
 def _whole(values: pa.Array) -> pa.Array:
     """Those that are whole and not negative, as unsigned numbers; the others are null."""
-    fits = pc.greater_equal(values, 0)
+    fits = pc.greater_equal(values, pa.scalar(0, values.type))
     if pa.types.is_floating(values.type):
         fits = pc.and_(fits, pc.and_(pc.equal(pc.floor(values), values), pc.less(values, float(1 << 64))))
     return pc.cast(pc.if_else(fits, values, None), pa.uint64())

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tileserver.encode import encode, mvt
@@ -77,6 +77,7 @@ places = st.tuples(st.floats(-179.9, 179.9), st.floats(-85, 85))
 
 
 @given(st.lists(places, min_size=1, max_size=20), st.integers(0, 3))
+@settings(deadline=None)
 def test_points_come_back(lonlats, zoom):
     """A point is found at its own place, to half a unit."""
     tile = Tile.at(*lonlats[0], zoom)
