@@ -7,12 +7,22 @@ from sqlalchemy import select
 
 from tileserver.errors import SetupError
 from tileserver.registry.accounts import Accounts
+from tileserver.registry.collections import Collections
 from tileserver.registry.credentials import Credentials
 from tileserver.registry.database import Database
 from tileserver.registry.generation import Generation
 from tileserver.registry.lookup import UNKNOWN_YET, Lookup
 from tileserver.registry.publications import Publications
-from tileserver.registry.records import Account, Grant, Publication, SharedToken, Sharing, StoredUdf, TokenOptions
+from tileserver.registry.records import (
+    Account,
+    Collection,
+    Grant,
+    Publication,
+    SharedToken,
+    Sharing,
+    StoredUdf,
+    TokenOptions,
+)
 from tileserver.registry.schema import secret, shared_token
 from tileserver.registry.secrets import Secrets
 from tileserver.registry.shared_tokens import SharedTokens
@@ -23,6 +33,7 @@ __all__ = [
     "RESERVED_HANDLES",
     "UNKNOWN_YET",
     "Account",
+    "Collection",
     "Grant",
     "Publication",
     "Publications",
@@ -45,6 +56,7 @@ class Registry:
         self.secrets = Secrets(database, keyring, generation)
         self.publications = Publications(database, keyring, generation)
         self.shared_tokens = SharedTokens(database, keyring, generation)
+        self.collections = Collections(database, keyring, generation)
         self.lookup = Lookup(database, keyring, generation)
 
     @classmethod

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tileserver.registry.database import Database
 from tileserver.registry.generation import Generation
 from tileserver.registry.records import Account, Grant
-from tileserver.registry.schema import shared_token, udf, udf_version
-from tileserver.registry.sharing import AUTHORED, addressed, open_to_all, preferred
+from tileserver.registry.schema import account, shared_token, udf, udf_version
+from tileserver.registry.sharing import AUTHORED, addressed, open_to_all, preferred, shared
 from tileserver.tokens import Keyring, shape
 
 
@@ -37,7 +37,7 @@ _FIELDS: Final = (
     udf_version.c.kind,
 )
 _CURRENT: Final = (udf_version.c.udf_id == udf.c.id) & (udf_version.c.digest == udf.c.digest)
-_BY_TOKEN: Final = (
+_ENABLED: Final = (
     select(
         shared_token.c.id.label("token_id"),
         shared_token.c.cache,
@@ -48,8 +48,10 @@ _BY_TOKEN: Final = (
     .select_from(shared_token)
     .join(udf, udf.c.id == shared_token.c.udf_id)
     .join(udf_version, _CURRENT)
-    .where(shared_token.c.enabled & udf.c.present & open_to_all())
+    .where(shared_token.c.enabled & udf.c.present)
 )
+_BY_TOKEN: Final = _ENABLED.where(open_to_all())
+_BY_MEMBER: Final = _ENABLED.join(account, account.c.id == udf.c.account_id)
 _BY_NAME: Final = select(*_FIELDS).select_from(AUTHORED).join(udf_version, _CURRENT).where(udf.c.present)
 _NO_TOKEN: Final = {"token_id": "", "cache": True, "shared_cache": False, "expose_errors": False}
 
@@ -84,6 +86,14 @@ class Lookup:
     async def load(self, token: str) -> Grant | None:
         """What the token opens, from the database; kept only if nothing changed while it was read."""
         return await self._load(token, _BY_TOKEN.where(shared_token.c.mac == self._keyring.mac(token)))
+
+    async def load_for(self, token: str, asking_id: str) -> Grant | None:
+        """What the token opens to an account of its owner's team, though it be for that team only.
+
+        No cache on the way to that account may keep what it opens for others.
+        """
+        query = _BY_MEMBER.where((shared_token.c.mac == self._keyring.mac(token)) & shared(asking_id))
+        return await self._known(("team", asking_id, token), query, {"shared_cache": False})
 
     async def opened(self, token_id: str) -> Grant | None:
         """What a token opens of which only the number is known, as of one that a function used."""

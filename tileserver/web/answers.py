@@ -11,7 +11,7 @@ import orjson
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
-from tileserver.errors import BusyError, TileserverError, UdfError
+from tileserver.errors import BusyError, CallError, TileserverError, UdfError
 from tileserver.formats import hosted_type
 from tileserver.layers import Layer
 from tileserver.tilecache import Entry, etag
@@ -232,7 +232,7 @@ def error_answer(error: TileserverError, *, hosted: bool, owner: bool = False) -
 
 def _said(error: TileserverError, *, owner: bool) -> tuple[bytes, bytes]:
     """What the SDK reads of an error."""
-    if isinstance(error, UdfError):
+    if isinstance(error, UdfError | CallError):
         return b"x-fused-metadata", metadata.failed(error, owner=owner)
     return b"x-fused-error", str(error).encode("ascii", "replace")
 

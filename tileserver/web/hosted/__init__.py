@@ -14,6 +14,7 @@ from tileserver.web.hosted.audit import AuditRoutes
 from tileserver.web.hosted.batch import BatchRoutes
 from tileserver.web.hosted.cache import CacheRoutes
 from tileserver.web.hosted.code import CodeRoutes
+from tileserver.web.hosted.collections import CollectionRoutes
 from tileserver.web.hosted.files import FileRoutes
 from tileserver.web.hosted.pending import Pending
 from tileserver.web.hosted.runs import RunRoutes
@@ -32,6 +33,7 @@ def hosted_routes(answering: Answering, publisher: Publisher, code: CodeProxy, a
         *AccountRoutes(registry, access).routes(),
         *UdfRoutes(registry, publisher, pipeline.runs, access).routes(),
         *TokenRoutes(registry, access, addresses).routes(),
+        *CollectionRoutes(registry, access).routes(),
         *SecretRoutes(registry, access).routes(),
         *FileRoutes(registry.keyring, access, addresses, settings).routes(),
         *RunRoutes(answering, access, pending).routes(),

@@ -18,6 +18,7 @@ from tileserver.registry import Account
 from tileserver.tokens import Keyring
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
+from tileserver.web.depth import check_depth
 from tileserver.web.hosted.posted import PostedUdf, as_query
 from tileserver.web.hosted.requests import BASE, NOT_OURS, body, moment, page, whole
 
@@ -84,6 +85,7 @@ class BatchRoutes:
     async def begin(self, request: Request) -> Response:
         """Starts a job; its UDFs are looked at before, so that what is none is refused here."""
         account = await self._access.owner(request.scope)
+        check_depth(request.scope)
         raw = bytes((await body(request, NewJob)).config)
         config = _config(raw)
         tasks = [task for step in config.steps for task in await _tasks(self._batches.pipeline, step, account)]

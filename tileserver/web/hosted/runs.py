@@ -18,6 +18,7 @@ from tileserver.layers import Ask, Posted
 from tileserver.web.access import Access
 from tileserver.web.answering import Address, Answering, ClientGoneError, timing, unless_gone
 from tileserver.web.answers import Receive, Scope, Send, prepare, send_error, send_prepared
+from tileserver.web.depth import check_depth
 from tileserver.web.hosted.pending import Pending
 from tileserver.web.hosted.posted import PostedRun, Step
 from tileserver.web.hosted.requests import BASE, body, decoded
@@ -89,6 +90,7 @@ class RunRoutes:
 
     async def _read(self, request: Request) -> _Run:
         account = await self._access.owner(request.scope)
+        check_depth(request.scope)
         asked = await body(request, PostedRun)
         udf = decoded(asked.step_config.encode(), Step).udf
         query = asked.query(udf) | queries.parse(request.scope["query_string"].decode("latin-1"))

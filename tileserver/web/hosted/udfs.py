@@ -25,6 +25,8 @@ class NewUdf(msgspec.Struct, kw_only=True):
     udf_body: str
     allow_public_read: bool | None = None
     allow_public_list: bool | None = None
+    collection_id: str | None = None
+    """Who names it makes a new UDF: one of that name is not saved over, as 2.x expects."""
 
 
 class Header(msgspec.Struct, kw_only=True):
@@ -145,6 +147,8 @@ class UdfRoutes:
         taken = stored or await self.registry.publications.udf_by_name(account.id, name)
         if taken:
             _refuse_file(taken)
+        if taken and not stored and posted.collection_id:
+            raise ConflictError(f"There is a UDF '{name}' already")
         sharing = Sharing(allow_public_read=posted.allow_public_read, allow_public_list=posted.allow_public_list)
         published = await self.publisher.publish_source(account.id, name, source.code, source.modules, sharing)
         return await own_udf(self.registry, account, published.udf_id)
