@@ -206,6 +206,32 @@ def test_a_token_shows_the_source_to_who_may_see_it(anna: httpx.Client, ben: htt
     assert [each.get(place).status_code for each in (anna, ben, cleo)] == [200, 404, 404]
 
 
+def test_the_log_of_a_team(anna: httpx.Client, ben: httpx.Client, cleo: httpx.Client) -> None:
+    """Has the runs of all its accounts; what was printed and raised is there for the author only."""
+    code = "from tileserver import udf\n@udf\ndef gauge(n: int = 1):\n    print('measured', n)\n    return 'x' + 1\n"
+    content = {"slug": "gauge", "udf_body": json.dumps({"code": code})}
+    made = anna.post(f"{V1}/udf/new", json=content).json()
+    step = json.dumps({"udf": {"code": code}})
+    for sender in (anna, cleo):
+        assert sender.post(f"{V1}/realtime/any/api/v1/run/udf", json={"step_config": step}).status_code == 422
+    assert ben.get(f"{V1}/realtime/any/api/v1/run/udf/saved/anna/gauge?n=5").status_code == 422
+
+    def logged(client: httpx.Client, path: str) -> dict[str, dict[str, Any]]:
+        answer = client.get(f"{V1}/log/{path}?limit=300").json()
+        found = [each for each in answer["items"] if each["user_email"] == "anna@example.org"]
+        return {each["udf_name"]: each for each in found}
+
+    seen, own = logged(ben, "exec-env/self"), logged(anna, "exec-env/self")
+    for name in ("gauge", ""):
+        assert "measured" in own[name]["stdout"]
+        assert own[name]["stderr"]
+        assert seen[name] == own[name] | {"stdout": None, "stderr": None}
+    assert (seen["gauge"]["udf_id"], seen["gauge"]["udf_data"]["parameters"]) == (made["id"], {"n": 5})
+    assert ben.get(f"{V1}/log/by-id/{seen['gauge']['id']}").json()["items"] == [seen["gauge"]]
+    assert cleo.get(f"{V1}/log/by-id/{seen['gauge']['id']}").status_code == 404
+    assert logged(ben, "self") == logged(cleo, "exec-env/self") == {}
+
+
 def test_all_tokens_are_for_the_servers_owner(owner: httpx.Client, anna: httpx.Client) -> None:
     """Page after page, until one is empty."""
     publish(anna, "well")

@@ -285,6 +285,9 @@ def test_who_may_begin_a_session(two: Two) -> None:
     assert absent.status_code == foreign.status_code == 404
     assert absent.content == foreign.content
     assert two.connections[0].post(f"{place}/{token}", json={"ttl": 60}).status_code == 401
+    alone = shared(two.cleo, "team")
+    with two.running.owner() as owner:  # who has no team either
+        assert owner.post(f"{place}/{alone}", json={"ttl": 60}).status_code == 404
     for seconds, status in ((0, 422), (86400, 200), (86401, 422), (10**12, 422)):
         assert two.ben.post(f"{place}/{token}", json={"ttl": seconds}).status_code == status
     told = two.anna.post(f"{place}/{token}", json={}).json()
