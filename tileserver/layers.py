@@ -231,6 +231,7 @@ def run_of(layer: Layer, job: Job, asked: float, came: Rendered | TileserverErro
     return Run(
         udf_id=layer.grant.udf_id,
         digest=job.digest,
+        token_id=layer.grant.token_id,
         started=time.time() - cost["wall_ms"] / 1000,
         tile="/".join(map(str, job.tile)) if job.tile else None,
         parameters=job.arguments,

@@ -13,10 +13,11 @@ from tileserver.errors import InvalidParameterError, NotFoundError
 from tileserver.registry import Account, Registry, StoredUdf
 from tileserver.runlog import Run, RunLog
 from tileserver.web.access import Access
-from tileserver.web.hosted.owned import named_udf, own_udf
+from tileserver.web.hosted.owned import named_udf, own_token, own_udf
 from tileserver.web.hosted.requests import BASE, whole
 
 _MOST: Final = 300
+_MOST_SCANNED: Final = 5000
 _ALL: Final = 10_000
 """UDFs of an account or a team that are looked through."""
 
@@ -47,6 +48,9 @@ class AuditRoutes:
             Route(f"{BASE}/log/by-id/{{id}}", self.by_id),
             Route(f"{BASE}/log/by-udf-id/{{id}}", self.by_udf_id),
             Route(f"{BASE}/log/by-udf-name/{{name}}", self.by_udf_name),
+            Route(f"{BASE}/log/by-shared-token/{{token}}", self.by_token),
+            Route(f"{BASE}/log/distinct-udf-names/{{whose:path}}", self.names),
+            Route(f"{BASE}/log/distinct-udf-id/{{whose:path}}", self.ids),
         ]
 
     async def own(self, request: Request) -> Response:
@@ -71,6 +75,23 @@ class AuditRoutes:
         stored = await named_udf(self._registry, account, request.path_params["name"])
         return await self._page(request, account, _shown([stored]))
 
+    async def by_token(self, request: Request) -> Response:
+        """A page of those that a shared token opened."""
+        account = await self._access.owner(request.scope)
+        token = await own_token(self._registry, account, request.path_params["token"])
+        stored = await own_udf(self._registry, account, token.udf_id)
+        return await self._page(request, account, _shown([stored]), token.id)
+
+    async def names(self, request: Request) -> Response:
+        """The names of the UDFs that ran, the last first."""
+        shown, ids = await self._ran(request)
+        return _distinct([shown[each].name for each in ids if shown[each].name])
+
+    async def ids(self, request: Request) -> Response:
+        """Their ids."""
+        shown, ids = await self._ran(request)
+        return _distinct([each for each in ids if shown[each].name])
+
     async def by_id(self, request: Request) -> Response:
         """One run."""
         account, number = await self._access.owner(request.scope), _number(request.path_params["id"])
@@ -78,7 +99,13 @@ class AuditRoutes:
         runs = await self._runs.page(list(shown), number - 1, 1, forward=True)
         if not runs or runs[0].id != number:
             raise NotFoundError("There is no such run.")
-        return JSONResponse({"items": [_told(runs[0], account, shown)], "limit": 1, "next_page_token": None})
+        return JSONResponse(
+            {
+                "items": [_told(runs[0], account, shown, await self._tokens(account))],
+                "limit": 1,
+                "next_page_token": None,
+            }
+        )
 
     async def _own(self, account: Account) -> Shown:
         return _shown(await self._registry.publications.udfs(account.id, 0, _ALL), [account])
@@ -87,16 +114,30 @@ class AuditRoutes:
         members = await self._registry.accounts.team_of(account)
         return _shown(await self._registry.publications.team_udfs(account.id, 0, _ALL), members)
 
-    async def _page(self, request: Request, account: Account, shown: Shown) -> Response:
+    async def _tokens(self, account: Account) -> dict[str, str]:
+        """The account's shared tokens by what runs say of them."""
+        return {each.id: each.token for each in await self._registry.shared_tokens.tokens(account.id, 0, _ALL)}
+
+    async def _ran(self, request: Request) -> tuple[Shown, list[str]]:
+        """Whose runs are asked for, and which of that ran within the time that is asked for, the last first."""
+        account, whose = await self._access.owner(request.scope), request.path_params["whose"]
+        if whose not in ("self", "exec-env/self"):
+            raise NotFoundError
+        shown = await (self._own(account) if whose == "self" else self._team(account))
+        most = min(_number(request.query_params.get("max_records_to_scan", "1000")), _MOST_SCANNED)
+        runs = await self._runs.page(list(shown), None, most, forward=False)
+        return shown, list(dict.fromkeys(run.udf_id for run in _within(request, runs)))
+
+    async def _page(self, request: Request, account: Account, shown: Shown, token_id: str = "") -> Response:
         query = request.query_params
         limit = min(max(_number(query.get("limit", "100")), 1), _MOST)
         forward = query.get("scan_forward", "true").lower() != "false"
         edge = _number(query["page_token"]) if query.get("page_token") else None
-        begin, end = _seconds(query.get("start_timestamp")), _seconds(query.get("end_timestamp"))
         runs = await self._runs.page(list(shown), edge, limit, forward=forward)
-        inside = [run for run in runs if (begin or 0) <= run.started <= (end or run.started)]
+        inside = [run for run in _within(request, runs) if token_id in ("", run.token_id)]
         following = str(runs[-1].id) if len(runs) == limit else None
-        items = [_told(run, account, shown) for run in inside]
+        tokens = await self._tokens(account)
+        items = [_told(run, account, shown, tokens) for run in inside]
         return JSONResponse({"items": items, "limit": limit, "next_page_token": following})
 
 
@@ -105,7 +146,18 @@ def _shown(udfs: list[StoredUdf], accounts: Iterable[Account] = ()) -> Shown:
     return named | {each.id: Logged("", each.id, each.email) for each in accounts}
 
 
-def _told(run: Run, account: Account, shown: Shown) -> dict[str, Any]:
+def _within(request: Request, runs: list[Run]) -> list[Run]:
+    """Those that began within the time that is asked for."""
+    query = request.query_params
+    begin, end = _seconds(query.get("start_timestamp")), _seconds(query.get("end_timestamp"))
+    return [run for run in runs if (begin or 0) <= run.started <= (end or run.started)]
+
+
+def _distinct(items: list[str]) -> Response:
+    return JSONResponse({"items": items, "limit": len(items), "next_page_token": None})
+
+
+def _told(run: Run, account: Account, shown: Shown, tokens: dict[str, str]) -> dict[str, Any]:
     """A run by the hosted API's names; what is not kept here, or is for its author only, is null."""
     logged = shown[run.udf_id]
     own = logged.account_id == account.id
@@ -124,7 +176,7 @@ def _told(run: Run, account: Account, shown: Shown) -> dict[str, Any]:
         "stderr": run.message if own else None,
         "has_exception": run.outcome != "ok",
         "udf_data": {"parameters": msgspec.to_builtins(run.parameters), "tile": run.tile, "digest": run.digest},
-        "shared_token": None,
+        "shared_token": tokens.get(run.token_id),
         "client_ip": None,
     }
 
