@@ -207,7 +207,7 @@ def test_a_token_shows_the_source_to_who_may_see_it(anna: httpx.Client, ben: htt
 
 
 def test_the_log_of_a_team(anna: httpx.Client, ben: httpx.Client, cleo: httpx.Client) -> None:
-    """Has the runs of all its accounts; what was printed and raised is there for the author only."""
+    """Has the runs of all its accounts; what was asked, printed and raised is there for the author only."""
     code = "from tileserver import udf\n@udf\ndef gauge(n: int = 1):\n    print('measured', n)\n    return 'x' + 1\n"
     content = {"slug": "gauge", "udf_body": json.dumps({"code": code})}
     made = anna.post(f"{V1}/udf/new", json=content).json()
@@ -225,8 +225,10 @@ def test_the_log_of_a_team(anna: httpx.Client, ben: httpx.Client, cleo: httpx.Cl
     for name in ("gauge", ""):
         assert "measured" in own[name]["stdout"]
         assert own[name]["stderr"]
-        assert seen[name] == own[name] | {"stdout": None, "stderr": None}
-    assert (seen["gauge"]["udf_id"], seen["gauge"]["udf_data"]["parameters"]) == (made["id"], {"n": 5})
+        data = own[name]["udf_data"]
+        hidden = {"stdout": None, "stderr": None, "udf_data": data | {"parameters": None}}
+        assert seen[name] == own[name] | hidden
+    assert (own["gauge"]["udf_id"], own["gauge"]["udf_data"]["parameters"]) == (made["id"], {"n": 5})
     assert ben.get(f"{V1}/log/by-id/{seen['gauge']['id']}").json()["items"] == [seen["gauge"]]
     assert cleo.get(f"{V1}/log/by-id/{seen['gauge']['id']}").status_code == 404
     assert logged(ben, "self") == logged(cleo, "exec-env/self") == {}

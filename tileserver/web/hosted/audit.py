@@ -49,8 +49,10 @@ class AuditRoutes:
             Route(f"{BASE}/log/by-udf-id/{{id}}", self.by_udf_id),
             Route(f"{BASE}/log/by-udf-name/{{name}}", self.by_udf_name),
             Route(f"{BASE}/log/by-shared-token/{{token}}", self.by_token),
-            Route(f"{BASE}/log/distinct-udf-names/{{whose:path}}", self.names),
-            Route(f"{BASE}/log/distinct-udf-id/{{whose:path}}", self.ids),
+            Route(f"{BASE}/log/distinct-udf-names/self", self.names),
+            Route(f"{BASE}/log/distinct-udf-names/exec-env/self", self.names),
+            Route(f"{BASE}/log/distinct-udf-id/self", self.ids),
+            Route(f"{BASE}/log/distinct-udf-id/exec-env/self", self.ids),
         ]
 
     async def own(self, request: Request) -> Response:
@@ -59,7 +61,7 @@ class AuditRoutes:
         return await self._page(request, account, await self._own(account))
 
     async def team(self, request: Request) -> Response:
-        """The same of the account's team: what a function printed and raised is its author's to read."""
+        """The same of the account's team; what a function was asked, printed and raised is its author's to read."""
         account = await self._access.owner(request.scope)
         return await self._page(request, account, await self._team(account))
 
@@ -120,10 +122,8 @@ class AuditRoutes:
 
     async def _ran(self, request: Request) -> tuple[Shown, list[str]]:
         """Whose runs are asked for, and which of that ran within the time that is asked for, the last first."""
-        account, whose = await self._access.owner(request.scope), request.path_params["whose"]
-        if whose not in ("self", "exec-env/self"):
-            raise NotFoundError
-        shown = await (self._own(account) if whose == "self" else self._team(account))
+        account = await self._access.owner(request.scope)
+        shown = await (self._team if "/exec-env/" in request.url.path else self._own)(account)
         most = min(_number(request.query_params.get("max_records_to_scan", "1000")), _MOST_SCANNED)
         runs = await self._runs.page(list(shown), None, most, forward=False)
         return shown, list(dict.fromkeys(run.udf_id for run in _within(request, runs)))
@@ -175,7 +175,11 @@ def _told(run: Run, account: Account, shown: Shown, tokens: dict[str, str]) -> d
         "stdout": run.printed if own else None,
         "stderr": run.message if own else None,
         "has_exception": run.outcome != "ok",
-        "udf_data": {"parameters": msgspec.to_builtins(run.parameters), "tile": run.tile, "digest": run.digest},
+        "udf_data": {
+            "parameters": msgspec.to_builtins(run.parameters) if own else None,
+            "tile": run.tile,
+            "digest": run.digest,
+        },
         "shared_token": tokens.get(run.token_id),
         "client_ip": None,
     }
