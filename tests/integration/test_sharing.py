@@ -29,6 +29,12 @@ ROUTES = (
     f"{SHARED}/TOKEN/run?format=png",
     "/files/TOKEN.png",
 )
+SIBLINGS = (
+    "/tiles/TOKEN/tilejson.json",
+    "/tiles/TOKEN/metadata.json",
+    "/tiles/TOKEN/map",
+    f"{SHARED}/TOKEN/run/tiles/metadata.json",
+)
 UNKNOWN = "fsh_" + "a" * 43
 Headers = dict[str, str]
 
@@ -155,6 +161,24 @@ def test_a_token_that_ends_is_as_one_that_never_was(two: Two, route: str, how: s
         assert alike(answers)
 
 
+@pytest.mark.parametrize("route", SIBLINGS)
+def test_what_is_beside_a_token_ends_with_it(two: Two, route: str) -> None:
+    """For every process, whichever way it ended; it never was there where the token is for others."""
+    tokens = [token_of(two.anna) for _ in range(2)]
+    for token in tokens:
+        assert statuses(two, route.replace("TOKEN", token)) == [200, 200]
+    manage = f"{V1}/udf-access-token/by-token/"
+    two.anna.post(manage + tokens[0], json={"enabled": False}).raise_for_status()
+    two.anna.delete(manage + tokens[1]).raise_for_status()
+    never = (UNKNOWN, "fc_" + "a" * 64, token_of(two.anna, access_scope="team"), "nothing")
+    for method in ("GET", "HEAD"):
+        for headers in ({}, bearer(two.cleo)):
+            paths = [route.replace("TOKEN", token) for token in (*tokens, *never)]
+            answers = [each for path in paths for each in asked(two, path, method=method, headers=headers)]
+            assert answers[0].status_code == 404
+            assert alike(answers)
+
+
 def test_a_disabled_token_opens_again(two: Two) -> None:
     """At the next request of every process, too."""
     token = token_of(two.anna)
@@ -269,6 +293,7 @@ def test_a_collection_of_a_team_takes_a_session(two: Two) -> None:
             for answer in asked(two, in_collection(token, fused_session_token=said))
         ]
         answers += asked(two, in_collection(token), headers=bearer(two.cleo))
+        answers += asked(two, in_collection(token) + "&".join("a" * 300))
         answers += asked(two, in_collection("fc_" + "0" * 64, fused_session_token=session))
         assert answers[0].status_code == 404
         assert alike(answers)

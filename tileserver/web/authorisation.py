@@ -8,7 +8,7 @@ import msgspec
 from cachetools import TTLCache
 
 from tileserver import query as queries
-from tileserver.errors import NotFoundError
+from tileserver.errors import InvalidParameterError, NotFoundError
 from tileserver.grants import Grants
 from tileserver.layers import Ask
 from tileserver.registry import Collection, Registry
@@ -54,8 +54,7 @@ class Authorisation:
 
     def _needs_no_account(self, scope: Scope, token: str, query: str, found: Collection) -> bool:
         """Whether a session, the passcode or the token itself is enough."""
-        session = queries.parse(query).get(PARAMETER, [""])[-1]
-        if session and is_live(self._registry.keyring, token, session):
+        if is_live(self._registry.keyring, token, _session(query)):
             return True
         if found.passcode:
             return self._says(scope, token, found.passcode)
@@ -78,3 +77,11 @@ class Authorisation:
         """Whether its account asks, or one of that account's team."""
         account = await self._access.account(scope) if header(scope, b"authorization") else None
         return account is not None and found.is_for(account)
+
+
+def _session(query: str) -> str:
+    """The session token of a query; a query that cannot be read has none, and tells nothing of the token either."""
+    try:
+        return queries.parse(query).get(PARAMETER, [""])[-1]
+    except InvalidParameterError:
+        return ""
