@@ -57,6 +57,16 @@ def test_a_token_with_everything_set(sdk: Sdk, owner: httpx.Client) -> None:
     assert told["metadata_json"] == {"minzoom": 3}
 
 
+def test_what_a_token_says_of_its_tiles(sdk: Sdk) -> None:
+    """Its metadata are beside its template, before what the function says of itself."""
+    told = "api.create_udf_access_token('shades', metadata_json={'river': 'Ob', 'minzoom': 3}).get_tile_url()"
+    url = sdk.get(told).replace("{z}/{x}/{y}", "metadata.json")
+    document = httpx.get(url).json()
+    assert (document["river"], document["minzoom"], document["name"]) == ("Ob", 3, "shades")
+    other = sdk.get("api.create_udf_access_token('shades').get_tile_url()").replace("{z}/{x}/{y}", "metadata.json")
+    assert httpx.get(other).json()["minzoom"] == 0
+
+
 def test_one_for_what_is_not_there(sdk: Sdk) -> None:
     """Refused in words."""
     assert "UDF not found" in sdk.raised("api.create_udf_access_token('owner@localhost', 'nothing')").text
