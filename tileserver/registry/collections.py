@@ -59,9 +59,9 @@ class Collections:
             raise NotFoundError
         return found
 
-    async def change(self, account_id: str, *, access_scope: str, passcode: str | None) -> Collection:
-        """Say whom the token is for; None leaves the passcode as it is, an empty one takes it away."""
-        values: dict[str, Any] = {"access_scope": access_scope}
+    async def change(self, account_id: str, *, access_scope: str | None, passcode: str | None) -> Collection:
+        """Say whom the token is for; None leaves as it is, an empty passcode takes it away."""
+        values: dict[str, Any] = {"access_scope": access_scope} if access_scope else {}
         if passcode is not None:
             values["passcode"] = self._keyring.seal(passcode, _passcode_row(account_id)) if passcode else None
         return await self._put(account_id, values)

@@ -33,7 +33,7 @@ def hosted_routes(answering: Answering, publisher: Publisher, code: CodeProxy, a
         *AccountRoutes(registry, access).routes(),
         *UdfRoutes(registry, publisher, pipeline.runs, access).routes(),
         *TokenRoutes(registry, access, addresses).routes(),
-        *CollectionRoutes(registry, access).routes(),
+        *CollectionRoutes(registry, access, addresses).routes(),
         *SecretRoutes(registry, access).routes(),
         *FileRoutes(registry.keyring, access, addresses, settings).routes(),
         *RunRoutes(answering, access, pending).routes(),

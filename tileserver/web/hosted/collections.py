@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from tileserver.errors import ConflictError, InvalidParameterError, NotFoundError
 from tileserver.registry import Account, Collection, Registry
 from tileserver.web.access import Access
+from tileserver.web.addresses import Addresses
 from tileserver.web.hosted.requests import BASE, body, moment, page
 from tileserver.web.session_tokens import LONGEST, issued
 
@@ -24,10 +25,10 @@ _HEADERS: Final = {"cache-control": "no-store"}
 
 
 class CollectionChange(msgspec.Struct, kw_only=True):
-    """The body of `POST /collection/by-id/{id}`."""
+    """The body of `POST /collection/by-id/{id}`; None leaves as it is."""
 
     name: str = NAME
-    access_scope: Literal["public", "team"]
+    access_scope: Literal["public", "team"] | None = None
     passcode: str | None = None
 
 
@@ -40,8 +41,8 @@ class NewSession(msgspec.Struct, kw_only=True):
 class CollectionRoutes:
     """For the collection's account; sessions also for its team."""
 
-    def __init__(self, registry: Registry, access: Access) -> None:
-        self._registry, self._access = registry, access
+    def __init__(self, registry: Registry, access: Access, addresses: Addresses) -> None:
+        self._registry, self._access, self._addresses = registry, access, addresses
 
     def routes(self) -> list[BaseRoute]:
         """Every route."""
@@ -62,18 +63,19 @@ class CollectionRoutes:
         account = await self._access.owner(request.scope)
         skip, limit = page(request)
         found = [await self._registry.collections.of(account.id)]
-        return JSONResponse([_told(each, NAME) for each in found[skip : skip + limit]], headers=_HEADERS)
+        return JSONResponse([self._told(request, each) for each in found[skip : skip + limit]], headers=_HEADERS)
 
     async def by_name(self, request: Request) -> Response:
         """The account's."""
         account = await self._access.owner(request.scope)
         found = await self._registry.collections.of(account.id)
-        return JSONResponse(_told(found, request.path_params["name"]), headers=_HEADERS)
+        told = self._told(request, found) | {"name": request.path_params["name"]}
+        return JSONResponse(told, headers=_HEADERS)
 
     async def by_id(self, request: Request) -> Response:
         """The account's, by its id."""
         account = await self._own(request, request.path_params["id"])
-        return JSONResponse(_told(await self._registry.collections.of(account.id), NAME), headers=_HEADERS)
+        return self._answer(request, await self._registry.collections.of(account.id))
 
     async def change(self, request: Request) -> Response:
         """Says for whom its token is, and with which passcode; an empty one takes it away."""
@@ -85,19 +87,18 @@ class CollectionRoutes:
         changed = await self._registry.collections.change(
             account.id, access_scope=wanted.access_scope, passcode=wanted.passcode
         )
-        return JSONResponse(_told(changed, NAME), headers=_HEADERS)
+        return self._answer(request, changed)
 
     async def share(self, request: Request) -> Response:
         """Gives it a token, with `new_token` in the place of the one that it has."""
         account = await self._own(request, request.query_params.get("collection_id", ""))
         anew = request.query_params.get("new_token", "").lower() == "true"
-        shared = await self._registry.collections.share(account.id, anew=anew)
-        return JSONResponse(_told(shared, NAME), headers=_HEADERS)
+        return self._answer(request, await self._registry.collections.share(account.id, anew=anew))
 
     async def unshare(self, request: Request) -> Response:
         """Takes its token away."""
         account = await self._own(request, request.query_params.get("collection_id", ""))
-        return JSONResponse(_told(await self._registry.collections.unshare(account.id), NAME), headers=_HEADERS)
+        return self._answer(request, await self._registry.collections.unshare(account.id))
 
     async def session(self, request: Request) -> Response:
         """A session that opens what the token opens to nobody without one."""
@@ -121,17 +122,22 @@ class CollectionRoutes:
             raise NotFoundError("Collection not found")
         return account
 
+    def _answer(self, request: Request, found: Collection) -> Response:
+        return JSONResponse(self._told(request, found), headers=_HEADERS)
 
-def _told(found: Collection, name: str) -> dict[str, Any]:
-    """A collection by the hosted API's names."""
-    return {
-        "id": found.account_id,
-        "name": name,
-        "username": found.handle,
-        "access_scope": found.access_scope,
-        "last_updated": moment(found.updated),
-        "allow_public_read": False,
-        "share_token": found.token,
-        "share_client_id": None,
-        "passcode": found.passcode,
-    }
+    def _told(self, request: Request, found: Collection) -> dict[str, Any]:
+        """A collection by the hosted API's names, and where its UDFs are."""
+        opened = f"{self._addresses.base(request.scope)}{BASE}/realtime-shared/{found.token}/{{name}}/run"
+        return {
+            "id": found.account_id,
+            "name": NAME,
+            "username": found.handle,
+            "access_scope": found.access_scope,
+            "last_updated": moment(found.updated),
+            "allow_public_read": False,
+            "share_token": found.token,
+            "share_client_id": None,
+            "passcode": found.passcode,
+            "tile_url": f"{opened}/tiles/{{z}}/{{x}}/{{y}}" if found.token else None,
+            "file_url": opened if found.token else None,
+        }
