@@ -124,6 +124,20 @@ def test_a_cancelled_job_stops(batching: Running) -> None:
     assert time.monotonic() - began < 5
 
 
+def test_what_is_given_to_all_tasks_is_kept_once(batching: Running) -> None:
+    """However large it is, and however many the tasks are."""
+    before, large = memory(batching.process.pid), list(range(150_000))
+    made = begin(batching, step(list(range(1000))) | {"udf": {"code": SOURCE, "parameters": {"wait": 30, "x": large}}})
+    assert memory(batching.process.pid) < before + 200 * 10**6
+    with batching.owner() as owner:
+        owner.post(f"{BASE}/run/by-id/{made.json()['job_id']}/cancel")
+
+
+def memory(pid: int) -> int:
+    """Resident bytes of a process."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def test_jobs_are_listed_by_page_and_for_their_account_only(batching: Running) -> None:
     job = begin(batching, step(None)).json()["job_id"]
     ended(batching, job)

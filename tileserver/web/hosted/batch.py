@@ -191,8 +191,8 @@ async def _tasks(pipeline: Pipeline, step: UdfStep, account: Account) -> list[Ta
     udf = await pipeline.posted_udf(posted)
     first = udf.parameters[0].name if udf.parameters else ""
     given = [each if isinstance(each, dict) else {first: each} for each in step.input or [{}]]
-    common = (step.udf.parameters or {}) | {"format": FORMATS}
-    return [Task(posted, as_query({**common, **each}), step.ignore_chunk_error) for each in given]
+    common = as_query((step.udf.parameters or {}) | {"format": FORMATS})  # once: it may be large, and the inputs many
+    return [Task(posted, common | as_query(each), step.ignore_chunk_error) for each in given]
 
 
 def _told(job: BatchJob) -> dict[str, Any]:
