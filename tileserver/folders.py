@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ ENTRIES: Final = 100_000
 """Files and folders that an account may have."""
 _DEEPEST: Final = 32
 _NAME_BYTES: Final = 255
+_PATH_BYTES: Final = 1024
+"""Of all names together: with the data directory's own the system takes no more than 4096."""
 _TEMPORARY: Final = "tmp"
 _TEMPORARY_SECONDS: Final = 86400
 
@@ -44,7 +47,7 @@ def names(address: str) -> tuple[str, ...]:
     if not address.startswith(SCHEME):
         raise InvalidParameterError(f"A path here begins with {SCHEME}.", parameter="path")
     found = tuple(address[len(SCHEME) :].removesuffix("/").split("/")) if address != SCHEME else ()
-    if len(found) > _DEEPEST or not all(map(_is_name, found)):
+    if len(found) > _DEEPEST or not all(map(_is_name, found)) or len("/".join(found).encode()) > _PATH_BYTES:
         raise InvalidParameterError("This path has names that no file here can have.", parameter="path")
     return found
 
@@ -89,10 +92,11 @@ class Folder:
         """What is in a folder, by name; of a file, itself."""
         place = self.place(address)
         if place.is_file():
-            return [self._entry(place)]
-        if not place.is_dir():
-            raise NotFoundError("There is no such folder.")
-        return [self._entry(each) for each in sorted(place.iterdir()) if not each.is_symlink()]
+            return list(self._entries([place]))
+        try:
+            return list(self._entries(sorted(place.iterdir())))
+        except FileNotFoundError:
+            raise NotFoundError("There is no such folder.") from None
 
     def files(self, address: str) -> Iterator[str]:
         """The address of every file below a folder."""
@@ -152,8 +156,16 @@ class Folder:
     def _address(self, place: Path) -> str:
         return SCHEME + place.relative_to(self.root).as_posix()
 
-    def _entry(self, place: Path) -> Listed:
-        found, folder = place.stat(), place.is_dir()
+    def _entries(self, places: list[Path]) -> Iterator[Listed]:
+        """Of the files and folders that are there, which others may delete meanwhile."""
+        for place in places:
+            with contextlib.suppress(FileNotFoundError):
+                found = place.lstat()
+                if not stat.S_ISLNK(found.st_mode):
+                    yield self._entry(place, found)
+
+    def _entry(self, place: Path, found: os.stat_result) -> Listed:
+        folder = stat.S_ISDIR(found.st_mode)
         return Listed(
             url=self._address(place) + "/" * folder,
             file_name=place.name,

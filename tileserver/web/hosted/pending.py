@@ -49,9 +49,8 @@ class Pending:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        for mark in folder.glob("*.mark"):  # of processes that did not come to removing them
-            if _age(mark) > KEPT_SECONDS and not is_held(mark):
-                _remove(mark)
+        self._sweep()
+        asyncio.get_running_loop().call_later(2 * KEPT_SECONDS, self._sweep)  # what is young now, is old then
 
     def begin(self, name: str, work: Work) -> None:
         """Run `work`, whose answer will be told under this name.
@@ -83,6 +82,13 @@ class Pending:
             if time.monotonic() > until:
                 return None
             await self._look_again(name)
+
+    def _sweep(self) -> None:
+        """Remove what processes left that did not come to it, such as those of the last start."""
+        for mark in self._folder.glob("*.mark"):
+            with suppress(FileNotFoundError):  # another process sweeps as well
+                if _age(mark) > KEPT_SECONDS and not is_held(mark):
+                    _remove(mark)
 
     async def _look_again(self, name: str) -> None:
         """Wait for the end of a run of this process, or for the time of another look."""
