@@ -71,10 +71,8 @@ class Grants:
             NotFoundError: there is none.
         """
         grant = await self.named(name, account_id)
-        if grant.token_id and grant.account_id != account_id:
-            public = await self._lookup.seen_by(account_id, "public", grant.name)
-            if public is None or public.udf_id != grant.udf_id:
-                raise ForbiddenError("the token lets you run this UDF, not read its code; its owner can make it public")
+        if grant.token_id and await self._lookup.visible(account_id, grant.udf_id) is None:
+            raise ForbiddenError("the token lets you run this UDF, not read its code; its owner can make it public")
         return grant
 
     def udf(self, grant: Grant) -> Udf:

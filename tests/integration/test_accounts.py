@@ -234,6 +234,37 @@ def test_the_log_of_a_team(anna: httpx.Client, ben: httpx.Client, cleo: httpx.Cl
     assert logged(ben, "self") == logged(cleo, "exec-env/self") == {}
 
 
+def test_a_public_function_is_loaded_by_its_token(
+    join: Callable[..., httpx.Client], anna: httpx.Client, ben: httpx.Client
+) -> None:
+    """Also where another of its name was public before; a private one only runs, except for its author's team."""
+    publish(anna, "weir", allow_public_read=True)
+    publish(ben, "weir", allow_public_read=True)
+    publish(ben, "lock")
+    loads = "import fused\n@fused.udf\ndef udf(token: str):\n    return fused.load(token)()\n"
+    fred = join("fred")
+
+    def loaded(client: httpx.Client, slug: str) -> httpx.Response:
+        token = ben.post(f"{V1}/udf-access-token/new", json={"udf_slug": slug}).json()["token"]
+        step = json.dumps({"udf": {"code": loads, "parameters": {"token": token}}})
+        return client.post(f"{V1}/realtime/any/api/v1/run/udf", json={"step_config": step, "format": "json"})
+
+    assert loaded(fred, "weir").json() == "weir"
+    assert loaded(anna, "lock").json() == "lock"
+    assert "not read its code" in loaded(fred, "lock").json()["message"]
+
+
+@pytest.mark.parametrize(("email", "handle"), [("_.gil@example.org", "gil"), (f"{'h' * 50}@example.org", "h" * 39)])
+def test_a_handle_is_made_of_what_can_be_one(owner: httpx.Client, email: str, handle: str) -> None:
+    assert owner.post(ACCOUNTS, json={"email": email}).json()["handle"] == handle
+
+
+def test_a_handle_that_is_taken_is_named(owner: httpx.Client, anna: httpx.Client) -> None:
+    """It is another account's, though the address is new."""
+    refused = owner.post(ACCOUNTS, json={"email": "anna@example.com"})
+    assert refused.json()["detail"] == "Another account has the handle 'anna'; choose one with --handle."
+
+
 def test_all_tokens_are_for_the_servers_owner(owner: httpx.Client, anna: httpx.Client) -> None:
     """Page after page, until one is empty."""
     publish(anna, "well")

@@ -71,8 +71,9 @@ class Accounts:
                 async with self._database.write() as connection:
                     await connection.execute(statement)
             except IntegrityError as error:
-                taken = email if "account.email" in str(error.orig) else handle
-                raise ConflictError(f"There is an account '{taken}' already.") from None
+                if "account.email" in str(error.orig):
+                    raise ConflictError(f"There is an account '{email}' already.") from None
+                raise ConflictError(f"Another account has the handle '{handle}'; choose one with --handle.") from None
 
 
 def _insertion(made: Account) -> Any:

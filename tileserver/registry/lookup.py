@@ -12,7 +12,7 @@ from tileserver.registry.database import Database
 from tileserver.registry.generation import Generation
 from tileserver.registry.records import Account, Grant
 from tileserver.registry.schema import account, shared_token, udf, udf_version
-from tileserver.registry.sharing import AUTHORED, addressed, open_to_all, preferred, shared
+from tileserver.registry.sharing import AUTHORED, addressed, open_to_all, preferred, shared, visible
 from tileserver.tokens import Keyring, shape
 
 
@@ -112,6 +112,11 @@ class Lookup:
         """The same for who asks in an account's name, as its functions do."""
         query = _BY_NAME.where(addressed(asking_id, who) & (udf.c.name == slug)).order_by(*preferred(asking_id))
         return await self._known(("seen", asking_id, who, slug), query, _NO_TOKEN)
+
+    async def visible(self, asking_id: str, udf_id: str) -> Grant | None:
+        """A UDF by its id, if the account may read it."""
+        query = _BY_NAME.where(visible(asking_id) & (udf.c.id == udf_id))
+        return await self._known(("visible", asking_id, udf_id), query, _NO_TOKEN)
 
     async def _known(self, key: _Key, query: Any, extra: dict[str, Any] | None = None) -> Grant | None:
         """From memory where nothing has changed since; else from the database."""
