@@ -1,5 +1,6 @@
 """From a source to a UDF with a token: parsed, stored as a version, and looked at by a probe."""
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -42,7 +43,7 @@ class Publisher:
         self, account_id: str, name: str, code: str, headers: dict[str, str], sharing: Sharing | None = None
     ) -> Published:
         """Publish a source that came through the API under `name`; raises like `publish_file`."""
-        udf = parse(code, file=f"{name}.py", headers=headers, name=name)
+        udf = await asyncio.to_thread(parse, code, file=f"{name}.py", headers=headers, name=name)
         return await self._publish(account_id, udf, code, headers, source="api", sharing=sharing)
 
     async def _publish(

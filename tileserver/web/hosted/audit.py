@@ -1,10 +1,12 @@
 """The log of an account's runs, as the hosted API pages through it (its section 5)."""
 
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -96,7 +98,7 @@ class AuditRoutes:
 
     async def by_id(self, request: Request) -> Response:
         """One run."""
-        account, number = await self._access.owner(request.scope), _number(request.path_params["id"])
+        account, number = await self._access.owner(request.scope), _number(request.path_params["id"], "id")
         shown = await self._team(account)
         runs = await self._runs.page(list(shown), number - 1, 1, forward=True)
         if not runs or runs[0].id != number:
@@ -124,15 +126,17 @@ class AuditRoutes:
         """Whose runs are asked for, and which of that ran within the time that is asked for, the last first."""
         account = await self._access.owner(request.scope)
         shown = await (self._team if "/exec-env/" in request.url.path else self._own)(account)
-        most = min(_number(request.query_params.get("max_records_to_scan", "1000")), _MOST_SCANNED)
+        most = min(
+            _number(request.query_params.get("max_records_to_scan", "1000"), "max_records_to_scan"), _MOST_SCANNED
+        )
         runs = await self._runs.page(list(shown), None, most, forward=False)
         return shown, list(dict.fromkeys(run.udf_id for run in _within(request, runs)))
 
     async def _page(self, request: Request, account: Account, shown: Shown, token_id: str = "") -> Response:
         query = request.query_params
-        limit = min(max(_number(query.get("limit", "100")), 1), _MOST)
+        limit = min(max(_number(query.get("limit", "100"), "limit"), 1), _MOST)
         forward = query.get("scan_forward", "true").lower() != "false"
-        edge = _number(query["page_token"]) if query.get("page_token") else None
+        edge = _number(query["page_token"], "page_token") if query.get("page_token") else None
         runs = await self._runs.page(list(shown), edge, limit, forward=forward)
         inside = [run for run in _within(request, runs) if token_id in ("", run.token_id)]
         following = str(runs[-1].id) if len(runs) == limit else None
@@ -149,8 +153,9 @@ def _shown(udfs: list[StoredUdf], accounts: Iterable[Account] = ()) -> Shown:
 def _within(request: Request, runs: list[Run]) -> list[Run]:
     """Those that began within the time that is asked for."""
     query = request.query_params
-    begin, end = _seconds(query.get("start_timestamp")), _seconds(query.get("end_timestamp"))
-    return [run for run in runs if (begin or 0) <= run.started <= (end or run.started)]
+    begin = _seconds(query, "start_timestamp", -math.inf)
+    end = _seconds(query, "end_timestamp", math.inf)
+    return [run for run in runs if begin <= run.started <= end]
 
 
 def _distinct(items: list[str]) -> Response:
@@ -185,16 +190,17 @@ def _told(run: Run, account: Account, shown: Shown, tokens: dict[str, str]) -> d
     }
 
 
-def _number(text: str) -> int:
-    return whole(text, "This should be a whole number, not negative.")
+def _number(text: str, name: str) -> int:
+    return whole(text, f"'{name}' should be a whole number, not negative.", parameter=name)
 
 
-def _seconds(text: str | None) -> float | None:
+def _seconds(query: QueryParams, name: str, otherwise: float) -> float:
     """Seconds since 1970 of an ISO 8601 moment, in UTC where it says nothing else."""
+    text = query.get(name)
     try:
         moment = datetime.fromisoformat(text) if text else None
     except ValueError:
-        raise InvalidParameterError("A timestamp should be as 2026-01-31T12:00:00.") from None
+        raise InvalidParameterError(f"'{name}' should be as 2026-01-31T12:00:00.", parameter=name) from None
     if moment is None:
-        return None
+        return otherwise
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
