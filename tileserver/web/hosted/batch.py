@@ -141,8 +141,9 @@ class BatchRoutes:
     async def jobs(self, request: Request) -> Response:
         """A page of the account's jobs, the newest first; the page behind the last is empty."""
         account = await self._access.owner(request.scope)
-        jobs = await asyncio.to_thread(self._batches.store.jobs, account.id, *page(request))
-        return JSONResponse([_told(job) for job in jobs])
+        skip, limit = page(request)
+        jobs = await asyncio.to_thread(self._batches.store.jobs, account.id)
+        return JSONResponse([_told(job) for job in jobs[skip : skip + limit]])
 
     async def config(self, request: Request) -> Response:
         """Leads to what was asked for."""

@@ -49,8 +49,8 @@ class Pending:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._swept = 0.0
         self._sweep()
-        asyncio.get_running_loop().call_later(2 * KEPT_SECONDS, self._sweep)  # what is young now, is old then
 
     def begin(self, name: str, work: Work) -> None:
         """Run `work`, whose answer will be told under this name.
@@ -58,6 +58,8 @@ class Pending:
         Raises:
             ConflictError: a run of this name is there already.
         """
+        if time.monotonic() > self._swept + KEPT_SECONDS:
+            self._sweep()
         mark = self._mark(name)
         try:
             lock = hold(mark)
@@ -85,6 +87,7 @@ class Pending:
 
     def _sweep(self) -> None:
         """Remove what processes left that did not come to it, such as those of the last start."""
+        self._swept = time.monotonic()
         for mark in self._folder.glob("*.mark"):
             with suppress(FileNotFoundError):  # another process sweeps as well
                 if _age(mark) > KEPT_SECONDS and not is_held(mark):
