@@ -55,7 +55,7 @@ class Grants:
         """
         who, _, slug = name.rpartition("/")
         lookup = self._lookup
-        grant = await (lookup.seen_by(account_id, who, slug) if who else lookup.named(account_id, name))
+        grant = await (lookup.seen_by(account_id, who, slug) if who else lookup.named(account_id, name, account_id))
         if grant is not None:
             return grant
         try:
@@ -71,7 +71,7 @@ class Grants:
             NotFoundError: there is none.
         """
         grant = await self.named(name, account_id)
-        if grant.token_id and await self._lookup.visible(account_id, grant.udf_id) is None:
+        if grant.token_id and await self._lookup.named(grant.account_id, grant.name, account_id) is None:
             raise ForbiddenError("the token lets you run this UDF, not read its code; its owner can make it public")
         return grant
 

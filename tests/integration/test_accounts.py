@@ -254,6 +254,26 @@ def test_a_public_function_is_loaded_by_its_token(
     assert "not read its code" in loaded(fred, "lock").json()["message"]
 
 
+def test_what_was_public_is_no_longer_in_others_answers(
+    join: Callable[..., httpx.Client], anna: httpx.Client, ben: httpx.Client
+) -> None:
+    """What rests on it is asked for anew, and finds that it is gone; the team's answers stay."""
+    gina, run = join("gina"), f"{V1}/realtime/any/api/v1/run/udf"
+
+    def called(client: httpx.Client, way: str) -> httpx.Response:
+        code = f"import fused\n@fused.udf\ndef udf():\n    return fused.{way}"
+        step = json.dumps({"udf": {"code": code, "parameters": {}}})
+        return client.post(run, json={"step_config": step, "format": "json"})
+
+    for way in ("run('anna/source')", "load('anna/source')()"):
+        publish(anna, "source", allow_public_read=True)
+        assert [called(each, way).json() for each in (gina, ben)] == ["source", "source"]
+        assert called(gina, way).headers["x-cache"] == "HIT"
+        publish(anna, "source", allow_public_read=False)
+        assert "no UDF of this name" in called(gina, way).json()["message"]
+        assert called(ben, way).headers["x-cache"] == "HIT"
+
+
 @pytest.mark.parametrize(("email", "handle"), [("_.gil@example.org", "gil"), (f"{'h' * 50}@example.org", "h" * 39)])
 def test_a_handle_is_made_of_what_can_be_one(owner: httpx.Client, email: str, handle: str) -> None:
     assert owner.post(ACCOUNTS, json={"email": email}).json()["handle"] == handle

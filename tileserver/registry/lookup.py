@@ -99,10 +99,10 @@ class Lookup:
         """What a token opens of which only the number is known, as of one that a function used."""
         return await self._known(("token", token_id), _BY_TOKEN.where(shared_token.c.id == token_id))
 
-    async def named(self, account_id: str, name: str) -> Grant | None:
-        """An account's UDF by its name, as if a token had opened it."""
-        query = _BY_NAME.where((udf.c.account_id == account_id) & (udf.c.name == name))
-        return await self._known(("name", account_id, name), query, _NO_TOKEN)
+    async def named(self, account_id: str, name: str, asking_id: str) -> Grant | None:
+        """An account's UDF by its name, as if a token had opened it, if who asks may see it."""
+        query = _BY_NAME.where((udf.c.account_id == account_id) & (udf.c.name == name) & visible(asking_id))
+        return await self._known(("name", account_id, name, asking_id), query, _NO_TOKEN)
 
     async def seen(self, asking: Account, who: str, slug: str) -> Grant | None:
         """What an account may run of `who`: its own e-mail address or handle, another's, `team` or `public`."""
@@ -112,11 +112,6 @@ class Lookup:
         """The same for who asks in an account's name, as its functions do."""
         query = _BY_NAME.where(addressed(asking_id, who) & (udf.c.name == slug)).order_by(*preferred(asking_id))
         return await self._known(("seen", asking_id, who, slug), query, _NO_TOKEN)
-
-    async def visible(self, asking_id: str, udf_id: str) -> Grant | None:
-        """A UDF by its id, if the account may read it."""
-        query = _BY_NAME.where(visible(asking_id) & (udf.c.id == udf_id))
-        return await self._known(("visible", asking_id, udf_id), query, _NO_TOKEN)
 
     async def _known(self, key: _Key, query: Any, extra: dict[str, Any] | None = None) -> Grant | None:
         """From memory where nothing has changed since; else from the database."""
