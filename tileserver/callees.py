@@ -1,4 +1,4 @@
-"""What functions called, kept with the answers that rest on it: when one of it changes or hides, the answer is stale."""
+"""What functions called, kept with the answers that rest on it: when one changes or is hidden, the answer is stale."""
 
 from cachetools import LRUCache
 

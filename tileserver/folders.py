@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +69,7 @@ class Folder:
         base: the folder of all accounts.
         quota: bytes that an account may have.
         """
-        self.root, self.incoming, self._quota = base / account_id, base / INCOMING, quota
+        self.root, self.incoming, self._quota = base / account_id, base / INCOMING / account_id, quota
         for each in (self.root, self.incoming):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -103,14 +104,25 @@ class Folder:
         for place, _, files in os.walk(self.place(address)):
             yield from (self._address(Path(place, each)) for each in sorted(files))
 
+    def reserve(self, size: int) -> Path:
+        """A new file that lies aside, whose bytes are the account's from now on, so that all that come have room.
+
+        Raises:
+            ConflictError: the account has no room for so many bytes.
+        """
+        self.check_room(size)
+        descriptor, name = tempfile.mkstemp(dir=self.incoming)
+        os.ftruncate(descriptor, size)  # which takes no disk yet
+        os.close(descriptor)
+        return Path(name)
+
     def keep(self, aside: Path, address: str) -> None:
         """Put a file that lies aside in its place.
 
         Raises:
-            ConflictError: it cannot be there, or the account has no more room.
+            ConflictError: it cannot be there.
         """
         place = self._named(address)
-        self.check_room(aside.stat().st_size)
         try:
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             aside.replace(place)
@@ -119,7 +131,7 @@ class Folder:
 
     def check_room(self, size: int) -> None:
         """Raises ConflictError where the account has no room for so many bytes more, in one file."""
-        sizes = list(_sizes(self.root))
+        sizes = [*_sizes(self.root), *_sizes(self.incoming)]
         if sum(sizes) + size > self._quota or len(sizes) >= ENTRIES:
             raise ConflictError(f"Files of an account may take {self._quota} bytes and be {ENTRIES}; delete some.")
 
