@@ -136,6 +136,26 @@ def test_only_the_author_changes(anna: httpx.Client, ben: httpx.Client, cleo: ht
     assert anna.post(f"{V1}/udf-access-token/new", json={"udf_slug": "delta"}).status_code == 200
 
 
+def test_a_function_gets_another_name(shared: Running, cleo: httpx.Client) -> None:
+    """It stays the same one, with its tokens; what cannot be published, or is taken, changes nothing."""
+    made = publish(cleo, "creek")
+    publish(cleo, "beck")
+    place = f"{V1}/udf/by-id/{made['id']}"
+    token = cleo.post(f"{V1}/udf-access-token/new", json={"udf_slug": "creek"}).json()["token"]
+    for slug, body, status in (
+        ("beck", made["udf_body"], 409),
+        ("a b", made["udf_body"], 422),
+        ("burn", json.dumps({"code": "x = 1"}), 422),
+    ):
+        assert cleo.post(place, json={"slug": slug, "udf_body": body}).status_code == status
+        assert cleo.get(place).json() == made
+    renamed = cleo.post(place, json={"slug": "burn", "udf_body": made["udf_body"]}).json()
+    assert (renamed["id"], renamed["slug"], json.loads(renamed["udf_body"])["name"]) == (made["id"], "burn", "burn")
+    assert cleo.get(f"{V1}/udf/by-user-handle/cleo/by-slug/creek").status_code == 404
+    with shared.client() as client:
+        assert client.get(f"/files/{token}.txt").text == "creek"
+
+
 def test_public_functions(anna: httpx.Client, cleo: httpx.Client) -> None:
     """Read by everybody who asks for them; found by everybody where they are listed, too; private again at once."""
     listed = publish(anna, "estuary", allow_public_read=True, allow_public_list=True)
