@@ -5,7 +5,7 @@ from typing import Final, Protocol
 from tileserver.errors import InvalidParameterError
 
 FILE_LIMIT: Final = 500_000
-"""Bytes of a file, and of all of a UDF: strangers may ask for them, and nothing else runs while Python parses a text."""
+"""Bytes of a file, and of all of a UDF: strangers may ask for them, and nothing else runs while a text is parsed."""
 
 
 class Folder(Protocol):
