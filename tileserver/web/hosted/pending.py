@@ -21,6 +21,9 @@ from tileserver.web.answers import Receive, Scope, Send, error_answer
 _LOG: Final = logging.getLogger("tileserver.web")
 KEPT_SECONDS: Final = 120
 """How long an answer is kept for whoever began the run."""
+REFUSED_SECONDS: Final = 1
+"""The same of one that says to try again: the SDK does, under the same name, after the two that we ask for."""
+_REFUSALS: Final = frozenset({429, 503})
 UNASKED_SECONDS: Final = 30
 """After which a run that nobody asks for is ended."""
 _LOOK_SECONDS: Final = 0.1
@@ -52,11 +55,16 @@ class Pending:
         self._swept = 0.0
         self._sweep()
 
-    def begin(self, name: str, work: Work) -> None:
-        """Run `work`, whose answer will be told under this name.
+    def begin(self, name: str, what: bytes, work: Work) -> None:
+        """Run `work`, whose answer will be told under this name; who asks for the same again is told of the first.
+
+        The SDK asks again, whenever it has heard nothing.
+
+        Args:
+            what: says what is run.
 
         Raises:
-            ConflictError: a run of this name is there already.
+            ConflictError: this is the name of another run.
         """
         if time.monotonic() > self._swept + KEPT_SECONDS:
             self._sweep()
@@ -64,7 +72,10 @@ class Pending:
         try:
             lock = hold(mark)
         except FileExistsError:
-            raise ConflictError("A run with this id was started before; take another id.") from None
+            if mark.read_bytes() == what:
+                return
+            raise ConflictError("Another run with this id was started before; take another id.") from None
+        mark.write_bytes(what)
         self._tasks[name] = asyncio.create_task(self._run(name, lock, work))
 
     async def told(self, name: str, seconds: float) -> Whole | None:
@@ -102,15 +113,16 @@ class Pending:
             await asyncio.wait({task}, timeout=_LOOK_SECONDS)
 
     async def _run(self, name: str, lock: int, work: Work) -> None:
-        mark = self._mark(name)
+        mark, seconds = self._mark(name), KEPT_SECONDS
         try:
             whole = await _unless_unasked(mark, asyncio.ensure_future(_collected(work)))
             if whole is not None:
+                seconds = REFUSED_SECONDS if whole.status in _REFUSALS else KEPT_SECONDS
                 await asyncio.to_thread(_write, mark, whole)
         finally:
             os.close(lock)
             self._tasks.pop(name, None)
-            asyncio.get_running_loop().call_later(KEPT_SECONDS, _remove, mark)
+            asyncio.get_running_loop().call_later(seconds, _remove, mark)
 
     def _mark(self, name: str) -> Path:
         return self._folder / f"{name}.mark"
