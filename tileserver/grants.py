@@ -55,7 +55,7 @@ class Grants:
         """
         who, _, slug = name.rpartition("/")
         lookup = self._lookup
-        grant = await (lookup.seen_by(account_id, who, slug) if who else lookup.named(account_id, name, account_id))
+        grant = await (lookup.seen_by(account_id, who, slug) if who else lookup.named(account_id, name))
         if grant is not None:
             return grant
         try:

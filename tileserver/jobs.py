@@ -90,7 +90,7 @@ class Callee(NamedTuple):
     token_id: str = ""
     """The shared token that opened it; empty where its name did."""
     asking_id: str = ""
-    """The account in whose name it was called, which may see it."""
+    """The account in whose name it was called, which may see it; empty for its own."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):

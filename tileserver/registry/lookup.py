@@ -99,8 +99,9 @@ class Lookup:
         """What a token opens of which only the number is known, as of one that a function used."""
         return await self._known(("token", token_id), _BY_TOKEN.where(shared_token.c.id == token_id))
 
-    async def named(self, account_id: str, name: str, asking_id: str) -> Grant | None:
-        """An account's UDF by its name, as if a token had opened it, if who asks may see it."""
+    async def named(self, account_id: str, name: str, asking_id: str = "") -> Grant | None:
+        """An account's UDF by its name, as if a token had opened it, if who asks may see it: by default the account."""
+        asking_id = asking_id or account_id
         query = _BY_NAME.where((udf.c.account_id == account_id) & (udf.c.name == name) & visible(asking_id))
         return await self._known(("name", account_id, name, asking_id), query, _NO_TOKEN)
 
