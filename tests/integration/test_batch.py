@@ -1,13 +1,16 @@
 """Batch jobs on a real server."""
 
+import contextlib
 import io
 import os
 import signal
+import socket
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pandas as pd
@@ -131,6 +134,24 @@ def test_what_is_given_to_all_tasks_is_kept_once(batching: Running) -> None:
     assert memory(batching.process.pid) < before + 200 * 10**6
     with batching.owner() as owner:
         owner.post(f"{BASE}/run/by-id/{made.json()['job_id']}/cancel")
+
+
+def test_who_reads_a_result_slowly_holds_none_of_it(batching: Running) -> None:
+    """It is sent from its file, piece by piece."""
+    code = "@fused.udf\ndef udf():\n    import numpy as np\n    return np.random.default_rng(0).random(4_000_000)\n"
+    job = begin(batching, step(None, code)).json()["job_id"]
+    assert ended(batching, job)["status"] == "completed"
+    with batching.owner() as owner, contextlib.ExitStack() as readers:
+        url = urlsplit(owner.get(f"{BASE}/run/by-id/{job}/results").json()[0]["url"])
+        before, asked = (
+            memory(batching.process.pid),
+            f"GET {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\n\r\n",
+        )
+        for _ in range(8):
+            reader = readers.enter_context(socket.create_connection((url.hostname, url.port), 20))
+            reader.sendall(asked.encode())
+            assert reader.recv(12) == b"HTTP/1.1 200"
+        assert memory(batching.process.pid) < before + 100 * 10**6
 
 
 def memory(pid: int) -> int:

@@ -148,20 +148,21 @@ class Store:
         return [each for each in messages if each["timestamp"] >= since]
 
     def keep(self, job: BatchJob, number: int, result: Result) -> None:
-        """Keep the result of a task."""
-        place = self._folder / job.account_id / job.id / f"{number}.result"
-        self._taken[job.account_id] += place.write_bytes(msgspec.msgpack.encode(result))
+        """Keep the result of a task; its body by itself, so that nobody need hold all of it."""
+        folder, facts = self._folder / job.account_id / job.id, msgspec.structs.replace(result, body=b"")
+        self._taken[job.account_id] += (folder / f"{number}.body").write_bytes(result.body)
+        self._taken[job.account_id] += (folder / f"{number}.result").write_bytes(msgspec.msgpack.encode(facts))
 
     def results(self, account_id: str, job_id: str) -> list[int]:
         """The tasks that have a result; raises like `job`."""
         return sorted(int(each.stem) for each in self._job(account_id, job_id).glob("*.result"))
 
-    def result(self, account_id: str, job_id: str, number: int) -> Result:
-        """The result of a task; raises NotFoundError where there is none."""
+    def result(self, account_id: str, job_id: str, number: int) -> tuple[Result, Path]:
+        """The result of a task without its body, and the file of that; raises NotFoundError where there is none."""
         place = self._job(account_id, job_id) / f"{number}.result"
         if not place.exists():
             raise NotFoundError("There is no such result.")
-        return msgspec.msgpack.decode(place.read_bytes(), type=Result)
+        return msgspec.msgpack.decode(place.read_bytes(), type=Result), place.with_suffix(".body")
 
     def _job(self, account_id: str, job_id: str) -> Path:
         folder = self._folder / account_id / job_id

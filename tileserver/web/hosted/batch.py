@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tileserver.batch import Batches, BatchJob, Task
@@ -163,11 +163,11 @@ class BatchRoutes:
         store = self._batches.store
         if name == "config":
             return Response(store.config(account_id, job_id), media_type="application/json")
-        result = store.result(account_id, job_id, int(name.removesuffix(".metadata")))
+        result, place = store.result(account_id, job_id, int(name.removesuffix(".metadata")))
         if name.endswith(".metadata"):
             return JSONResponse(_UNHARMED | {"stdout": result.printed})
         coding = {"content-encoding": result.coding} if result.coding else {}
-        return Response(result.body, headers={"content-type": hosted_type(result.media_type), **NOT_OURS, **coding})
+        return FileResponse(place, headers={"content-type": hosted_type(result.media_type), **NOT_OURS, **coding})
 
 
 def _is_1x(request: Request) -> bool:
