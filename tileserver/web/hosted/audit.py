@@ -126,9 +126,8 @@ class AuditRoutes:
         """Whose runs are asked for, and which of that ran within the time that is asked for, the last first."""
         account = await self._access.owner(request.scope)
         shown = await (self._team if "/exec-env/" in request.url.path else self._own)(account)
-        most = min(
-            _number(request.query_params.get("max_records_to_scan", "1000"), "max_records_to_scan"), _MOST_SCANNED
-        )
+        asked = request.query_params.get("max_records_to_scan", "1000")
+        most = min(_number(asked, "max_records_to_scan"), _MOST_SCANNED)
         runs = await self._runs.page(list(shown), None, most, forward=False)
         return shown, list(dict.fromkeys(run.udf_id for run in _within(request, runs)))
 
