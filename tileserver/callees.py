@@ -1,4 +1,4 @@
-"""What functions called, kept with the answers that rest on it: when one of these UDFs changes, the answer is stale."""
+"""What functions called, kept with the answers that rest on it: when one changes or is hidden, the answer is stale."""
 
 from cachetools import LRUCache
 
@@ -35,4 +35,4 @@ class Callees:
         lookup = self._registry.lookup
         if callee.token_id:
             return await lookup.opened(callee.token_id)
-        return await lookup.named(callee.account_id, callee.name)
+        return await lookup.named(callee.account_id, callee.name, callee.asking_id)

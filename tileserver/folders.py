@@ -3,6 +3,8 @@
 import contextlib
 import os
 import shutil
+import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,8 @@ ENTRIES: Final = 100_000
 """Files and folders that an account may have."""
 _DEEPEST: Final = 32
 _NAME_BYTES: Final = 255
+_PATH_BYTES: Final = 1024
+"""Of all names together: with the data directory's own the system takes no more than 4096."""
 _TEMPORARY: Final = "tmp"
 _TEMPORARY_SECONDS: Final = 86400
 
@@ -44,7 +48,7 @@ def names(address: str) -> tuple[str, ...]:
     if not address.startswith(SCHEME):
         raise InvalidParameterError(f"A path here begins with {SCHEME}.", parameter="path")
     found = tuple(address[len(SCHEME) :].removesuffix("/").split("/")) if address != SCHEME else ()
-    if len(found) > _DEEPEST or not all(map(_is_name, found)):
+    if len(found) > _DEEPEST or not all(map(_is_name, found)) or len("/".join(found).encode()) > _PATH_BYTES:
         raise InvalidParameterError("This path has names that no file here can have.", parameter="path")
     return found
 
@@ -65,7 +69,7 @@ class Folder:
         base: the folder of all accounts.
         quota: bytes that an account may have.
         """
-        self.root, self.incoming, self._quota = base / account_id, base / INCOMING, quota
+        self.root, self.incoming, self._quota = base / account_id, base / INCOMING / account_id, quota
         for each in (self.root, self.incoming):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -89,24 +93,36 @@ class Folder:
         """What is in a folder, by name; of a file, itself."""
         place = self.place(address)
         if place.is_file():
-            return [self._entry(place)]
-        if not place.is_dir():
-            raise NotFoundError("There is no such folder.")
-        return [self._entry(each) for each in sorted(place.iterdir()) if not each.is_symlink()]
+            return list(self._entries([place]))
+        try:
+            return list(self._entries(sorted(place.iterdir())))
+        except FileNotFoundError:
+            raise NotFoundError("There is no such folder.") from None
 
     def files(self, address: str) -> Iterator[str]:
         """The address of every file below a folder."""
         for place, _, files in os.walk(self.place(address)):
             yield from (self._address(Path(place, each)) for each in sorted(files))
 
+    def reserve(self, size: int) -> Path:
+        """A new file that lies aside, whose bytes are the account's from now on, so that all that come have room.
+
+        Raises:
+            ConflictError: the account has no room for so many bytes.
+        """
+        self.check_room(size)
+        descriptor, name = tempfile.mkstemp(dir=self.incoming)
+        os.ftruncate(descriptor, size)  # which takes no disk yet
+        os.close(descriptor)
+        return Path(name)
+
     def keep(self, aside: Path, address: str) -> None:
         """Put a file that lies aside in its place.
 
         Raises:
-            ConflictError: it cannot be there, or the account has no more room.
+            ConflictError: it cannot be there.
         """
         place = self._named(address)
-        self.check_room(aside.stat().st_size)
         try:
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             aside.replace(place)
@@ -115,7 +131,7 @@ class Folder:
 
     def check_room(self, size: int) -> None:
         """Raises ConflictError where the account has no room for so many bytes more, in one file."""
-        sizes = list(_sizes(self.root))
+        sizes = [*_sizes(self.root), *_sizes(self.incoming)]
         if sum(sizes) + size > self._quota or len(sizes) >= ENTRIES:
             raise ConflictError(f"Files of an account may take {self._quota} bytes and be {ENTRIES}; delete some.")
 
@@ -152,8 +168,16 @@ class Folder:
     def _address(self, place: Path) -> str:
         return SCHEME + place.relative_to(self.root).as_posix()
 
-    def _entry(self, place: Path) -> Listed:
-        found, folder = place.stat(), place.is_dir()
+    def _entries(self, places: list[Path]) -> Iterator[Listed]:
+        """Of the files and folders that are there, which others may delete meanwhile."""
+        for place in places:
+            with contextlib.suppress(FileNotFoundError):
+                found = place.lstat()
+                if not stat.S_ISLNK(found.st_mode):
+                    yield self._entry(place, found)
+
+    def _entry(self, place: Path, found: os.stat_result) -> Listed:
+        folder = stat.S_ISDIR(found.st_mode)
         return Listed(
             url=self._address(place) + "/" * folder,
             file_name=place.name,

@@ -22,12 +22,18 @@ class Grants:
         Raises:
             NotFoundError: the token opens nothing, or the account may not see such a UDF.
         """
+        if ask.collection:
+            return _found(await self._lookup.named(ask.collection, ask.token))
         if ask.account is None:
             return await self.of(ask.token)
-        grant = await self._lookup.seen(ask.account, ask.who, ask.token)
-        if grant is None:
-            raise NotFoundError("UDF not found")
-        return grant
+        if ask.who:
+            return _found(await self._lookup.seen(ask.account, ask.who, ask.token), "UDF not found")
+        return _found(await self._lookup.load_for(ask.token, ask.account.id))
+
+    async def is_open(self, token: str) -> bool:
+        """Whether the token opens something to everybody who has it."""
+        found = self._lookup.resolve(token)
+        return (await self._lookup.load(token) if found is UNKNOWN_YET else found) is not None
 
     async def of(self, token: str) -> Grant:
         """What the token opens.
@@ -36,10 +42,7 @@ class Grants:
             NotFoundError: it is unknown, disabled or deleted, or its UDF is away.
         """
         found = self._lookup.resolve(token)
-        grant = await self._lookup.load(token) if found is UNKNOWN_YET else found
-        if not isinstance(grant, Grant):
-            raise NotFoundError
-        return grant
+        return _found(await self._lookup.load(token) if found is UNKNOWN_YET else found)
 
     async def named(self, name: str, account_id: str) -> Grant:
         """The account's UDF of that name, or one that it may see; else what the name opens as a token.
@@ -68,10 +71,8 @@ class Grants:
             NotFoundError: there is none.
         """
         grant = await self.named(name, account_id)
-        if grant.token_id and grant.account_id != account_id:
-            public = await self._lookup.seen_by(account_id, "public", grant.name)
-            if public is None or public.udf_id != grant.udf_id:
-                raise ForbiddenError("the token lets you run this UDF, not read its code; its owner can make it public")
+        if grant.token_id and await self._lookup.named(grant.account_id, grant.name, account_id) is None:
+            raise ForbiddenError("the token lets you run this UDF, not read its code; its owner can make it public")
         return grant
 
     def udf(self, grant: Grant) -> Udf:
@@ -84,3 +85,9 @@ class Grants:
                 udf = with_computed(udf, facts.get("options", {}), facts.get("defaults", {}), file=udf.name)
             self._udfs[address] = udf
         return self._udfs[address]
+
+
+def _found(grant: Grant | None, sentence: str | None = None) -> Grant:
+    if grant is None:
+        raise NotFoundError(sentence)
+    return grant

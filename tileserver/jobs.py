@@ -88,7 +88,9 @@ class Callee(NamedTuple):
     digest: str
     """Empty where the call failed, so that the answer says nothing for long."""
     token_id: str = ""
-    """The shared token that opened it; empty where its name did, for its own account."""
+    """The shared token that opened it; empty where its name did."""
+    asking_id: str = ""
+    """The account in whose name it was called, which may see it; empty for its own."""
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):

@@ -27,17 +27,24 @@ class Ask(msgspec.Struct, frozen=True):
     """What a layer follows from, as the URL spells it."""
 
     token: str
-    """Or, where an account asks, a UDF's name."""
+    """Or a UDF's name, where `who` or `collection` says whose."""
     extension: str
     scale: int
     query: str
     tiled: bool
     account: Account | None = None
-    """Who asks for a UDF by its name; None where a token opens it."""
+    """Who asks for a UDF by its name, or by a token of a team; None where the token opens it to everybody."""
     who: str = ""
-    """Whose UDF that is: an e-mail address, a handle or `team`."""
+    """Whose UDF of that name an account asks for: an e-mail address, a handle or `team`."""
+    collection: str = ""
+    """Whose UDF of that name is asked for by a collection's token: an account's id."""
     hosted: bool = False
     """Whether the hosted API's clients ask."""
+
+    @property
+    def for_all(self) -> bool:
+        """Whether what it is answered is for everybody who has the URL."""
+        return self.account is None and not self.collection
 
 
 class Layer(msgspec.Struct, frozen=True, kw_only=True):
@@ -224,6 +231,7 @@ def run_of(layer: Layer, job: Job, asked: float, came: Rendered | TileserverErro
     return Run(
         udf_id=layer.grant.udf_id,
         digest=job.digest,
+        token_id=layer.grant.token_id,
         started=time.time() - cost["wall_ms"] / 1000,
         tile="/".join(map(str, job.tile)) if job.tile else None,
         parameters=job.arguments,

@@ -30,7 +30,7 @@ class Loading:
         grant = await self._grants.readable(name, account_id)
         source = source_of(grant, self._grants.udf(grant))
         source = msgspec.structs.replace(source, path=f"{source.name}.py")  # where its owner keeps it is no news
-        return source, (Callee(grant.account_id, grant.name, grant.digest, grant.token_id),)
+        return source, (Callee(grant.account_id, grant.name, grant.digest, grant.token_id, account_id),)
 
     async def _fetched(self, url: str, account_id: str) -> Source:
         found = await self._proxy.udf(url)

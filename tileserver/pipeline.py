@@ -232,7 +232,8 @@ class Pipeline:
                 raise
             raise type(failure) from None  # its own words are for its owner
         facts = answer.entry.facts
-        callees = Callee(grant.account_id, grant.name, grant.digest, grant.token_id), *facts.callees
+        callee = Callee(grant.account_id, grant.name, grant.digest, grant.token_id, job.caller.account_id)
+        callees = callee, *facts.callees
         return Rendered(media_type=facts.media_type, kind=facts.kind, body=answer.entry.body, callees=callees)
 
     async def code(self, fetch: Fetch, job: Job) -> tuple[Source, tuple[Callee, ...]]:

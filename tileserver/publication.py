@@ -1,5 +1,6 @@
 """From a source to a UDF with a token: parsed, stored as a version, and looked at by a probe."""
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -39,10 +40,23 @@ class Publisher:
         return await self._publish(account_id, udf, code, headers, source="file", file=str(file))
 
     async def publish_source(
-        self, account_id: str, name: str, code: str, headers: dict[str, str], sharing: Sharing | None = None
+        self,
+        account_id: str,
+        name: str,
+        code: str,
+        headers: dict[str, str],
+        sharing: Sharing | None = None,
+        *,
+        renamed: str = "",
     ) -> Published:
-        """Publish a source that came through the API under `name`; raises like `publish_file`."""
-        udf = parse(code, file=f"{name}.py", headers=headers, name=name)
+        """Publish a source that came through the API under `name`; raises like `publish_file`.
+
+        Args:
+            renamed: the id of the UDF that has this name from now on.
+        """
+        udf = await asyncio.to_thread(parse, code, file=f"{name}.py", headers=headers, name=name)
+        if renamed:
+            await self.registry.publications.rename(renamed, udf.name)
         return await self._publish(account_id, udf, code, headers, source="api", sharing=sharing)
 
     async def _publish(

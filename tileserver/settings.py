@@ -107,7 +107,7 @@ class Settings(BaseSettings):
         None, description="git clones that UDFs on GitHub are read from: a folder with OWNER/NAME in it, or one clone"
     )
     code_hosts: Hosts = Field((), description="hosts that UDFs may be read from over HTTPS, as github.com")
-    files_disk: Size = Field(10 * 10**9, description="what the files of an account may take")
+    files_disk: Size = Field(10 * 10**9, description="what an account's files may take, and its batch jobs")
     function_cache: Size = Field(2 * 10**9, description="disk that results of @cache may take, for each account")
     secret_key_file: Path | None = Field(None, description="the master key; made in the data directory by default")
 

@@ -15,6 +15,9 @@ from tileserver.errors import PublicationError
 from tileserver.formats import Kind
 from tileserver.udfs import Options, Parameter, Udf, digest, is_reserved, option_value, options_of
 
+CODE_LIMIT: Final = 10**6
+"""Characters of a source: a syntax tree takes some 500 times their memory, and seconds in which nothing else runs."""
+
 _WITHOUT_EFFECT: Final = (
     "stale_while_revalidate",
     "stale_if_error",
@@ -56,8 +59,8 @@ def parse(code: str, *, file: str, headers: dict[str, str] | None = None, name: 
 def imported(code: str) -> set[str]:
     """First parts of the names of modules that a text imports; none where it does not parse."""
     try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = _tree(code, "")
+    except PublicationError:
         return set()
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -95,6 +98,9 @@ def _parsed(tree: ast.Module, code: str, file: str, headers: dict[str, str], nam
 
 
 def _tree(code: str, file: str) -> ast.Module:
+    if len(code) > CODE_LIMIT:
+        message = f"the source has {len(code)} characters and may have {CODE_LIMIT}; keep its data in files"
+        raise PublicationError(message, file=file, line=1)
     try:
         return ast.parse(code)
     except SyntaxError as error:

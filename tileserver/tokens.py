@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from tileserver.errors import SetupError
 
 SHARED_PREFIX: Final = "fsh_"
+COLLECTION_PREFIX: Final = "fc_"
+"""The SDK insists on these (hosted API, section 2.3)."""
 PRIVATE_PREFIX: Final = "fpt_"
-"""The SDK insists on the first (hosted API, section 2.3)."""
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _SHAPE: Final = re.compile(r"(fsh|fpt)_[A-Za-z0-9_-]{43}")
@@ -28,6 +29,11 @@ _SHAPE: Final = re.compile(r"(fsh|fpt)_[A-Za-z0-9_-]{43}")
 def mint_shared() -> str:
     """A new shared token: `fsh_` and 43 random characters."""
     return SHARED_PREFIX + secrets.token_urlsafe(32)
+
+
+def mint_collection() -> str:
+    """A new token of a collection: `fc_` and 64 random hexadecimal digits; the SDK cuts one at a hyphen."""
+    return COLLECTION_PREFIX + secrets.token_hex(32)
 
 
 def mint_private() -> str:

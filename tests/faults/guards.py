@@ -219,6 +219,27 @@ GUARDS = (
         ("tests/unit/registry/test_lookup.py",),
     ),
     Guard(
+        "a team's token opens nothing to others",
+        "registry/lookup.py",
+        "(shared_token.c.mac == self._keyring.mac(token)) & shared(asking_id)",
+        "shared_token.c.mac == self._keyring.mac(token)",
+        ("tests/unit/registry/test_lookup.py",),
+    ),
+    Guard(
+        "what is for some is not given again to all",
+        "web/answering.py",
+        "and not owner and ask.for_all:",
+        "and not owner:",
+        ("tests/integration/test_sharing.py",),
+    ),
+    Guard(
+        "a session is for one token",
+        "web/session_tokens.py",
+        "keyring.has_signed(signature, _PURPOSE, token, name, until)",
+        "re.fullmatch(_SHAPE, text) is not None",
+        ("tests/unit/web/test_session_tokens.py",),
+    ),
+    Guard(
         "a damaged entry is a miss",
         "tilecache/entry.py",
         "if magic != MAGIC or zlib.crc32(memoryview(stored)[_HEAD.size :]) != checksum:",

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 from server import Running
 from session import Sdk
@@ -49,8 +50,8 @@ def test_the_client_id_is_found(sdk: Sdk) -> None:
 
 @only("1.14.2", "1.8.0")
 def test_packages_are_not_chosen(sdk: Sdk) -> None:
-    """The list of packages is there, as an object."""
-    assert isinstance(sdk.get("api.dependency_whitelist()"), dict)
+    """The list of packages is there, as an object, and has none."""
+    assert sdk.get("api.dependency_whitelist()") == {"dependency_whitelist": {}}
 
 
 @only("2.9.5")
@@ -61,11 +62,12 @@ def test_the_team_is_there(sdk: Sdk) -> None:
     assert told["name"]
 
 
-def test_the_environments_token(sdk: Sdk) -> None:
-    """A text, which is no private token."""
+def test_the_environments_token(sdk: Sdk, server: Running) -> None:
+    """A text that lets in as the account's private token does, and is another one."""
     told = sdk.get("api.auth_token()")
-    assert isinstance(told, str)
-    assert told
+    assert told != server.private_token
+    with server.client(headers={"Authorization": f"Fused-Env-Bearer {told}"}) as client:
+        assert client.get("/server/v1/user/self").json() == sdk.get("api._whoami()")
 
 
 @only("1.8.0")
@@ -120,3 +122,20 @@ def test_login_writes_what_the_sdk_reads(sdk: Sdk, server: Running, tmp_path: Pa
         assert signed_in.get("fused.options.base_url") == f"{server.url}/server/v1"
     finally:
         signed_in.close()
+
+
+@only("2.9.5")
+def test_the_months_usage(sdk: Sdk, owner: httpx.Client, server: Running) -> None:
+    """What the SDK ran is counted where the hosted API's documentation reads it."""
+
+    def month() -> dict[str, int]:
+        return dict(owner.get("/server/v1/execution-env/self/realtime/usage").json())
+
+    before = month()
+    sdk.get("fused.run(token, n=123)", token=server.token("hello"))
+    sdk.raised("fused.run(token, n=123)", token=server.token("fails"))
+    after = month()
+    counts = {name: after[name] - before[name] for name in ("calls_total", "calls_success", "calls_error")}
+    assert counts == {"calls_total": 2, "calls_success": 1, "calls_error": 1}
+    assert after["calls_total_time"] > before["calls_total_time"]
+    assert after["calls_cached"] == before["calls_cached"]

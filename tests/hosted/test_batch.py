@@ -70,3 +70,15 @@ def test_a_job_is_cancelled(sdk: Sdk) -> None:
 def test_a_job_that_nobody_has(sdk: Sdk) -> None:
     """Not found."""
     assert "HTTPError" in sdk.raised("api.get_status('00000000-0000-0000-0000-000000000000')").bases
+
+
+@only("1.8.0")
+def test_the_oldest_starts_one_by_its_engine(sdk: Sdk) -> None:
+    """It gives the job, of which state, logs and results are read as ever."""
+    job = sdk.get(
+        f"{RIVERS}from fused.models.api.job import UdfJobStepConfig\njob = fused.run(rivers, engine='batch', n=3)\njob"
+    )
+    done = sdk.get("api.wait_for_job(job.job_id, poll_interval_seconds=0.2, timeout=40)")
+    assert (done["job_id"], done["terminal_status"]) == (job["job_id"], True)
+    assert any("counting 3" in each["message"] for each in sdk.get("api.get_logs(job.job_id)"))
+    assert sdk.get("api.get_job_config(job.job_id).steps[0].udf.name") == "rivers"

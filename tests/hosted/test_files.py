@@ -95,3 +95,26 @@ def test_the_oldest_writes_at_once(sdk: Sdk) -> None:
     """It signs nothing, but puts the bytes where they shall be."""
     put(sdk, "nine.txt", b"put")
     assert sdk.get("api.get('fd://nine.txt')") == {"type": "bytes", "text": "put"}
+
+
+def test_a_temporary_file(sdk: Sdk) -> None:
+    """With an address that the server chose and the ending that was asked for."""
+    url = sdk.get("url = api._upload_tmp('csv', b'a,b')\nurl")
+    assert url.startswith("fd://")
+    assert url.endswith(".csv")
+    assert sdk.get("api.get(url)") == {"type": "bytes", "text": "a,b"}
+    assert sdk.get("api._upload_tmp('csv', b'a,b')") != url
+
+
+@LATER
+def test_a_file_put_at_once(sdk: Sdk) -> None:
+    """Without a signed form, as the oldest does it, under a name and under a temporary one."""
+    sdk.get("api._upload_direct('fd://ten.txt', b'ten')")
+    assert sdk.get("api.get('fd://ten.txt')") == {"type": "bytes", "text": "ten"}
+    assert sdk.get("api.get(api._upload_tmp_direct('bin', b'eleven'))") == {"type": "bytes", "text": "eleven"}
+
+
+def test_a_file_is_resolved(sdk: Sdk) -> None:
+    """To an address at which any program reads it."""
+    sdk.get("api.upload('fd://twelve.txt', b'twelve')")
+    assert httpx.get(sdk.get("api._resolve('fd://twelve.txt')")).content == b"twelve"

@@ -1,5 +1,6 @@
 """`fused.run` in every form (hosted API, section 2.4, the table of forms)."""
 
+import httpx
 import pytest
 from expected import hello, nowhere, tile
 from server import Running
@@ -166,3 +167,19 @@ def test_kept_results_are_given_up(sdk: Sdk) -> None:
     first = sdk.get("fused.run(token, n=5).stamp[0]", token=token)
     sdk.get("fused.load('stamps').invalidate_cache()")
     assert sdk.get("fused.run(token, n=5).stamp[0]") != first
+
+
+@only("2.9.5")
+def test_kept_tiles_are_given_up(sdk: Sdk, owner: httpx.Client) -> None:
+    """By the SDK one tile, by its documentation several; all that is kept goes with them."""
+    token = sdk.get("api.create_udf_access_token('stamps').token")
+    stamp = "fused.run(token, n=6).stamp[0]"
+    first = sdk.get(stamp, token=token)
+    assert sdk.get(stamp) == first
+    udf_id = sdk.get("fused.load('stamps').invalidate_cache(z=1, x=0, y=1).metadata['fused:id']")
+    second = sdk.get(stamp)
+    assert second != first
+    place = f"/server/v1/realtime-shared/any/udf-cache/by-id/{udf_id}"
+    answer = owner.post(f"{place}/batch-delete", json={"tiles": [{"z": 1, "x": 0, "y": 1}]})
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert sdk.get(stamp) not in (first, second)

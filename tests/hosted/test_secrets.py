@@ -62,3 +62,12 @@ def test_it_is_sealed_at_rest(sdk: Sdk, server: Running) -> None:
     files = [path for path in server.data.rglob("*") if path.is_file() and "scratch" not in path.parts]
     assert files
     assert not [path for path in files if b"Dezhnyov-and-a-long-tail" in path.read_bytes()]
+
+
+@only("2.9.5")
+def test_a_users_own_secrets(sdk: Sdk) -> None:
+    """Which the newest reads by another address: the account's."""
+    sdk.get("fused.secrets['fjord'] = 'Ob Bay'")
+    assert sdk.get("[fused.user_secrets['fjord'], fused.user_secrets.fjord]") == ["Ob Bay", "Ob Bay"]
+    assert "fjord" in sdk.get("list(fused.user_secrets)")
+    assert "Secret not found" in sdk.raised("fused.user_secrets['skerry']").text

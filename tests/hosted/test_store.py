@@ -165,3 +165,43 @@ def test_what_a_file_says_is_not_saved_over(sdk: Sdk) -> None:
     """The SDK says why."""
     error = sdk.raised(f"{RIVER.format(name='hello', extra=2)}\nhello.to_fused()")
     assert "served from a file" in error.text
+
+
+@only("1.14.2", "2.9.5")
+def test_what_is_beside_a_public_udf(sdk: Sdk) -> None:
+    """`fused.utils` finds public UDFs by name."""
+    (sdk.home / "tens.py").write_text("def tenfold(n):\n    return n * 10\n")
+    sdk.get(
+        "@fused.udf(headers=[{'module_name': 'utils', 'source_file': 'tens.py'}])\n"
+        f"def anadyr():\n    return 1\napi.save_udf(anadyr, slug='anadyr', {PUBLIC})"
+    )
+    assert sdk.get("fused.utils.anadyr.tenfold(4)") == 40
+    assert "UDF not found" in sdk.raised("fused.utils.nobodys").text
+
+
+@only("2.9.5")
+def test_another_source_is_not_saved_over_it(sdk: Sdk) -> None:
+    """The newest shows the difference, and saves over it where that is wanted."""
+    save(sdk, "penzhina")
+    error = sdk.raised(f"{RIVER.format(name='penzhina', extra=77)}\npenzhina.to_fused()")
+    assert error.kind == "ValueError"
+    assert "There is a UDF 'penzhina' already" in error.text
+    assert "--- remote" in error.text
+    assert "77" in error.text
+    assert "77" not in sdk.get("fused.load('penzhina').code")
+    sdk.get("penzhina.to_fused(overwrite=True)")
+    assert "77" in sdk.get("fused.load('penzhina').code")
+
+
+@only("2.9.5")
+def test_loaded_asynchronously(sdk: Sdk) -> None:
+    """By every spelling."""
+    udf_id = save(sdk, "omolon")
+    for spelt in ("owner@localhost/omolon", "owner/omolon", "team/omolon", "omolon", udf_id):
+        assert sdk.get("(await fused.load_async(spelt)).name", spelt=spelt) == "omolon"
+
+
+@only("2.9.5")
+def test_there_are_no_apps(sdk: Sdk) -> None:
+    """Which the SDK lists by themselves."""
+    assert sdk.get("len(api.get_apps())") == 0

@@ -3,6 +3,7 @@
 import httpx
 import pandas as pd
 import pytest
+from expected import hello
 from server import Running
 from session import Sdk
 from versions import only
@@ -54,6 +55,16 @@ def test_a_token_with_everything_set(sdk: Sdk, owner: httpx.Client) -> None:
     told = sdk.get(f"api.create_udf_access_token(udf_id=id, {given})", id=ids(owner)["hello"])
     assert (told["client_id"], told["cache"], told["enabled"]) == (None, False, False)
     assert told["metadata_json"] == {"minzoom": 3}
+
+
+def test_what_a_token_says_of_its_tiles(sdk: Sdk) -> None:
+    """Its metadata are beside its template, before what the function says of itself."""
+    told = "api.create_udf_access_token('shades', metadata_json={'river': 'Ob', 'minzoom': 3}).get_tile_url()"
+    url = sdk.get(told).replace("{z}/{x}/{y}", "metadata.json")
+    document = httpx.get(url).json()
+    assert (document["river"], document["minzoom"], document["name"]) == ("Ob", 3, "shades")
+    other = sdk.get("api.create_udf_access_token('shades').get_tile_url()").replace("{z}/{x}/{y}", "metadata.json")
+    assert httpx.get(other).json()["minzoom"] == 0
 
 
 def test_one_for_what_is_not_there(sdk: Sdk) -> None:
@@ -177,3 +188,27 @@ def test_a_token_shows_its_urls(sdk: Sdk) -> None:
     """In a notebook."""
     told = sdk.get(f"token = {HELLO}\n[token.token, token._repr_html_()]")
     assert told[0] in told[1]
+
+
+def test_everybodys_tokens(sdk: Sdk, other: Sdk, server: Running) -> None:
+    """For the server's owner, every page of them; others are told that they are not for them."""
+    name = f"okota_{sdk.version[0]}"
+    source = f"@fused.udf\ndef {name}():\n    return 1\n{name}.to_fused()"
+    made = other.get(f"{source}\ntoken = api.create_udf_access_token('{name}').token\ntoken")
+    told = sdk.get("[each.token for each in api.get_udf_access_tokens(_whose='all')]")
+    assert {made, server.token("hello")} < set(told)
+    assert len(told) == len(set(told))
+    assert made not in sdk.get("[each.token for each in api.get_udf_access_tokens()]")
+    assert "owner" in other.raised("api.get_udf_access_tokens(_whose='all')").text
+
+
+@only("2.9.5")
+def test_a_token_for_the_team(sdk: Sdk, stranger: Sdk, other: Sdk) -> None:
+    """It opens to who is signed in as one of it; the SDK tells whom it is for."""
+    made = sdk.get("token = api.create_udf_access_token('hello', access_scope='team', public_read=True)\ntoken")
+    assert (made["access_scope"], made["public_read"]) == ("team", True)
+    assert sdk.get("fused.run(token, n=4)") == hello(4)
+    for each in (stranger, other):
+        assert "HTTPError" in each.raised("fused.run(token, n=4)", token=made["token"]).bases
+    sdk.get("token = token.update(access_scope='public')")
+    assert stranger.get("fused.run(token, n=4)", token=made["token"]) == hello(4)

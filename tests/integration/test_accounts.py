@@ -136,6 +136,26 @@ def test_only_the_author_changes(anna: httpx.Client, ben: httpx.Client, cleo: ht
     assert anna.post(f"{V1}/udf-access-token/new", json={"udf_slug": "delta"}).status_code == 200
 
 
+def test_a_function_gets_another_name(shared: Running, cleo: httpx.Client) -> None:
+    """It stays the same one, with its tokens; what cannot be published, or is taken, changes nothing."""
+    made = publish(cleo, "creek")
+    publish(cleo, "beck")
+    place = f"{V1}/udf/by-id/{made['id']}"
+    token = cleo.post(f"{V1}/udf-access-token/new", json={"udf_slug": "creek"}).json()["token"]
+    for slug, body, status in (
+        ("beck", made["udf_body"], 409),
+        ("a b", made["udf_body"], 422),
+        ("burn", json.dumps({"code": "x = 1"}), 422),
+    ):
+        assert cleo.post(place, json={"slug": slug, "udf_body": body}).status_code == status
+        assert cleo.get(place).json() == made
+    renamed = cleo.post(place, json={"slug": "burn", "udf_body": made["udf_body"]}).json()
+    assert (renamed["id"], renamed["slug"], json.loads(renamed["udf_body"])["name"]) == (made["id"], "burn", "burn")
+    assert cleo.get(f"{V1}/udf/by-user-handle/cleo/by-slug/creek").status_code == 404
+    with shared.client() as client:
+        assert client.get(f"/files/{token}.txt").text == "creek"
+
+
 def test_public_functions(anna: httpx.Client, cleo: httpx.Client) -> None:
     """Read by everybody who asks for them; found by everybody where they are listed, too; private again at once."""
     listed = publish(anna, "estuary", allow_public_read=True, allow_public_list=True)
@@ -204,6 +224,85 @@ def test_a_token_shows_the_source_to_who_may_see_it(anna: httpx.Client, ben: htt
     assert cleo.get(place).json()["id"] == made["id"]
     anna.post(f"{V1}/udf-access-token/by-token/{token}", json={"enabled": False})
     assert [each.get(place).status_code for each in (anna, ben, cleo)] == [200, 404, 404]
+
+
+def test_the_log_of_a_team(anna: httpx.Client, ben: httpx.Client, cleo: httpx.Client) -> None:
+    """Has the runs of all its accounts; what was asked, printed and raised is there for the author only."""
+    code = "from tileserver import udf\n@udf\ndef gauge(n: int = 1):\n    print('measured', n)\n    return 'x' + 1\n"
+    content = {"slug": "gauge", "udf_body": json.dumps({"code": code})}
+    made = anna.post(f"{V1}/udf/new", json=content).json()
+    step = json.dumps({"udf": {"code": code}})
+    for sender in (anna, cleo):
+        assert sender.post(f"{V1}/realtime/any/api/v1/run/udf", json={"step_config": step}).status_code == 422
+    assert ben.get(f"{V1}/realtime/any/api/v1/run/udf/saved/anna/gauge?n=5").status_code == 422
+
+    def logged(client: httpx.Client, path: str) -> dict[str, dict[str, Any]]:
+        answer = client.get(f"{V1}/log/{path}?limit=300").json()
+        found = [each for each in answer["items"] if each["user_email"] == "anna@example.org"]
+        return {each["udf_name"]: each for each in found}
+
+    seen, own = logged(ben, "exec-env/self"), logged(anna, "exec-env/self")
+    for name in ("gauge", ""):
+        assert "measured" in own[name]["stdout"]
+        assert own[name]["stderr"]
+        data = own[name]["udf_data"]
+        hidden = {"stdout": None, "stderr": None, "udf_data": data | {"parameters": None}}
+        assert seen[name] == own[name] | hidden
+    assert (own["gauge"]["udf_id"], own["gauge"]["udf_data"]["parameters"]) == (made["id"], {"n": 5})
+    assert ben.get(f"{V1}/log/by-id/{seen['gauge']['id']}").json()["items"] == [seen["gauge"]]
+    assert cleo.get(f"{V1}/log/by-id/{seen['gauge']['id']}").status_code == 404
+    assert logged(ben, "self") == logged(cleo, "exec-env/self") == {}
+
+
+def test_a_public_function_is_loaded_by_its_token(
+    join: Callable[..., httpx.Client], anna: httpx.Client, ben: httpx.Client
+) -> None:
+    """Also where another of its name was public before; a private one only runs, except for its author's team."""
+    publish(anna, "weir", allow_public_read=True)
+    publish(ben, "weir", allow_public_read=True)
+    publish(ben, "lock")
+    loads = "import fused\n@fused.udf\ndef udf(token: str):\n    return fused.load(token)()\n"
+    fred = join("fred")
+
+    def loaded(client: httpx.Client, slug: str) -> httpx.Response:
+        token = ben.post(f"{V1}/udf-access-token/new", json={"udf_slug": slug}).json()["token"]
+        step = json.dumps({"udf": {"code": loads, "parameters": {"token": token}}})
+        return client.post(f"{V1}/realtime/any/api/v1/run/udf", json={"step_config": step, "format": "json"})
+
+    assert loaded(fred, "weir").json() == "weir"
+    assert loaded(anna, "lock").json() == "lock"
+    assert "not read its code" in loaded(fred, "lock").json()["message"]
+
+
+def test_what_was_public_is_no_longer_in_others_answers(
+    join: Callable[..., httpx.Client], anna: httpx.Client, ben: httpx.Client
+) -> None:
+    """What rests on it is asked for anew, and finds that it is gone; the team's answers stay."""
+    gina, run = join("gina"), f"{V1}/realtime/any/api/v1/run/udf"
+
+    def called(client: httpx.Client, way: str) -> httpx.Response:
+        code = f"import fused\n@fused.udf\ndef udf():\n    return fused.{way}"
+        step = json.dumps({"udf": {"code": code, "parameters": {}}})
+        return client.post(run, json={"step_config": step, "format": "json"})
+
+    for way in ("run('anna/source')", "load('anna/source')()"):
+        publish(anna, "source", allow_public_read=True)
+        assert [called(each, way).json() for each in (gina, ben)] == ["source", "source"]
+        assert called(gina, way).headers["x-cache"] == "HIT"
+        publish(anna, "source", allow_public_read=False)
+        assert "no UDF of this name" in called(gina, way).json()["message"]
+        assert called(ben, way).headers["x-cache"] == "HIT"
+
+
+@pytest.mark.parametrize(("email", "handle"), [("_.gil@example.org", "gil"), (f"{'h' * 50}@example.org", "h" * 39)])
+def test_a_handle_is_made_of_what_can_be_one(owner: httpx.Client, email: str, handle: str) -> None:
+    assert owner.post(ACCOUNTS, json={"email": email}).json()["handle"] == handle
+
+
+def test_a_handle_that_is_taken_is_named(owner: httpx.Client, anna: httpx.Client) -> None:
+    """It is another account's, though the address is new."""
+    refused = owner.post(ACCOUNTS, json={"email": "anna@example.com"})
+    assert refused.json()["detail"] == "Another account has the handle 'anna'; choose one with --handle."
 
 
 def test_all_tokens_are_for_the_servers_owner(owner: httpx.Client, anna: httpx.Client) -> None:

@@ -1,13 +1,16 @@
 """Batch jobs on a real server."""
 
+import contextlib
 import io
 import os
 import signal
+import socket
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pandas as pd
@@ -122,6 +125,38 @@ def test_a_cancelled_job_stops(batching: Running) -> None:
         assert owner.post(f"{BASE}/run/by-id/{job}/cancel").status_code == 200
     assert ended(batching, job)["status"] == "cancelled"
     assert time.monotonic() - began < 5
+
+
+def test_what_is_given_to_all_tasks_is_kept_once(batching: Running) -> None:
+    """However large it is, and however many the tasks are."""
+    before, large = memory(batching.process.pid), list(range(150_000))
+    made = begin(batching, step(list(range(1000))) | {"udf": {"code": SOURCE, "parameters": {"wait": 30, "x": large}}})
+    assert memory(batching.process.pid) < before + 200 * 10**6
+    with batching.owner() as owner:
+        owner.post(f"{BASE}/run/by-id/{made.json()['job_id']}/cancel")
+
+
+def test_who_reads_a_result_slowly_holds_none_of_it(batching: Running) -> None:
+    """It is sent from its file, piece by piece."""
+    code = "@fused.udf\ndef udf():\n    import numpy as np\n    return np.random.default_rng(0).random(4_000_000)\n"
+    job = begin(batching, step(None, code)).json()["job_id"]
+    assert ended(batching, job)["status"] == "completed"
+    with batching.owner() as owner, contextlib.ExitStack() as readers:
+        url = urlsplit(owner.get(f"{BASE}/run/by-id/{job}/results").json()[0]["url"])
+        before, asked = (
+            memory(batching.process.pid),
+            f"GET {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\n\r\n",
+        )
+        for _ in range(8):
+            reader = readers.enter_context(socket.create_connection((url.hostname, url.port), 20))
+            reader.sendall(asked.encode())
+            assert reader.recv(12) == b"HTTP/1.1 200"
+        assert memory(batching.process.pid) < before + 100 * 10**6
+
+
+def memory(pid: int) -> int:
+    """Resident bytes of a process."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_jobs_are_listed_by_page_and_for_their_account_only(batching: Running) -> None:

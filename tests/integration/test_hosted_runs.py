@@ -110,6 +110,27 @@ def test_only_who_may_see_it_runs_it(hosting: Running, stranger: dict[str, str])
     assert other.json() == missing.json()
 
 
+def test_what_its_owner_was_just_told_is_not_a_strangers(hosting: Running, stranger: dict[str, str]) -> None:
+    """Also within the second in which answers are given again without looking."""
+    path = f"{RUNS.format(client='fused')}/saved/owner@localhost/flat/tiles/1/0/0"
+    with hosting.owner() as owner, hosting.client() as client:
+        answers = [owner.get(path) for _ in range(3)]
+        refused = [client.get(path, headers=headers).status_code for headers in ({}, stranger)]
+    assert [each.status_code for each in answers] == [200] * 3
+    assert answers[-1].headers["x-cache"] == "HIT"
+    assert refused == [401, 404]
+
+
+def test_a_name_with_line_breaks_makes_no_header(hosting: Running) -> None:
+    """What an error quotes stays one line of one header."""
+    with hosting.owner() as owner:
+        body = {"slug": "a\r\nx-more: 1", "udf_body": json.dumps({"code": "x = 1"})}
+        refused = owner.post("/server/v1/udf/new", json=body)
+    assert refused.status_code == 422
+    assert "x-more" not in refused.headers
+    assert refused.headers["x-fused-error"] == "a  x-more: 1.py:1: no function here is decorated with @udf"
+
+
 def test_what_is_kept_says_so_and_repeats_what_was_printed(hosting: Running) -> None:
     first, second = saved(hosting, n=4), saved(hosting, n=4)
     assert "x-cache" not in first.headers
@@ -194,6 +215,7 @@ def test_a_long_run_is_asked_for_again(hosting: Running, stranger: dict[str, str
     assert answer.status_code == 202
     assert time.monotonic() - began < 5, "the SDK has given up"
     assert posted(hosting, "/start", {"Fused-Run-Id": run}, step_config=step(n=2)).status_code == 409
+    assert posted(hosting, "/start", {"Fused-Run-Id": run}, step_config=step(n=2, wait=4)).status_code in (200, 202)
     path = f"{RUNS.format(client='fused')}/get/{run}"
     with hosting.client() as client:
         assert client.get(path, headers=stranger).status_code == 404

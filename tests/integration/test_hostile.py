@@ -131,6 +131,7 @@ BODIES = [
     b'{"udf_slug": "\\ud800"}',
     b'{"udf_slug": "a\\u0000"}',
     b'{"udf_slug": "address", "metadata_json": {"a": 1e999}}',
+    b'{"udf_slug": "address", "metadata_json": {"a": "' + b"x" * 64_000 + b'"}}',
     *[b'{"udf_slug": "address", "metadata_json": ' + b'{"a":' * n + b"1" + b"}" * n + b"}" for n in (60, 900, 5000)],
 ]
 

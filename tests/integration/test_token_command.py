@@ -58,3 +58,13 @@ def test_what_is_not_there(typed, arguments: tuple[str, ...]) -> None:
     """The server's own sentence; the command line prints it and ends with status 1."""
     with pytest.raises(NotFoundError):
         typed(*arguments)
+
+
+def test_a_token_for_the_team(server: Running, typed) -> None:
+    """It says so, and opens nothing to who has only that."""
+    made = json.loads(typed("create", "address", "--team", "--json").stdout)
+    assert made["access_scope"] == "team"
+    assert json.loads(typed("create", "address", "--json").stdout)["access_scope"] is None
+    tile = made["tile_url"].format(z=3, x=1, y=2)
+    with server.client() as client, server.owner() as owner:
+        assert (client.get(tile).status_code, owner.get(tile).status_code) == (404, 200)

@@ -88,3 +88,14 @@ def test_others_see_nothing_of_it(counting: Running) -> None:
 def test_what_is_no_number_is_refused(counting: Running, path: str) -> None:
     with counting.owner() as owner:
         assert owner.get(path).status_code == 422
+
+
+def test_the_log_of_runs_ends_where_it_was_said(counting: Running) -> None:
+    """Also at the beginning of time; what is amiss is named."""
+    with counting.client() as client:
+        client.get(f"/files/{counting.token('talks')}?n=200")
+    assert seen(counting, "/server/v1/log/self")["items"]
+    assert seen(counting, "/server/v1/log/self?end_timestamp=1970-01-01T00:00:00")["items"] == []
+    with counting.owner() as owner:
+        for name in ("limit", "page_token", "start_timestamp"):
+            assert f"'{name}' should be" in owner.get(f"/server/v1/log/self?{name}=x").json()["detail"]

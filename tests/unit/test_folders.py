@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -184,3 +185,24 @@ def test_temporary_files_go_after_a_day(folder: Folder) -> None:
     folder.temporary("next")
     assert list(folder.files("fd://")) == [new]
     assert [each.name for each in folder.incoming.iterdir()] == ["under way"]
+
+
+def test_a_path_is_not_longer_than_the_system_takes(folder: Folder) -> None:
+    """Names that are good each by itself can be too much together."""
+    keep(folder, "fd://" + "/".join(["é" * 125] * 4), "x")
+    with pytest.raises(InvalidParameterError):
+        folder.file("fd://" + "/".join(["a" * 250] * 20))
+
+
+def test_what_goes_while_it_is_listed_is_left_out(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files and folders that others delete just then."""
+    for name in "abc":
+        keep(folder, f"fd://here/{name}", "x")
+    found = Path.iterdir
+
+    def going(place: Path) -> Iterator[Path]:
+        yield from found(place)
+        (place / "b").unlink(missing_ok=True)
+
+    monkeypatch.setattr(Path, "iterdir", going)
+    assert [each.file_name for each in folder.listed("fd://here")] == ["a", "c"]

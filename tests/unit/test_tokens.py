@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tileserver.errors import SetupError
-from tileserver.tokens import Keyring, mint_private, mint_shared, read_keyring, shape
+from tileserver.tokens import Keyring, mint_collection, mint_private, mint_shared, read_keyring, shape
 
 masters = st.binary(min_size=32, max_size=32)
 
@@ -22,6 +22,9 @@ def test_tokens_have_their_shape_and_never_repeat() -> None:
     assert len(shared) == len(private) == 200
     assert all(re.fullmatch(r"fsh_[\w-]{43}", token, re.ASCII) for token in shared)
     assert all(re.fullmatch(r"fpt_[\w-]{43}", token, re.ASCII) for token in private)
+    collections = {mint_collection() for _ in range(200)}
+    assert len(collections) == 200
+    assert all(re.fullmatch(r"fc_[0-9a-f]{64}", token) for token in collections)
 
 
 def test_a_token_is_told_by_its_letters() -> None:

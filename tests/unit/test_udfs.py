@@ -61,6 +61,7 @@ def test_the_text_tells_name_options_signature_and_docstring() -> None:
         ("@udf(attribution='\\ud800')\ndef a(): ...\n", 1, "'attribution' cannot be"),
         ("@udf" + "()" * 2000 + "\ndef a(): ...\n", 1, "nested too deep"),
         ("x = " + "-" * 100_000 + "1\n", 1, "not Python"),
+        ("x = 1\n" * 200_000, 1, "keep its data in files"),
         ("@udf\ndef a(tile, /): ...\n", 2, "cannot be given by name"),
     ],
 )

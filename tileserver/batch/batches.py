@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
 import msgspec
@@ -39,22 +40,25 @@ class Batches:
         self.store = store
         self.pipeline, self._at_once = pipeline, at_once
         self._running: set[asyncio.Task[None]] = set()
+        self._notes = ThreadPoolExecutor(1, "batch")
+        """Where is kept how jobs stand, in the order in which they stood so."""
 
     async def begin(self, job: BatchJob, config: bytes, tasks: Sequence[Task]) -> None:
         """Start a job; it goes on when who asked has gone."""
         lock = await asyncio.to_thread(lambda: hold(self.store.create(job, config)))
-        running = asyncio.create_task(self._run(_Work(self.pipeline, self.store, job), tasks, lock))
+        running = asyncio.create_task(self._run(_Work(self.pipeline, self.store, job, self._notes), tasks, lock))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
 
     async def _run(self, job: "_Work", tasks: Sequence[Task], lock: int) -> None:
         work = asyncio.ensure_future(job.work(tasks, self._at_once))
         try:
-            while not work.done() and not await asyncio.to_thread(self.store.is_cancelled, job.record):
+            end = ""
+            while not work.done() and not (end := await asyncio.to_thread(self.store.end_of, job.record)):
                 await asyncio.wait({work}, timeout=_LOOK_SECONDS)
             work.cancel()
             await asyncio.wait({work})
-            await job.note(status="cancelled" if work.cancelled() else work.result())
+            await job.note(status=end if work.cancelled() else work.result())
         except Exception:  # an accident of ours: without its lock the job is a failed one
             _LOG.exception("a batch job failed")
         finally:
@@ -64,10 +68,9 @@ class Batches:
 class _Work:
     """One job."""
 
-    def __init__(self, pipeline: Pipeline, store: Store, record: BatchJob) -> None:
-        self._pipeline, self._store, self.record = pipeline, store, record
+    def __init__(self, pipeline: Pipeline, store: Store, record: BatchJob, notes: ThreadPoolExecutor) -> None:
+        self._pipeline, self._store, self.record, self._notes = pipeline, store, record, notes
         self._failed = False
-        self._noting = asyncio.Lock()
 
     async def work(self, tasks: Sequence[Task], at_once: int) -> str:
         """Do all tasks; the status that the job has then."""
@@ -76,11 +79,10 @@ class _Work:
         return "failed" if self._failed else "completed"
 
     async def note(self, *, status: str = "running", ended: int = 0) -> None:
-        """Keep how the job stands, the newest last: tasks end at the same time."""
-        async with self._noting:
-            finished, changed = self.record.finished + ended, time.time_ns() // 1_000_000
-            self.record = msgspec.structs.replace(self.record, status=status, finished=finished, changed=changed)
-            await asyncio.to_thread(self._store.write, self.record)
+        """Keep how the job stands, the newest last: tasks end at the same time, and so may the job."""
+        finished, changed = self.record.finished + ended, time.time_ns() // 1_000_000
+        self.record = msgspec.structs.replace(self.record, status=status, finished=finished, changed=changed)
+        await asyncio.get_running_loop().run_in_executor(self._notes, self._store.write, self.record)
 
     async def _draw(self, left: Iterator[tuple[int, Task]]) -> None:
         """Do one task after the other, until none is left or one has failed that must not."""

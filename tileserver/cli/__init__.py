@@ -36,12 +36,13 @@ def root(
 def run() -> None:
     """Run the command that the arguments name."""
     try:
-        from tileserver.cli import account, login, secret, serve, token, udf
+        from tileserver.cli import account, collection, login, secret, serve, token, udf
 
         serve.register(app)
         login.register(app)
         app.add_typer(udf.app, name="udf")
         app.add_typer(token.app, name="token")
+        app.add_typer(collection.app, name="collection")
         app.add_typer(secret.app, name="secret")
         app.add_typer(account.app, name="account")
         app()

@@ -23,10 +23,12 @@ def create(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run the function for every request.")] = False,
     expose_errors: Annotated[bool, typer.Option("--expose-errors", help="Tell everybody why a run failed.")] = False,
     shared_cache: Annotated[bool, typer.Option("--shared-cache", help="Let caches on the way keep answers.")] = False,
+    team: Annotated[bool, typer.Option("--team", help="Only for your team, who send their private tokens.")] = False,
 ) -> None:
     """Make a token for a UDF."""
     chosen = {"cache": not no_cache, "expose_errors": expose_errors, "shared_cache": shared_cache}
-    _show(request("POST", "/udf-access-token/new", {"udf_slug": udf, **chosen}), as_json)
+    scope = "team" if team else None
+    _show(request("POST", "/udf-access-token/new", {"udf_slug": udf, "access_scope": scope, **chosen}), as_json)
 
 
 @app.command("list")

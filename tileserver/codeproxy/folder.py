@@ -4,8 +4,8 @@ from typing import Final, Protocol
 
 from tileserver.errors import InvalidParameterError
 
-FILE_LIMIT: Final = 10**6
-"""Bytes of a file."""
+FILE_LIMIT: Final = 500_000
+"""Bytes of a file, and of all of a UDF: strangers may ask for them, and nothing else runs while a text is parsed."""
 
 
 class Folder(Protocol):
@@ -22,4 +22,4 @@ class Folder(Protocol):
 
 def too_large(name: str) -> InvalidParameterError:
     """What to raise for a file above the limit."""
-    return InvalidParameterError(f"'{name}' has more than {FILE_LIMIT // 10**6} MB.", parameter="url")
+    return InvalidParameterError(f"'{name}' has more than {FILE_LIMIT // 1000} kB.", parameter="url")

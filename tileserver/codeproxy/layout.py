@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from tileserver.codeproxy.address import Address, is_name
-from tileserver.codeproxy.folder import Folder
+from tileserver.codeproxy.folder import FILE_LIMIT, Folder
 from tileserver.errors import InvalidParameterError, NotFoundError, PublicationError
 from tileserver.signature import imported, parse
 
@@ -100,7 +100,7 @@ class _Texts:
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
-        self._asked = self._found = 0
+        self._asked = self._found = self._size = 0
 
     async def find(self, name: str) -> str | None:
         """A file, or None where it is not there."""
@@ -109,6 +109,10 @@ class _Texts:
         self._found += raw is not None
         if self._asked > _ASKED or self._found > FILES:
             raise InvalidParameterError(f"This UDF has more than {FILES} files.", parameter="url")
+        self._size += len(raw or b"")
+        if self._size > FILE_LIMIT:
+            message = f"This UDF's files have more than {FILE_LIMIT // 1000} kB together."
+            raise InvalidParameterError(message, parameter="url")
         return None if raw is None else _text(raw, name)
 
     async def one(self, name: str) -> str:

@@ -7,13 +7,23 @@ from sqlalchemy import select
 
 from tileserver.errors import SetupError
 from tileserver.registry.accounts import Accounts
+from tileserver.registry.collections import Collections
 from tileserver.registry.credentials import Credentials
 from tileserver.registry.database import Database
 from tileserver.registry.generation import Generation
 from tileserver.registry.lookup import UNKNOWN_YET, Lookup
 from tileserver.registry.publications import Publications
-from tileserver.registry.records import Account, Grant, Publication, SharedToken, Sharing, StoredUdf, TokenOptions
-from tileserver.registry.schema import secret, shared_token
+from tileserver.registry.records import (
+    Account,
+    Collection,
+    Grant,
+    Publication,
+    SharedToken,
+    Sharing,
+    StoredUdf,
+    TokenOptions,
+)
+from tileserver.registry.schema import collection, secret, shared_token
 from tileserver.registry.secrets import Secrets
 from tileserver.registry.shared_tokens import SharedTokens
 from tileserver.registry.sharing import RESERVED_HANDLES
@@ -23,6 +33,7 @@ __all__ = [
     "RESERVED_HANDLES",
     "UNKNOWN_YET",
     "Account",
+    "Collection",
     "Grant",
     "Publication",
     "Publications",
@@ -45,6 +56,7 @@ class Registry:
         self.secrets = Secrets(database, keyring, generation)
         self.publications = Publications(database, keyring, generation)
         self.shared_tokens = SharedTokens(database, keyring, generation)
+        self.collections = Collections(database, keyring, generation)
         self.lookup = Lookup(database, keyring, generation)
 
     @classmethod
@@ -64,10 +76,11 @@ class Registry:
 
     async def check_key(self) -> None:
         """Raises SetupError where what is sealed here was sealed with another master key than this server's."""
-        tokens, secrets = select(shared_token.c.sealed).limit(1), select(secret.c.sealed).limit(1)
+        sealed = shared_token.c.sealed, secret.c.sealed, collection.c.sealed
+        queries = [select(column).where(column.is_not(None)).limit(1) for column in sealed]
         async with self._database.read() as connection:
-            found = [(await connection.execute(query)).scalar() for query in (tokens, secrets)]
-        if any(sealed is not None and not self.keyring.has_sealed(sealed) for sealed in found):
+            found = [(await connection.execute(query)).scalar() for query in queries]
+        if any(each is not None and not self.keyring.has_sealed(each) for each in found):
             place = self._database.place
             raise SetupError(f"the registry {place} belongs to another master key; bring that back")
 

@@ -57,14 +57,23 @@ class Accounts:
             rows = await connection.execute(select(*FIELDS).order_by(account.c.created, account.c.id))
             return [Account(**row._mapping) for row in rows]
 
+    async def team_of(self, member: Account) -> list[Account]:
+        """The accounts of its team, or it alone."""
+        if member.team is None:
+            return [member]
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(*FIELDS).where(account.c.team == member.team))
+            return [Account(**row._mapping) for row in rows]
+
     async def _write(self, statement: Any, email: str, handle: str) -> None:
         with self._generation.changing():  # a team's members see other UDFs at once
             try:
                 async with self._database.write() as connection:
                     await connection.execute(statement)
             except IntegrityError as error:
-                taken = email if "account.email" in str(error.orig) else handle
-                raise ConflictError(f"There is an account '{taken}' already.") from None
+                if "account.email" in str(error.orig):
+                    raise ConflictError(f"There is an account '{email}' already.") from None
+                raise ConflictError(f"Another account has the handle '{handle}'; choose one with --handle.") from None
 
 
 def _insertion(made: Account) -> Any:

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tileserver.registry.database import Database
 from tileserver.registry.generation import Generation
 from tileserver.registry.records import Account, Grant
-from tileserver.registry.schema import shared_token, udf, udf_version
-from tileserver.registry.sharing import AUTHORED, addressed, open_to_all, preferred
+from tileserver.registry.schema import account, shared_token, udf, udf_version
+from tileserver.registry.sharing import AUTHORED, addressed, open_to_all, preferred, shared, visible
 from tileserver.tokens import Keyring, shape
 
 
@@ -37,7 +37,7 @@ _FIELDS: Final = (
     udf_version.c.kind,
 )
 _CURRENT: Final = (udf_version.c.udf_id == udf.c.id) & (udf_version.c.digest == udf.c.digest)
-_BY_TOKEN: Final = (
+_ENABLED: Final = (
     select(
         shared_token.c.id.label("token_id"),
         shared_token.c.cache,
@@ -48,8 +48,10 @@ _BY_TOKEN: Final = (
     .select_from(shared_token)
     .join(udf, udf.c.id == shared_token.c.udf_id)
     .join(udf_version, _CURRENT)
-    .where(shared_token.c.enabled & udf.c.present & open_to_all())
+    .where(shared_token.c.enabled & udf.c.present)
 )
+_BY_TOKEN: Final = _ENABLED.where(open_to_all())
+_BY_MEMBER: Final = _ENABLED.join(account, account.c.id == udf.c.account_id)
 _BY_NAME: Final = select(*_FIELDS).select_from(AUTHORED).join(udf_version, _CURRENT).where(udf.c.present)
 _NO_TOKEN: Final = {"token_id": "", "cache": True, "shared_cache": False, "expose_errors": False}
 
@@ -85,14 +87,23 @@ class Lookup:
         """What the token opens, from the database; kept only if nothing changed while it was read."""
         return await self._load(token, _BY_TOKEN.where(shared_token.c.mac == self._keyring.mac(token)))
 
+    async def load_for(self, token: str, asking_id: str) -> Grant | None:
+        """What the token opens to an account of its owner's team, though it be for that team only.
+
+        No cache on the way to that account may keep what it opens for others.
+        """
+        query = _BY_MEMBER.where((shared_token.c.mac == self._keyring.mac(token)) & shared(asking_id))
+        return await self._known(("team", asking_id, token), query, {"shared_cache": False})
+
     async def opened(self, token_id: str) -> Grant | None:
         """What a token opens of which only the number is known, as of one that a function used."""
         return await self._known(("token", token_id), _BY_TOKEN.where(shared_token.c.id == token_id))
 
-    async def named(self, account_id: str, name: str) -> Grant | None:
-        """An account's UDF by its name, as if a token had opened it."""
-        query = _BY_NAME.where((udf.c.account_id == account_id) & (udf.c.name == name))
-        return await self._known(("name", account_id, name), query, _NO_TOKEN)
+    async def named(self, account_id: str, name: str, asking_id: str = "") -> Grant | None:
+        """An account's UDF by its name, as if a token had opened it, if who asks may see it: by default the account."""
+        asking_id = asking_id or account_id
+        query = _BY_NAME.where((udf.c.account_id == account_id) & (udf.c.name == name) & visible(asking_id))
+        return await self._known(("name", account_id, name, asking_id), query, _NO_TOKEN)
 
     async def seen(self, asking: Account, who: str, slug: str) -> Grant | None:
         """What an account may run of `who`: its own e-mail address or handle, another's, `team` or `public`."""

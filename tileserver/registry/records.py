@@ -114,6 +114,26 @@ class SharedToken(msgspec.Struct, frozen=True, kw_only=True):
     """Microseconds since 1970."""
 
 
+class Collection(msgspec.Struct, frozen=True, kw_only=True):
+    """All UDFs of an account, which one token may open by their names (the hosted API's canvas)."""
+
+    account_id: str
+    handle: str
+    team: str | None
+    token: str | None
+    """None where it is not shared."""
+    access_scope: str
+    """`public`: the token is enough; `team`: it takes a session, or a member of the account's team."""
+    passcode: str | None
+    """What who has the token must say besides, or may say instead of a session."""
+    updated: int
+    """Microseconds since 1970; 0 where nothing was chosen yet."""
+
+    def is_for(self, account: Account) -> bool:
+        """Whether it is the account's own, or its team's."""
+        return account.id == self.account_id or (self.team is not None and account.team == self.team)
+
+
 class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """What an enabled token opens: one UDF in its current version."""
 

@@ -116,6 +116,17 @@ secret = Table(
     Column("updated", BigInteger, nullable=False),
 )
 
+collection = Table(
+    "collection",
+    metadata,
+    Column("account_id", Text, ForeignKey("account.id", ondelete="CASCADE"), primary_key=True),
+    Column("mac", LargeBinary, unique=True),
+    Column("sealed", LargeBinary),
+    Column("access_scope", Text, nullable=False),
+    Column("passcode", LargeBinary),
+    Column("updated", BigInteger, nullable=False),
+)
+
 purge = Table(
     "purge",
     metadata,

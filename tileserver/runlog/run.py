@@ -13,6 +13,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     udf_id: str
     digest: str
     """The version that ran."""
+    token_id: str = ""
+    """Of the shared token that opened it; empty where none did."""
     started: float
     """Seconds since 1970."""
     tile: str | None = None

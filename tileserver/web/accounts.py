@@ -65,7 +65,7 @@ class AccountRoutes:
         if not self.settings.may_have_accounts:
             raise ConflictError(TRUST)
         email = _matching(_EMAIL, wanted.email.strip().lower(), "An e-mail address")
-        handle = _handle(wanted.handle or re.sub(r"[^a-z0-9_-]", "-", email.partition("@")[0]))
+        handle = _handle(wanted.handle or _handle_of(email))
         team = _handle(wanted.team) if wanted.team else None
         made = await self.registry.accounts.create(email, handle=handle, name=_name(wanted.name or handle), team=team)
         return await self._with_token(made)
@@ -105,6 +105,11 @@ class AccountRoutes:
 
 def _account(account: Account) -> dict[str, Any]:
     return msgspec.structs.asdict(account) | {"execution_environment_id": account.environment_id}
+
+
+def _handle_of(email: str) -> str:
+    """What can be a handle of an address's first part; `x` where nothing of it can."""
+    return re.sub(r"[^a-z0-9_-]", "-", email.partition("@")[0]).lstrip("-_")[:39] or "x"
 
 
 def _handle(text: str) -> str:

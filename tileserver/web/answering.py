@@ -15,7 +15,9 @@ from tileserver.tiles import Tile
 from tileserver.usage import Day, Usage
 from tileserver.web.access import Access
 from tileserver.web.answers import Receive, Scope, Send, prepare, send_error, send_prepared
+from tileserver.web.authorisation import Authorisation
 from tileserver.web.blank import blank
+from tileserver.web.depth import check_depth
 from tileserver.web.metrics import Metrics
 from tileserver.web.recent import Recent
 
@@ -43,6 +45,7 @@ class Answering:
 
     def __init__(self, pipeline: Pipeline, access: Access, usage: Usage) -> None:
         self.pipeline, self.access, self.usage = pipeline, access, usage
+        self._authorisation = Authorisation(pipeline.grants, pipeline.registry, access)
         self._word = pipeline.registry.generation_word
         self.recent = Recent(self._word)
         self.metrics = Metrics(pipeline.executor, self.recent)
@@ -53,6 +56,8 @@ class Answering:
         try:
             found = self._hit(address, ask)
             if found is None:
+                check_depth(scope)
+                ask = await self._authorisation.asked(scope, ask)
                 found = await unless_gone(receive, self._find(address, ask))
             _check_empty(*found)
         except ClientGoneError:
@@ -65,7 +70,7 @@ class Answering:
         owner = address.hosted and bool(answer.entry.facts.printed) and await self._may_read(scope, ask, layer.grant)
         prepared = prepare(layer, answer.entry, answer.source, hosted=address.hosted, owner=owner)
         spent = timing(answer, (time.perf_counter() - began) * 1000)
-        if answer.source == "memory" and not owner:
+        if answer.source == "memory" and not owner and ask.for_all:
             self.recent.keep(scope, prepared, spent, generation, partial(self._repeated, layer, answer))
         await send_prepared(scope, send, prepared, spent)
 

@@ -11,7 +11,7 @@ import orjson
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
-from tileserver.errors import BusyError, TileserverError, UdfError
+from tileserver.errors import BusyError, CallError, TileserverError, UdfError
 from tileserver.formats import hosted_type
 from tileserver.layers import Layer
 from tileserver.tilecache import Entry, etag
@@ -75,6 +75,8 @@ PREFLIGHT: Final[Headers] = [
     (b"access-control-max-age", b"86400"),
     (b"allow", b"GET, HEAD, OPTIONS"),
 ]
+_SENTENCE: Final = 2000
+"""Characters of an error in a header; HTTP clients refuse long lines."""
 _SANDBOX: Final = (b"content-security-policy", b"sandbox allow-scripts")
 _CHUNK: Final = 2**20
 _PLAIN_LIMIT: Final = 512 * 2**20
@@ -232,9 +234,10 @@ def error_answer(error: TileserverError, *, hosted: bool, owner: bool = False) -
 
 def _said(error: TileserverError, *, owner: bool) -> tuple[bytes, bytes]:
     """What the SDK reads of an error."""
-    if isinstance(error, UdfError):
+    if isinstance(error, UdfError | CallError):
         return b"x-fused-metadata", metadata.failed(error, owner=owner)
-    return b"x-fused-error", str(error).encode("ascii", "replace")
+    sentence = "".join(each if each.isprintable() else " " for each in str(error)[:_SENTENCE])  # may quote its cause
+    return b"x-fused-error", sentence.encode("ascii", "replace")
 
 
 def error_body(error: TileserverError, owner: bool) -> dict[str, Any]:

@@ -36,13 +36,17 @@ class MapRoutes:
         return JSONResponse(self._tilejson(request, grant, udf), headers=_HEADERS)
 
     async def metadata(self, request: Request) -> Response:
-        """TileJSON with `tilestats`, from which Kepler.gl takes its attributes and their domains."""
+        """TileJSON with `tilestats`, from which Kepler.gl takes its attributes and their domains.
+
+        What the token's owner said as `metadata_json` goes before what is known of the UDF (hosted API, section 5).
+        """
         grant, udf = await self._read(request)
         document = self._tilejson(request, grant, udf)
         facts = facts_of(grant)
         if "fields" in facts:
             document["tilestats"] = _tilestats(udf, facts)
-        return JSONResponse(document, headers=_HEADERS)
+        token = await self.pipeline.registry.shared_tokens.token(request.path_params["token"])
+        return JSONResponse(document | ((token and token.metadata_json) or {}), headers=_HEADERS)
 
     async def map(self, request: Request) -> Response:
         """The page with the map; for the UDF's owner, with its runs."""

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final
 
-from tileserver.errors import UdfError
+from tileserver.errors import CallError, UdfError
 
 LIMIT: Final = 7500
 """Bytes of the header's value: some HTTP clients refuse lines of more than 8,190."""
@@ -16,10 +16,10 @@ def ran(printed: str) -> bytes:
     return _fitted({"stderr": "", "has_exception": False}, printed)
 
 
-def failed(error: UdfError, *, owner: bool) -> bytes:
+def failed(error: UdfError | CallError, *, owner: bool) -> bytes:
     """The header's value for a run that failed: ASCII. The UDF's own words are for its owner."""
     kind = {"error_type": "timeout_error"} if error.code == "udf_timed_out" else {}
-    if not owner:
+    if isinstance(error, CallError) or not owner:
         sentence = str(error)
         return _fitted({"has_exception": True, "exception": sentence, "errormsg": sentence, "lineno": None} | kind, "")
     message = _end(error.message or str(error), _TEXT)

@@ -22,6 +22,10 @@ _HOSTED: Final = rb"/server/v1/realtime-shared/" + _TOKEN + _EXTENSION + rb"/run
 _HOSTED_TILE: Final = re.compile(_HOSTED + rb"/tiles" + _ADDRESS)
 _FILE: Final = re.compile(rb"/files/" + _TOKEN + _EXTENSION + rb"\Z")
 _HOSTED_FILE: Final = re.compile(_HOSTED + rb"(?:/file)?\Z")
+_COLLECTION: Final = re.compile(
+    rb"/server/v1/realtime-shared/(fc_[A-Za-z0-9_-]{1,128})/([A-Za-z0-9_.-]{1,128})"
+    rb"/run(?:/file|/tiles(/[^/]+/[^/]+/[^/]+))?\Z"
+)
 _PLACE: Final = re.compile(_ADDRESS)
 
 
@@ -37,8 +41,12 @@ def parse(path: bytes) -> Address | None:
         return _tile(_TILE.match(path))
     if path.startswith(b"/files/"):
         return _file(_FILE.match(path), hosted=False)
-    match = _HOSTED_TILE.match(path)
-    return _hosted_tile(match) if match else _file(_HOSTED_FILE.match(path), hosted=True)
+    if match := _HOSTED_TILE.match(path):
+        return _hosted_tile(match)
+    if match := _HOSTED_FILE.match(path):
+        return _file(match, hosted=True)
+    match = _COLLECTION.match(path)
+    return _in_collection(match) if match else None
 
 
 def _tile(match: re.Match[bytes] | None) -> Address | None:
@@ -60,6 +68,16 @@ def _checked(
     if zoom > MAX_ZOOM or column >> zoom or row >> zoom:
         return None
     return Address(token.decode(), zoom, column, row, int(scale or 1), extension.decode(), hosted)
+
+
+def _in_collection(match: re.Match[bytes]) -> Address | None:
+    """Of a UDF by its name behind a collection's token: both are the address's token."""
+    token, name, place = (each.decode() if each else "" for each in match.groups())
+    try:
+        address = named(name, place)
+    except NotFoundError:
+        return None
+    return address._replace(token=f"{token}/{address.token}")
 
 
 def _file(match: re.Match[bytes] | None, *, hosted: bool) -> Address | None:

@@ -146,7 +146,7 @@ def test_redirections_in_a_circle(forge: Forge) -> None:
 def test_a_file_that_is_too_large(forge: Forge, answer: bytes) -> None:
     """It is read up to the limit only."""
     forge.files[FILE] = answer
-    with pytest.raises(InvalidParameterError, match="more than 1 MB"):
+    with pytest.raises(InvalidParameterError, match="more than 500 kB"):
         load(forge, f"{GITHUB}/blob/main/layers/plain.py")
 
 
@@ -163,7 +163,7 @@ def endless(handler: Any) -> None:
 def test_a_body_without_end(forge: Forge) -> None:
     """The same, although nobody said how long it is."""
     forge.files[FILE] = endless
-    with pytest.raises(InvalidParameterError, match="more than 1 MB"):
+    with pytest.raises(InvalidParameterError, match="more than 500 kB"):
         load(forge, f"{GITHUB}/blob/main/layers/plain.py")
 
 

@@ -56,7 +56,12 @@ MANY["x/x.py"] = "".join(f"import m{number}\n" for number in range(60)) + PLAIN
 
 
 REFUSED: list[tuple[dict[str, str | bytes], type[TileserverError], str]] = [
-    ({"x/x.py": "#" * (FILE_LIMIT + 1)}, InvalidParameterError, r"'x\.py' has more than 1 MB"),
+    ({"x/x.py": "#" * (FILE_LIMIT + 1)}, InvalidParameterError, r"'x\.py' has more than 500 kB"),
+    (
+        {"x/x.py": f"import y\n{PLAIN}", "x/y.py": "#" * (FILE_LIMIT - 10)},
+        InvalidParameterError,
+        "more than 500 kB together",
+    ),
     ({"x/x.py": "def f(): pass\n"}, PublicationError, "no function here is decorated"),
     ({"x/x.py": "def"}, PublicationError, "not Python"),
     ({"x/x.py": b"\xff"}, PublicationError, r"x\.py:1: this is not UTF-8"),

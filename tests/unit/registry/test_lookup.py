@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import event
 
@@ -218,3 +219,26 @@ def test_another_master_key_opens_nothing(run, publish, tmp_path: Path) -> None:
             await registry.close()
 
     asyncio.run(with_another_key(run(publish_one)))
+
+
+def test_a_teams_token(run, publish) -> None:
+    """Opens nothing to who has only that; to the team it does, and caches on the way keep nothing of it."""
+
+    async def scenario(registry: Registry) -> None:
+        made, lookup = await publish(registry), registry.lookup
+        owner = await registry.accounts.owner()
+        other = await registry.accounts.create("b@c", handle="b", name="B", team="rivers")
+        options = TokenOptions(access_scope="team", shared_cache=True)
+        await registry.shared_tokens.update_token(made.token, options)
+        assert await _known(registry, made.token) is None
+        assert await lookup.load_for(made.token, other.id) is None
+        for member in (owner, other):
+            await registry.accounts.change(msgspec.structs.replace(member, team="rivers"))
+        for member in (owner, other):
+            grant = await lookup.load_for(made.token, member.id)
+            assert grant
+            assert (grant.udf_id, grant.shared_cache) == (made.udf_id, False)
+        await registry.shared_tokens.update_token(made.token, TokenOptions(enabled=False))
+        assert await lookup.load_for(made.token, owner.id) is None
+
+    run(scenario)

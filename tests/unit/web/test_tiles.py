@@ -121,3 +121,33 @@ def test_a_hundred_thousand_damaged_addresses() -> None:
 def test_long_addresses_cost_nothing(path: str) -> None:
     """No part is read further than it may be long."""
     assert parse(path.encode()) is None
+
+
+COLLECTION = "fc_" + "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    ("rest", "found"),
+    [
+        ("hills/run", Address(f"{COLLECTION}/hills", -1, 0, 0, 1, "", True)),
+        ("hills/run/file", Address(f"{COLLECTION}/hills", -1, 0, 0, 1, "", True)),
+        ("hills.csv/run", Address(f"{COLLECTION}/hills", -1, 0, 0, 1, "csv", True)),
+        ("hills.v2/run", Address(f"{COLLECTION}/hills.v2", -1, 0, 0, 1, "", True)),
+        ("hills/run/tiles/3/1/2", Address(f"{COLLECTION}/hills", 3, 1, 2, 1, "", True)),
+        ("hills/run/tiles/3/1/2@2x.png", Address(f"{COLLECTION}/hills", 3, 1, 2, 2, "png", True)),
+        ("hills/run/tiles/3/9/2", None),
+        ("hills/run/tiles/3/1/2/4", None),
+        ("hills/run/tiles/3/1", None),
+        ("hills/run/", None),
+        ("hills/run/other", None),
+        ("hills", None),
+        ("/run", None),
+        ("a/b/run", None),
+        ("hi%20lls/run", None),
+        ("x" * 129 + "/run", None),
+    ],
+)
+def test_udfs_of_a_collection(rest: str, found: Address | None) -> None:
+    """By their names behind its token; behind one of a single UDF there are none."""
+    assert parse(f"/server/v1/realtime-shared/{COLLECTION}/{rest}".encode()) == found
+    assert parse(f"/server/v1/realtime-shared/{TOKEN}/{rest}".encode()) is None

@@ -14,6 +14,7 @@ from tileserver.web.hosted.audit import AuditRoutes
 from tileserver.web.hosted.batch import BatchRoutes
 from tileserver.web.hosted.cache import CacheRoutes
 from tileserver.web.hosted.code import CodeRoutes
+from tileserver.web.hosted.collections import CollectionRoutes
 from tileserver.web.hosted.files import FileRoutes
 from tileserver.web.hosted.pending import Pending
 from tileserver.web.hosted.runs import RunRoutes
@@ -27,11 +28,12 @@ def hosted_routes(answering: Answering, publisher: Publisher, code: CodeProxy, a
     pipeline, access = answering.pipeline, answering.access
     settings, registry = pipeline.settings, pipeline.registry
     pending = Pending(settings.data_dir / "pending")
-    batches = Batches(pipeline, Store(settings.data_dir / "jobs"), math.ceil(settings.workers))
+    batches = Batches(pipeline, Store(settings.data_dir / "jobs", settings.files_disk), math.ceil(settings.workers))
     return [
         *AccountRoutes(registry, access).routes(),
         *UdfRoutes(registry, publisher, pipeline.runs, access).routes(),
         *TokenRoutes(registry, access, addresses).routes(),
+        *CollectionRoutes(registry, access, addresses).routes(),
         *SecretRoutes(registry, access).routes(),
         *FileRoutes(registry.keyring, access, addresses, settings).routes(),
         *RunRoutes(answering, access, pending).routes(),

@@ -29,7 +29,6 @@ class AccountRoutes:
             Route(f"{BASE}/execution-env/self", self.environment),
             Route(f"{BASE}/execution-env/token", self.token),
             Route(f"{BASE}/internal/dependency-whitelist", self.dependencies),
-            Route(f"{BASE}/collection/by-name/{{name}}", self.collection),
         ]
 
     async def health(self, request: Request) -> Response:
@@ -62,8 +61,3 @@ class AccountRoutes:
         """Packages are what the server's own environment has; there is no list to choose from."""
         await self.access.owner(request.scope)
         return JSONResponse({"dependency_whitelist": {}})
-
-    async def collection(self, request: Request) -> Response:
-        """The one collection that every UDF is in."""
-        account = await self.access.owner(request.scope)
-        return JSONResponse({"id": account.id, "name": request.path_params["name"]})

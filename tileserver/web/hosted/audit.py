@@ -1,27 +1,43 @@
 """The log of an account's runs, as the hosted API pages through it (its section 5)."""
 
+import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tileserver.errors import InvalidParameterError, NotFoundError
-from tileserver.registry import Account, Registry
+from tileserver.registry import Account, Registry, StoredUdf
 from tileserver.runlog import Run, RunLog
 from tileserver.web.access import Access
-from tileserver.web.hosted.owned import named_udf, own_udf
+from tileserver.web.hosted.owned import named_udf, own_token, own_udf
 from tileserver.web.hosted.requests import BASE, whole
 
 _MOST: Final = 300
+_MOST_SCANNED: Final = 5000
 _ALL: Final = 10_000
-"""UDFs of an account that are looked through."""
+"""UDFs of an account or a team that are looked through."""
+
+
+class Logged(NamedTuple):
+    """A UDF of which runs are shown; without a name, the sources that an account sent."""
+
+    name: str
+    account_id: str
+    email: str
+
+
+Shown = dict[str, Logged]
+"""By what runs are kept under: a UDF's id, or that of the account that sent a source."""
 
 
 class AuditRoutes:
-    """Runs of the account's UDFs, and of the sources that it sent."""
+    """Runs of the account's UDFs and of the sources that it sent; of its team's, too, where that is asked for."""
 
     def __init__(self, runs: RunLog, registry: Registry, access: Access) -> None:
         self._runs, self._registry, self._access = runs, registry, access
@@ -30,88 +46,160 @@ class AuditRoutes:
         """Every route."""
         return [
             Route(f"{BASE}/log/self", self.own),
-            Route(f"{BASE}/log/exec-env/self", self.own),
+            Route(f"{BASE}/log/exec-env/self", self.team),
             Route(f"{BASE}/log/by-id/{{id}}", self.by_id),
             Route(f"{BASE}/log/by-udf-id/{{id}}", self.by_udf_id),
             Route(f"{BASE}/log/by-udf-name/{{name}}", self.by_udf_name),
+            Route(f"{BASE}/log/by-shared-token/{{token}}", self.by_token),
+            Route(f"{BASE}/log/distinct-udf-names/self", self.names),
+            Route(f"{BASE}/log/distinct-udf-names/exec-env/self", self.names),
+            Route(f"{BASE}/log/distinct-udf-id/self", self.ids),
+            Route(f"{BASE}/log/distinct-udf-id/exec-env/self", self.ids),
         ]
 
     async def own(self, request: Request) -> Response:
         """A page of all."""
         account = await self._access.owner(request.scope)
-        return await self._page(request, account, await self._names(account))
+        return await self._page(request, account, await self._own(account))
+
+    async def team(self, request: Request) -> Response:
+        """The same of the account's team; what a function was asked, printed and raised is its author's to read."""
+        account = await self._access.owner(request.scope)
+        return await self._page(request, account, await self._team(account))
 
     async def by_udf_id(self, request: Request) -> Response:
         """A page of one UDF's."""
         account = await self._access.owner(request.scope)
         stored = await own_udf(self._registry, account, request.path_params["id"])
-        return await self._page(request, account, {stored.id: stored.name})
+        return await self._page(request, account, _shown([stored]))
 
     async def by_udf_name(self, request: Request) -> Response:
         """A page of one UDF's, by its name."""
         account = await self._access.owner(request.scope)
         stored = await named_udf(self._registry, account, request.path_params["name"])
-        return await self._page(request, account, {stored.id: stored.name})
+        return await self._page(request, account, _shown([stored]))
+
+    async def by_token(self, request: Request) -> Response:
+        """A page of those that a shared token opened."""
+        account = await self._access.owner(request.scope)
+        token = await own_token(self._registry, account, request.path_params["token"])
+        stored = await own_udf(self._registry, account, token.udf_id)
+        return await self._page(request, account, _shown([stored]), token.id)
+
+    async def names(self, request: Request) -> Response:
+        """The names of the UDFs that ran, the last first."""
+        shown, ids = await self._ran(request)
+        return _distinct([shown[each].name for each in ids if shown[each].name])
+
+    async def ids(self, request: Request) -> Response:
+        """Their ids."""
+        shown, ids = await self._ran(request)
+        return _distinct([each for each in ids if shown[each].name])
 
     async def by_id(self, request: Request) -> Response:
         """One run."""
-        account, number = await self._access.owner(request.scope), _number(request.path_params["id"])
-        names = await self._names(account)
-        runs = await self._runs.page(list(names), number - 1, 1, forward=True)
+        account, number = await self._access.owner(request.scope), _number(request.path_params["id"], "id")
+        shown = await self._team(account)
+        runs = await self._runs.page(list(shown), number - 1, 1, forward=True)
         if not runs or runs[0].id != number:
             raise NotFoundError("There is no such run.")
-        return JSONResponse({"items": [_told(runs[0], account, names)], "limit": 1, "next_page_token": None})
+        return JSONResponse(
+            {
+                "items": [_told(runs[0], account, shown, await self._tokens(account))],
+                "limit": 1,
+                "next_page_token": None,
+            }
+        )
 
-    async def _names(self, account: Account) -> dict[str, str]:
-        """The account's UDFs by id; under its own id are the sources that came with a request."""
-        stored = await self._registry.publications.udfs(account.id, 0, _ALL)
-        return {each.id: each.name for each in stored} | {account.id: ""}
+    async def _own(self, account: Account) -> Shown:
+        return _shown(await self._registry.publications.udfs(account.id, 0, _ALL), [account])
 
-    async def _page(self, request: Request, account: Account, names: dict[str, str]) -> Response:
+    async def _team(self, account: Account) -> Shown:
+        members = await self._registry.accounts.team_of(account)
+        return _shown(await self._registry.publications.team_udfs(account.id, 0, _ALL), members)
+
+    async def _tokens(self, account: Account) -> dict[str, str]:
+        """The account's shared tokens by what runs say of them."""
+        return {each.id: each.token for each in await self._registry.shared_tokens.tokens(account.id, 0, _ALL)}
+
+    async def _ran(self, request: Request) -> tuple[Shown, list[str]]:
+        """Whose runs are asked for, and which of that ran within the time that is asked for, the last first."""
+        account = await self._access.owner(request.scope)
+        shown = await (self._team if "/exec-env/" in request.url.path else self._own)(account)
+        asked = request.query_params.get("max_records_to_scan", "1000")
+        most = min(_number(asked, "max_records_to_scan"), _MOST_SCANNED)
+        runs = await self._runs.page(list(shown), None, most, forward=False)
+        return shown, list(dict.fromkeys(run.udf_id for run in _within(request, runs)))
+
+    async def _page(self, request: Request, account: Account, shown: Shown, token_id: str = "") -> Response:
         query = request.query_params
-        limit = min(max(_number(query.get("limit", "100")), 1), _MOST)
+        limit = min(max(_number(query.get("limit", "100"), "limit"), 1), _MOST)
         forward = query.get("scan_forward", "true").lower() != "false"
-        edge = _number(query["page_token"]) if query.get("page_token") else None
-        begin, end = _seconds(query.get("start_timestamp")), _seconds(query.get("end_timestamp"))
-        runs = await self._runs.page(list(names), edge, limit, forward=forward)
-        inside = [run for run in runs if (begin or 0) <= run.started <= (end or run.started)]
+        edge = _number(query["page_token"], "page_token") if query.get("page_token") else None
+        runs = await self._runs.page(list(shown), edge, limit, forward=forward)
+        inside = [run for run in _within(request, runs) if token_id in ("", run.token_id)]
         following = str(runs[-1].id) if len(runs) == limit else None
-        items = [_told(run, account, names) for run in inside]
+        tokens = await self._tokens(account)
+        items = [_told(run, account, shown, tokens) for run in inside]
         return JSONResponse({"items": items, "limit": limit, "next_page_token": following})
 
 
-def _told(run: Run, account: Account, names: dict[str, str]) -> dict[str, Any]:
-    """A run by the hosted API's names; what is not kept here is null."""
+def _shown(udfs: list[StoredUdf], accounts: Iterable[Account] = ()) -> Shown:
+    named = {each.id: Logged(each.name, each.account_id, each.email) for each in udfs}
+    return named | {each.id: Logged("", each.id, each.email) for each in accounts}
+
+
+def _within(request: Request, runs: list[Run]) -> list[Run]:
+    """Those that began within the time that is asked for."""
+    query = request.query_params
+    begin = _seconds(query, "start_timestamp", -math.inf)
+    end = _seconds(query, "end_timestamp", math.inf)
+    return [run for run in runs if begin <= run.started <= end]
+
+
+def _distinct(items: list[str]) -> Response:
+    return JSONResponse({"items": items, "limit": len(items), "next_page_token": None})
+
+
+def _told(run: Run, account: Account, shown: Shown, tokens: dict[str, str]) -> dict[str, Any]:
+    """A run by the hosted API's names; what is not kept here, or is for its author only, is null."""
+    logged = shown[run.udf_id]
+    own = logged.account_id == account.id
     return {
         "id": str(run.id),
         "timestamp": datetime.fromtimestamp(run.started, UTC).isoformat(),
         "exec_env_id": account.environment_id,
-        "user_id": account.id,
-        "user_email": account.email,
+        "user_id": logged.account_id,
+        "user_email": logged.email,
         "udf_id": run.udf_id,
-        "udf_name": names[run.udf_id],
+        "udf_name": logged.name,
         "execution_engine": "realtime",
         "execution_time": run.wall_ms / 1000,
         "cache": False,
-        "stdout": run.printed,
-        "stderr": run.message,
+        "stdout": run.printed if own else None,
+        "stderr": run.message if own else None,
         "has_exception": run.outcome != "ok",
-        "udf_data": {"parameters": msgspec.to_builtins(run.parameters), "tile": run.tile, "digest": run.digest},
-        "shared_token": None,
+        "udf_data": {
+            "parameters": msgspec.to_builtins(run.parameters) if own else None,
+            "tile": run.tile,
+            "digest": run.digest,
+        },
+        "shared_token": tokens.get(run.token_id),
         "client_ip": None,
     }
 
 
-def _number(text: str) -> int:
-    return whole(text, "This should be a whole number, not negative.")
+def _number(text: str, name: str) -> int:
+    return whole(text, f"'{name}' should be a whole number, not negative.", parameter=name)
 
 
-def _seconds(text: str | None) -> float | None:
+def _seconds(query: QueryParams, name: str, otherwise: float) -> float:
     """Seconds since 1970 of an ISO 8601 moment, in UTC where it says nothing else."""
+    text = query.get(name)
     try:
         moment = datetime.fromisoformat(text) if text else None
     except ValueError:
-        raise InvalidParameterError("A timestamp should be as 2026-01-31T12:00:00.") from None
+        raise InvalidParameterError(f"'{name}' should be as 2026-01-31T12:00:00.", parameter=name) from None
     if moment is None:
-        return None
+        return otherwise
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tileserver.batch import Batches, BatchJob, Task
@@ -18,6 +18,7 @@ from tileserver.registry import Account
 from tileserver.tokens import Keyring
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
+from tileserver.web.depth import check_depth
 from tileserver.web.hosted.posted import PostedUdf, as_query
 from tileserver.web.hosted.requests import BASE, NOT_OURS, body, moment, page, whole
 
@@ -84,6 +85,7 @@ class BatchRoutes:
     async def begin(self, request: Request) -> Response:
         """Starts a job; its UDFs are looked at before, so that what is none is refused here."""
         account = await self._access.owner(request.scope)
+        check_depth(request.scope)
         raw = bytes((await body(request, NewJob)).config)
         config = _config(raw)
         tasks = [task for step in config.steps for task in await _tasks(self._batches.pipeline, step, account)]
@@ -139,8 +141,9 @@ class BatchRoutes:
     async def jobs(self, request: Request) -> Response:
         """A page of the account's jobs, the newest first; the page behind the last is empty."""
         account = await self._access.owner(request.scope)
-        jobs = await asyncio.to_thread(self._batches.store.jobs, account.id, *page(request))
-        return JSONResponse([_told(job) for job in jobs])
+        skip, limit = page(request)
+        jobs = await asyncio.to_thread(self._batches.store.jobs, account.id)
+        return JSONResponse([_told(job) for job in jobs[skip : skip + limit]])
 
     async def config(self, request: Request) -> Response:
         """Leads to what was asked for."""
@@ -160,11 +163,11 @@ class BatchRoutes:
         store = self._batches.store
         if name == "config":
             return Response(store.config(account_id, job_id), media_type="application/json")
-        result = store.result(account_id, job_id, int(name.removesuffix(".metadata")))
+        result, place = store.result(account_id, job_id, int(name.removesuffix(".metadata")))
         if name.endswith(".metadata"):
             return JSONResponse(_UNHARMED | {"stdout": result.printed})
         coding = {"content-encoding": result.coding} if result.coding else {}
-        return Response(result.body, headers={"content-type": hosted_type(result.media_type), **NOT_OURS, **coding})
+        return FileResponse(place, headers={"content-type": hosted_type(result.media_type), **NOT_OURS, **coding})
 
 
 def _is_1x(request: Request) -> bool:
@@ -189,8 +192,8 @@ async def _tasks(pipeline: Pipeline, step: UdfStep, account: Account) -> list[Ta
     udf = await pipeline.posted_udf(posted)
     first = udf.parameters[0].name if udf.parameters else ""
     given = [each if isinstance(each, dict) else {first: each} for each in step.input or [{}]]
-    common = (step.udf.parameters or {}) | {"format": FORMATS}
-    return [Task(posted, as_query({**common, **each}), step.ignore_chunk_error) for each in given]
+    common = as_query((step.udf.parameters or {}) | {"format": FORMATS})  # once: it may be large, and the inputs many
+    return [Task(posted, common | as_query(each), step.ignore_chunk_error) for each in given]
 
 
 def _told(job: BatchJob) -> dict[str, Any]:

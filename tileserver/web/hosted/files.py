@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-import os
 import re
 import secrets
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
@@ -144,16 +142,18 @@ class FileRoutes:
         """Keeps the file of a form; 204."""
         path, length = self._signed.writable(request.path_params)
         folder = self._folder(request.path_params["account"])
-        with contextlib.suppress(ClientDisconnect), _aside(folder) as (place, target):  # nobody is there to be told
-            await receive_form(request, target, length)
-            await _keep(folder, place, target, path)
+        with contextlib.suppress(ClientDisconnect):  # nobody is there to be told
+            async with _aside(folder, length) as (place, target):
+                await receive_form(request, target, length)
+                await _keep(folder, place, target, path)
         return Response(status_code=204)
 
     async def _put(self, request: Request, account: Account, path: str) -> Response:
-        folder = self._folder(account.id)
-        with contextlib.suppress(ClientDisconnect), _aside(folder) as (place, target):
-            await receive_body(request, target, self._quota)
-            await _keep(folder, place, target, path)
+        folder, length = self._folder(account.id), _body_length(request)
+        with contextlib.suppress(ClientDisconnect):
+            async with _aside(folder, length) as (place, target):
+                await receive_body(request, target, length)
+                await _keep(folder, place, target, path)
         return JSONResponse(path)
 
     async def _temporary(self, request: Request, account: Account) -> str:
@@ -180,19 +180,19 @@ class FileRoutes:
 
 async def _keep(folder: Folder, aside: Path, target: IO[bytes], path: str) -> None:
     """Put what was written aside in its place."""
-    target.flush()
+    target.truncate()  # and flushed with it
     await asyncio.to_thread(folder.keep, aside, path)
 
 
-@contextlib.contextmanager
-def _aside(folder: Folder) -> Iterator[tuple[Path, IO[bytes]]]:
-    """A file that is gone afterwards, unless it got another place."""
-    descriptor, name = tempfile.mkstemp(dir=folder.incoming)
+@contextlib.asynccontextmanager
+async def _aside(folder: Folder, size: int) -> AsyncIterator[tuple[Path, IO[bytes]]]:
+    """A file for so many bytes that is gone afterwards, unless it got another place."""
+    place = await asyncio.to_thread(folder.reserve, size)
     try:
-        with os.fdopen(descriptor, "wb") as target:
-            yield Path(name), target
+        with place.open("r+b") as target:
+            yield place, target
     finally:
-        Path(name).unlink(missing_ok=True)
+        place.unlink(missing_ok=True)
 
 
 def _content(place: Path) -> FileResponse:
@@ -206,6 +206,11 @@ def _path(request: Request) -> str:
 def _length(request: Request) -> int:
     text, sentence = request.query_params.get("content_length", ""), "'content_length' should be the file's bytes."
     return whole(text, sentence, parameter="content_length", digits=15)
+
+
+def _body_length(request: Request) -> int:
+    text, sentence = request.headers.get("content-length", ""), "'Content-Length' should be the file's bytes."
+    return whole(text, sentence, parameter="Content-Length", digits=15)
 
 
 def _deletion_depth(text: str | None) -> float:

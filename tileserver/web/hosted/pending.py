@@ -21,6 +21,9 @@ from tileserver.web.answers import Receive, Scope, Send, error_answer
 _LOG: Final = logging.getLogger("tileserver.web")
 KEPT_SECONDS: Final = 120
 """How long an answer is kept for whoever began the run."""
+REFUSED_SECONDS: Final = 1
+"""The same of one that says to try again: the SDK does, under the same name, after the two that we ask for."""
+_REFUSALS: Final = frozenset({429, 503})
 UNASKED_SECONDS: Final = 30
 """After which a run that nobody asks for is ended."""
 _LOOK_SECONDS: Final = 0.1
@@ -49,21 +52,30 @@ class Pending:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        for mark in folder.glob("*.mark"):  # of processes that did not come to removing them
-            if _age(mark) > KEPT_SECONDS and not is_held(mark):
-                _remove(mark)
+        self._swept = 0.0
+        self._sweep()
 
-    def begin(self, name: str, work: Work) -> None:
-        """Run `work`, whose answer will be told under this name.
+    def begin(self, name: str, what: bytes, work: Work) -> None:
+        """Run `work`, whose answer will be told under this name; who asks for the same again is told of the first.
+
+        The SDK asks again, whenever it has heard nothing.
+
+        Args:
+            what: says what is run.
 
         Raises:
-            ConflictError: a run of this name is there already.
+            ConflictError: this is the name of another run.
         """
+        if time.monotonic() > self._swept + KEPT_SECONDS:
+            self._sweep()
         mark = self._mark(name)
         try:
             lock = hold(mark)
         except FileExistsError:
-            raise ConflictError("A run with this id was started before; take another id.") from None
+            if mark.read_bytes() == what:
+                return
+            raise ConflictError("Another run with this id was started before; take another id.") from None
+        mark.write_bytes(what)
         self._tasks[name] = asyncio.create_task(self._run(name, lock, work))
 
     async def told(self, name: str, seconds: float) -> Whole | None:
@@ -84,6 +96,14 @@ class Pending:
                 return None
             await self._look_again(name)
 
+    def _sweep(self) -> None:
+        """Remove what processes left that did not come to it, such as those of the last start."""
+        self._swept = time.monotonic()
+        for mark in self._folder.glob("*.mark"):
+            with suppress(FileNotFoundError):  # another process sweeps as well
+                if _age(mark) > KEPT_SECONDS and not is_held(mark):
+                    _remove(mark)
+
     async def _look_again(self, name: str) -> None:
         """Wait for the end of a run of this process, or for the time of another look."""
         task = self._tasks.get(name)
@@ -93,15 +113,16 @@ class Pending:
             await asyncio.wait({task}, timeout=_LOOK_SECONDS)
 
     async def _run(self, name: str, lock: int, work: Work) -> None:
-        mark = self._mark(name)
+        mark, seconds = self._mark(name), KEPT_SECONDS
         try:
             whole = await _unless_unasked(mark, asyncio.ensure_future(_collected(work)))
             if whole is not None:
+                seconds = REFUSED_SECONDS if whole.status in _REFUSALS else KEPT_SECONDS
                 await asyncio.to_thread(_write, mark, whole)
         finally:
             os.close(lock)
             self._tasks.pop(name, None)
-            asyncio.get_running_loop().call_later(KEPT_SECONDS, _remove, mark)
+            asyncio.get_running_loop().call_later(seconds, _remove, mark)
 
     def _mark(self, name: str) -> Path:
         return self._folder / f"{name}.mark"

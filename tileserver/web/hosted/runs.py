@@ -1,5 +1,6 @@
 """Runs of an account: of UDFs that it names, and of those whose source comes with the request (hosted API, 2.4)."""
 
+import hashlib
 import re
 import time
 import uuid
@@ -7,6 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
@@ -18,6 +20,7 @@ from tileserver.layers import Ask, Posted
 from tileserver.web.access import Access
 from tileserver.web.answering import Address, Answering, ClientGoneError, timing, unless_gone
 from tileserver.web.answers import Receive, Scope, Send, prepare, send_error, send_prepared
+from tileserver.web.depth import check_depth
 from tileserver.web.hosted.pending import Pending
 from tileserver.web.hosted.posted import PostedRun, Step
 from tileserver.web.hosted.requests import BASE, body, decoded
@@ -34,6 +37,8 @@ class _Run(NamedTuple):
     address: Address
     posted: Posted
     query: queries.Query
+    digest: bytes
+    """Of all that was asked."""
 
 
 class RunRoutes:
@@ -75,7 +80,7 @@ class RunRoutes:
         """The same, but after three seconds it answers 202, and the result is had from `poll`."""
         run = await self._read(request)
         name = _run_name(run.posted.account_id, request.headers.get("fused-run-id") or uuid.uuid4().hex)
-        self._pending.begin(name, partial(self._answer, request.scope, run=run))
+        self._pending.begin(name, run.digest, partial(self._answer, request.scope, run=run))
         return await self._told(name)
 
     async def poll(self, request: Request) -> ASGIApp:
@@ -89,10 +94,11 @@ class RunRoutes:
 
     async def _read(self, request: Request) -> _Run:
         account = await self._access.owner(request.scope)
+        check_depth(request.scope)
         asked = await body(request, PostedRun)
         udf = decoded(asked.step_config.encode(), Step).udf
         query = asked.query(udf) | queries.parse(request.scope["query_string"].decode("latin-1"))
-        return _Run(named("", _place(request)), udf.posted(account.id), query)
+        return _Run(named("", _place(request)), udf.posted(account.id), query, _digest(request, asked))
 
     async def _answer(self, scope: Scope, send: Send, run: _Run) -> None:
         """Run it and send what comes of it, however it ends."""
@@ -110,6 +116,11 @@ class RunRoutes:
         self._answering.count(layer, answer)
         prepared = prepare(layer, answer.entry, answer.source, hosted=True, owner=True)
         await send_prepared(scope, send, prepared, timing(answer, (time.perf_counter() - began) * 1000))
+
+
+def _digest(request: Request, asked: PostedRun) -> bytes:
+    address = request.scope["raw_path"] + b"?" + request.scope["query_string"] + b"\n"
+    return hashlib.sha256(address + msgspec.json.encode(asked)).digest()
 
 
 def _with_tiles(path: str, endpoint: Any, method: str) -> list[BaseRoute]:

@@ -13,6 +13,8 @@ from tileserver.web.access import Access
 from tileserver.web.hosted.requests import BASE, body
 
 _PLACE: Final = f"{BASE}/realtime/{{client}}/api/v1/secrets"
+_USER: Final = f"{BASE}/secrets/self/user"
+"""Where 2.x reads what is a user's in every environment; here an account's secrets are that."""
 _HEADERS: Final = {"cache-control": "no-store"}
 
 
@@ -23,7 +25,7 @@ class Value(msgspec.Struct, kw_only=True):
 
 
 class SecretRoutes:
-    """Read and changed by their account; each answer is a value, as the SDK has it."""
+    """Read and changed by their account."""
 
     def __init__(self, registry: Registry, access: Access) -> None:
         self.registry, self.access = registry, access
@@ -32,6 +34,8 @@ class SecretRoutes:
         """Every route."""
         return [
             Route(_PLACE, self.secrets),
+            Route(_USER, self.user_secrets),
+            Route(f"{_USER}/{{key}}", self.user_secret),
             Route(f"{_PLACE}/{{key}}", self.secret),
             Route(f"{_PLACE}/{{key}}", self.put_secret, methods=["PUT"]),
             Route(f"{_PLACE}/{{key}}", self.delete_secret, methods=["DELETE"]),
@@ -46,6 +50,16 @@ class SecretRoutes:
         """One of the account's."""
         account = await self.access.owner(request.scope)
         return JSONResponse(await self._value(request, account), headers=_HEADERS)
+
+    async def user_secrets(self, request: Request) -> Response:
+        """Their keys."""
+        account = await self.access.owner(request.scope)
+        return JSONResponse({"secrets": list(await self.registry.secrets.of(account.id))}, headers=_HEADERS)
+
+    async def user_secret(self, request: Request) -> Response:
+        """One of them."""
+        account = await self.access.owner(request.scope)
+        return JSONResponse({"value": await self._value(request, account)}, headers=_HEADERS)
 
     async def put_secret(self, request: Request) -> Response:
         """Keeps a value under a key."""

@@ -1,6 +1,7 @@
 """Shared tokens (hosted API, section 2.3)."""
 
-from typing import Any
+import json
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,6 +14,9 @@ from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
 from tileserver.web.hosted.owned import authored, own_token, own_udf, seen_udf
 from tileserver.web.hosted.requests import BASE, body, moment, page
+
+_METADATA_LIMIT: Final = 64_000
+"""Characters of a token's metadata as JSON, which lists of tokens and the layer's description repeat."""
 
 
 class NewToken(TokenOptions, kw_only=True):
@@ -118,3 +122,5 @@ class TokenRoutes:
 def _check(metadata: dict[str, Any] | None) -> None:
     if is_deeper(metadata, DEPTH):
         raise InvalidParameterError(f"metadata_json is nested more than {DEPTH} deep.", parameter="metadata_json")
+    if len(json.dumps(metadata)) > _METADATA_LIMIT:
+        raise InvalidParameterError(f"metadata_json is longer than {_METADATA_LIMIT}.", parameter="metadata_json")

@@ -25,6 +25,8 @@ class NewUdf(msgspec.Struct, kw_only=True):
     udf_body: str
     allow_public_read: bool | None = None
     allow_public_list: bool | None = None
+    collection_id: str | None = None
+    """Who names it makes a new UDF: one of that name is not saved over, as 2.x expects."""
 
 
 class Header(msgspec.Struct, kw_only=True):
@@ -84,7 +86,7 @@ class UdfRoutes:
         return JSONResponse(_udf(await self._publish(account, posted, None)))
 
     async def change_udf(self, request: Request) -> Response:
-        """Publishes the posted source as the UDF's next version."""
+        """Publishes the posted source as the UDF's next version, under another name where it says so."""
         account = await self.access.owner(request.scope)
         stored = await own_udf(self.registry, account, request.path_params["id"])
         return JSONResponse(_udf(await self._publish(account, await body(request, NewUdf), stored)))
@@ -141,12 +143,17 @@ class UdfRoutes:
 
     async def _publish(self, account: Account, posted: NewUdf, stored: StoredUdf | None) -> StoredUdf:
         source = decoded(posted.udf_body.encode(), UdfBody)
-        name = stored.name if stored else posted.slug or source.name or "udf"
-        taken = stored or await self.registry.publications.udf_by_name(account.id, name)
-        if taken:
-            _refuse_file(taken)
+        name = posted.slug or (stored.name if stored else source.name) or "udf"
+        taken = await self.registry.publications.udf_by_name(account.id, name)
+        for each in filter(None, (stored, taken)):
+            _refuse_file(each)
+        known = stored.id if stored else ""
+        if taken and taken.id != known and (stored or posted.collection_id):
+            raise ConflictError(f"There is a UDF '{name}' already")
         sharing = Sharing(allow_public_read=posted.allow_public_read, allow_public_list=posted.allow_public_list)
-        published = await self.publisher.publish_source(account.id, name, source.code, source.modules, sharing)
+        published = await self.publisher.publish_source(
+            account.id, name, source.code, source.modules, sharing, renamed=known
+        )
         return await own_udf(self.registry, account, published.udf_id)
 
 

@@ -15,6 +15,9 @@ from tileserver.worker.fused.submission import submit
 from tileserver.worker.fused.tables import get_chunk_from_table, get_chunks_metadata
 from tileserver.worker.fused.zoom import estimate_zoom
 
+user_secrets = secrets
+"""An account's secrets are a user's own, too."""
+
 __all__ = [
     "api",
     "cache",
@@ -33,6 +36,7 @@ __all__ = [
     "submit",
     "types",
     "udf",
+    "user_secrets",
     "utils",
 ]
 

@@ -277,6 +277,7 @@ def test_secrets_are_read_only() -> None:
     assert fused.secrets["key"] == fused.secrets.key == fused.secrets.get("key") == "hidden-value"
     assert list(fused.secrets) == ["key"]
     assert "hidden" not in repr(fused.secrets)
+    assert fused.user_secrets is fused.secrets
     with pytest.raises(TypeError):
         fused.secrets.key = "other"
     for wrong in (lambda: fused.secrets.other, lambda: fused.secrets["other"]):
