@@ -1,61 +1,92 @@
-"""PNG: one filter, the fastest deflate that there is (ISA-L), no options."""
+"""PNG: our own filters and chunks around the fastest deflate that there is (ISA-L).
+
+The format is W3C's "Portable Network Graphics", third edition: https://www.w3.org/TR/png-3/
+"""
 
 import struct
+import zlib
 from typing import Any, Final
 
 import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
+from tileserver.encode import filters, palette
+from tileserver.encode.palette import Indexed
+
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES: Final = {1: 0, 2: 4, 3: 2, 4: 6}
 """By the number of channels: grey, grey + alpha, RGB, RGBA."""
-_SUB: Final = 1
-"""The filter that writes each byte as the difference from the pixel to its left."""
+_PALETTE: Final = 3
+_SMALLEST: Final = 9
+"""zlib's level, for who has time."""
 
 
-def encode(array: NDArray[np.uint8], *, level: int = 1) -> bytes:
-    """A PNG file of 8 bits per channel, without an alpha channel where everything is opaque.
+def encode(array: NDArray[Any] | Indexed, *, level: int = 1, smallest: bool = False) -> bytes:
+    """A PNG file of 8 or 16 bits per channel, without alpha where all is opaque; of few colours with a palette.
 
     Args:
-        array: (height, width) or (height, width, channels), uint8; 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA.
-        level: Of ISA-L's deflate, 0 to 3.
+        array: (height, width) or (height, width, channels), uint8 or uint16; 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA. Or
+            numbers of colours, with these.
+        level: of ISA-L's deflate, 0 to 3.
+        smallest: whether to take the time for as few bytes as there can be.
 
     Raises:
         ValueError: the array has another type or shape, or no pixel.
-
-    The format is W3C's "Portable Network Graphics", third edition.
     """
+    if isinstance(array, Indexed):
+        return _indexed(array, level, smallest=smallest)
     pixels = array[..., np.newaxis] if array.ndim == 2 else array
-    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in _COLOUR_TYPES or pixels.size == 0:
-        raise ValueError(f"a {array.dtype} array of shape {array.shape} is not an image of 8 bits")
-    pixels = _without_needless_alpha(pixels)
-    height, width, channels = pixels.shape
-    header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
-    return _file((b"IHDR", header), (b"IDAT", isal_zlib.compress(_filtered(pixels), level)))
+    if pixels.dtype not in (np.uint8, np.uint16) or pixels.ndim != 3 or pixels.shape[2] not in _COLOUR_TYPES:
+        raise ValueError(f"a {array.dtype} array of shape {array.shape} is not an image of 8 or 16 bits")
+    if pixels.size == 0:
+        raise ValueError(f"an array of shape {array.shape} has no pixel")
+    few = palette.of(pixels, thoroughly=smallest)
+    if few is not None:
+        return _indexed(few, level, smallest=smallest)
+    return _coloured(_without_needless_alpha(pixels), level, smallest=smallest)
 
 
 def blank(width: int, height: int) -> bytes:
-    """A PNG file that is transparent everywhere: a palette of one colour, one bit per pixel."""
-    header = struct.pack(">IIBBBBB", width, height, 1, 3, 0, 0, 0)
-    rows = bytes((1 + (width + 7) // 8) * height)
-    return _file((b"IHDR", header), (b"PLTE", bytes(3)), (b"tRNS", b"\0"), (b"IDAT", isal_zlib.compress(rows, 3)))
+    """A PNG file that is transparent everywhere."""
+    return encode(Indexed(np.zeros((height, width), np.uint8), np.zeros((1, 4), np.uint8)), level=3)
 
 
-def _without_needless_alpha(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    opaque = pixels.shape[2] in (2, 4) and bool((pixels[..., -1] == 255).all())
-    return pixels[..., :-1] if opaque else pixels
-
-
-def _filtered(pixels: NDArray[np.uint8]) -> NDArray[Any]:
-    """Rows of bytes, (height, 1 + width * channels): the filter's number, then the differences modulo 256."""
+def _coloured(pixels: NDArray[Any], level: int, *, smallest: bool) -> bytes:
     height, width, channels = pixels.shape
-    flat = np.ascontiguousarray(pixels).reshape(height, width * channels)
-    rows = np.empty((height, 1 + width * channels), np.uint8)
-    rows[:, 0] = _SUB
-    rows[:, 1 : 1 + channels] = flat[:, :channels]
-    np.subtract(flat[:, channels:], flat[:, :-channels], out=rows[:, 1 + channels :])
-    return rows
+    bytes_each = pixels.dtype.itemsize
+    rows = pixels.astype(pixels.dtype.newbyteorder(">"), copy=False).reshape(height, width * channels).view(np.uint8)
+    header = struct.pack(">IIBBBBB", width, height, 8 * bytes_each, _COLOUR_TYPES[channels], 0, 0, 0)
+    return _file((b"IHDR", header), (b"IDAT", _deflated(rows, channels * bytes_each, level, smallest=smallest)))
+
+
+def _indexed(image: Indexed, level: int, *, smallest: bool) -> bytes:
+    height, width = image.numbers.shape
+    bits, rows = image.packed()
+    header = struct.pack(">IIBBBBB", width, height, bits, _PALETTE, 0, 0, 0)
+    colours, alphas = image.colours[:, :3].tobytes(), image.alphas()
+    chunks = [(b"IHDR", header), (b"PLTE", colours), *([(b"tRNS", alphas)] if alphas else [])]
+    # numbers of neighbouring colours are no neighbours, unless they are steps of a range
+    plain = bits < 8 or not image.steps
+    body = _deflated(rows, 1, level, smallest=smallest) if smallest or not plain else _plain(rows, level)
+    return _file(*chunks, (b"IDAT", body))
+
+
+def _plain(rows: NDArray[np.uint8], level: int) -> bytes:
+    return bytes(isal_zlib.compress(filters.unfiltered(rows), level))
+
+
+def _deflated(rows: NDArray[np.uint8], step: int, level: int, *, smallest: bool) -> bytes:
+    """Args: step: bytes of a pixel."""
+    if not smallest:
+        return bytes(isal_zlib.compress(filters.filtered(rows, step), level))
+    tries = (zlib.compress(each, _SMALLEST) for each in (filters.unfiltered(rows), filters.best(rows, step)))
+    return min(tries, key=len)
+
+
+def _without_needless_alpha(pixels: NDArray[Any]) -> NDArray[Any]:
+    opaque = pixels.shape[2] in (2, 4) and bool((pixels[..., -1] == np.iinfo(pixels.dtype).max).all())
+    return np.ascontiguousarray(pixels[..., :-1] if opaque else pixels)
 
 
 def _file(*chunks: tuple[bytes, bytes]) -> bytes:

@@ -1,0 +1,89 @@
+"""Images of few colours: each pixel is the number of its colour."""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+_MOST: Final = 256
+"""Colours of a palette."""
+_RUNS: Final = 4
+"""Pixels that are alike in a row, on average, in images whose colours are counted: few colours come in runs."""
+_LOOK: Final = 16
+"""Every so many rows are looked at first."""
+_OPAQUE: Final = 255
+
+
+class Indexed(NamedTuple):
+    """An image with its palette."""
+
+    numbers: NDArray[np.uint8]
+    """(height, width)."""
+    colours: NDArray[np.uint8]
+    """(colours, 4): RGBA."""
+    steps: bool = False
+    """Whether neighbouring numbers are neighbouring colours."""
+
+    def packed(self) -> tuple[int, NDArray[np.uint8]]:
+        """Bits of a number, as few as will do, and the rows of bytes that these fill from their highest bit on."""
+        bits = next(each for each in (1, 2, 4, 8) if len(self.colours) <= 1 << each)
+        if bits == 8:
+            return bits, self.numbers
+        height, width = self.numbers.shape
+        each = 8 // bits
+        spread = np.zeros((height, -(-width // each) * each), np.uint8)
+        spread[:, :width] = self.numbers
+        rows = np.zeros((height, spread.shape[1] // each), np.uint8)
+        for at in range(each):
+            rows |= spread[:, at::each] << 8 - bits * (at + 1)
+        return bits, rows
+
+    def alphas(self) -> bytes:
+        """How opaque the colours are, up to the last that is not wholly."""
+        seen = np.flatnonzero(self.colours[:, 3] != _OPAQUE)
+        return self.colours[: seen[-1] + 1, 3].tobytes() if len(seen) else b""
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """(height, width, 4)."""
+        return np.asarray(self.colours[self.numbers])
+
+
+def of(pixels: NDArray[Any], *, thoroughly: bool = False) -> Indexed | None:
+    """An image with a palette, where it has few colours and that takes less room; None elsewhere.
+
+    Args:
+        pixels: (height, width, 1 to 4).
+        thoroughly: whether to count the colours, too, where they change often.
+    """
+    if pixels.dtype != np.uint8 or pixels.shape[2] < 3 and not thoroughly:
+        return None
+    height, width, channels = pixels.shape
+    if not thoroughly and _changes(pixels[::_LOOK, :, 0].ravel()) > pixels[::_LOOK, :, 0].size // _RUNS:
+        return None
+    flat = _words(pixels)
+    starts = np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)
+    if len(starts) > flat.size // _RUNS and not thoroughly:
+        return None
+    coded = pa.array(flat[starts]).dictionary_encode()
+    colours = coded.dictionary.to_numpy()
+    if len(colours) > _MOST or channels < 3 and len(colours) > _MOST // 16:
+        return None
+    numbers = np.repeat(coded.indices.to_numpy().astype(np.uint8), np.diff(starts, append=flat.size))
+    return Indexed(numbers.reshape(height, width), colours.view(np.uint8).reshape(-1, 4))
+
+
+def _changes(values: NDArray[np.uint8]) -> int:
+    return int(np.count_nonzero(values[1:] != values[:-1]))
+
+
+def _words(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Each pixel's RGBA as one number."""
+    height, width, channels = pixels.shape
+    if channels == 4:
+        return np.ascontiguousarray(pixels).view(np.uint32).ravel()
+    whole = np.full((height, width, 4), _OPAQUE, np.uint8)
+    whole[..., :3] = pixels[..., :1] if channels < 3 else pixels
+    if channels == 2:
+        whole[..., 3] = pixels[..., 1]
+    return whole.view(np.uint32).ravel()
