@@ -56,7 +56,7 @@ def of(pixels: NDArray[Any], *, thoroughly: bool = False) -> Indexed | None:
         pixels: (height, width, 1 to 4).
         thoroughly: whether to count the colours, too, where they change often.
     """
-    if pixels.dtype != np.uint8 or pixels.shape[2] < 3 and not thoroughly:
+    if pixels.dtype != np.uint8 or (pixels.shape[2] < 3 and not thoroughly):
         return None
     height, width, channels = pixels.shape
     if not thoroughly and _changes(pixels[::_LOOK, :, 0].ravel()) > pixels[::_LOOK, :, 0].size // _RUNS:
@@ -67,7 +67,7 @@ def of(pixels: NDArray[Any], *, thoroughly: bool = False) -> Indexed | None:
         return None
     coded = pa.array(flat[starts]).dictionary_encode()
     colours = coded.dictionary.to_numpy()
-    if len(colours) > _MOST or channels < 3 and len(colours) > _MOST // 16:
+    if len(colours) > _MOST or (channels < 3 and len(colours) > _MOST // 16):
         return None
     numbers = np.repeat(coded.indices.to_numpy().astype(np.uint8), np.diff(starts, append=flat.size))
     return Indexed(numbers.reshape(height, width), colours.view(np.uint8).reshape(-1, 4))

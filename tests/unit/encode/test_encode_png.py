@@ -1,41 +1,98 @@
-"""PNG against Pillow's decoder."""
+"""PNG against Pillow's decoder, GDAL's for 16 bits, and pngcheck."""
 
 import io
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
-from hypothesis import given
+import rasterio
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import Image
 
 from tileserver.encode import png
+from tileserver.encode.palette import Indexed
 
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 SHAPES = st.tuples(array_shapes(min_dims=2, max_dims=2, max_side=40), st.sampled_from([1, 2, 3, 4])).map(
     lambda parts: (*parts[0], parts[1])
 )
+FEW = st.sampled_from([0, 1, 90, 255])
+PIXELS = SHAPES.flatmap(lambda shape: arrays(np.uint8, shape)) | SHAPES.flatmap(
+    lambda shape: arrays(np.uint8, shape, elements=FEW)
+)
+
+
+def rgba(pixels):
+    """(height, width, 4) of one to four channels."""
+    grey = pixels.shape[2] < 3
+    colour = np.repeat(pixels[..., :1], 3, axis=2) if grey else pixels[..., :3]
+    alpha = pixels[..., -1:] if pixels.shape[2] in (2, 4) else np.full((*pixels.shape[:2], 1), 255, np.uint8)
+    return np.concatenate([colour, alpha], axis=2)
 
 
 def decoded(body):
-    """The pixels of a PNG, (height, width, channels)."""
-    image = np.asarray(Image.open(io.BytesIO(body)))
-    return image if image.ndim == 3 else image[..., np.newaxis]
+    """RGBA, as Pillow reads it."""
+    return np.asarray(Image.open(io.BytesIO(body)).convert("RGBA"))
 
 
-@given(SHAPES.flatmap(lambda shape: arrays(np.uint8, shape)))
-def test_pixels_come_back(pixels):
-    """What Pillow decodes is what was written; alpha goes only where all is opaque."""
-    found = decoded(png.encode(pixels))
-    if found.shape != pixels.shape:
-        assert (pixels[..., -1] == 255).all()
+@given(PIXELS, st.booleans())
+@settings(deadline=None)
+def test_pixels_come_back(pixels, smallest):
+    """What Pillow decodes is what was written, whatever became of alpha and colours on the way."""
+    assert np.array_equal(decoded(png.encode(pixels, smallest=smallest)), rgba(pixels))
+
+
+@given(SHAPES.flatmap(lambda shape: arrays(np.uint16, shape)), st.booleans())
+@settings(deadline=None)
+def test_sixteen_bits_come_back(pixels, smallest):
+    """So they do with 16 bits, of which GDAL reads every one."""
+    with rasterio.MemoryFile(png.encode(pixels, smallest=smallest), ext=".png") as file, file.open() as found:
+        bands = np.moveaxis(found.read(), 0, -1)
+    if bands.shape != pixels.shape:
+        assert (pixels[..., -1] == 65535).all()
         pixels = pixels[..., :-1]
-    assert np.array_equal(found, pixels)
+    assert np.array_equal(bands, pixels)
 
 
-@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])
-def test_channels_are_modes(channels, mode):
-    """One to four channels are grey, grey with alpha, RGB and RGBA."""
-    assert Image.open(io.BytesIO(png.encode(np.zeros((3, 5, channels), np.uint8)))).mode == mode
+@given(st.integers(1, 256), array_shapes(min_dims=2, max_dims=2, max_side=40), st.booleans(), st.data())
+@settings(deadline=None)
+def test_palettes_come_back(count, shape, steps, data):
+    """One to 256 colours, some of them transparent, in as few bits as hold their numbers."""
+    colours = data.draw(arrays(np.uint8, (count, 4)))
+    numbers = data.draw(arrays(np.uint8, shape, elements=st.integers(0, count - 1)))
+    body = png.encode(Indexed(numbers, colours, steps))
+    assert body[24] == next(bits for bits in (1, 2, 4, 8) if count <= 1 << bits)
+    assert np.array_equal(decoded(body), colours[numbers])
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_channels_are_modes(channels):
+    """One to four channels are grey, grey with alpha, RGB and RGBA where there are many colours."""
+    pixels = np.random.default_rng(1).integers(0, 256, (64, 64, channels), np.uint8)
+    assert Image.open(io.BytesIO(png.encode(pixels))).mode == MODES[channels]
+
+
+def test_few_colours_have_a_palette():
+    """And opaque ones no list of transparency."""
+    pixels = np.zeros((256, 256, 4), np.uint8)
+    pixels[..., 3] = 255
+    pixels[40:90, 20:200] = 1, 2, 3, 255
+    body = png.encode(pixels)
+    assert Image.open(io.BytesIO(body)).mode == "P"
+    assert b"tRNS" not in body
+    assert len(body) < 300
+    pixels[100:110, 20:200, 3] = 128
+    assert np.array_equal(decoded(png.encode(pixels)), pixels)
+
+
+def test_smallest_is_smaller():
+    """Than what is quick, for a picture that changes smoothly."""
+    y, x = np.indices((200, 200))
+    pixels = np.stack([x, y, (x + y) // 2], -1).astype(np.uint8)
+    assert len(png.encode(pixels, smallest=True)) < len(png.encode(pixels)) / 2
 
 
 def test_blank_is_transparent_and_small():
@@ -46,8 +103,32 @@ def test_blank_is_transparent_and_small():
     assert image.size == (256, 256) and not np.asarray(image)[..., 3].any()
 
 
-@pytest.mark.parametrize("array", [np.zeros((2, 2)), np.zeros((0, 2, 3), np.uint8), np.zeros((2, 2, 5), np.uint8)])
-def test_other_arrays_are_refused(array):
+@pytest.mark.parametrize(
+    ("array", "sentence"),
+    [
+        (np.zeros((2, 2)), "not an image"),
+        (np.zeros((0, 2, 3), np.uint8), "has no pixel"),
+        (np.zeros((2, 2, 5), np.uint8), "not an image"),
+    ],
+)
+def test_other_arrays_are_refused(array, sentence):
     """Neither other types nor shapes nor nothing."""
-    with pytest.raises(ValueError, match="not an image"):
+    with pytest.raises(ValueError, match=sentence):
         png.encode(array)
+
+
+@pytest.mark.skipif(shutil.which("pngcheck") is None, reason="pngcheck is not installed")
+def test_pngcheck_finds_no_fault(tmp_path):
+    """In a file of each sort."""
+    random = np.random.default_rng(1)
+    images = [random.integers(0, 256, (33, 57, channels), np.uint8) for channels in (1, 2, 3, 4)]
+    images += [random.integers(0, 65536, (33, 57, channels), np.uint16) for channels in (1, 2, 3, 4)]
+    images += [
+        Indexed(random.integers(0, n, (33, 57), np.uint8), random.integers(0, 256, (n, 4), np.uint8))
+        for n in (2, 3, 9, 200)
+    ]
+    for at, image in enumerate(images):
+        for smallest in (False, True):
+            (tmp_path / f"{at}-{smallest}.png").write_bytes(png.encode(image, smallest=smallest))
+    checked = subprocess.run(["pngcheck", "-q", *tmp_path.glob("*.png")], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout) == (0, "")
