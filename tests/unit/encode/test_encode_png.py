@@ -20,9 +20,7 @@ SHAPES = st.tuples(array_shapes(min_dims=2, max_dims=2, max_side=40), st.sampled
     lambda parts: (*parts[0], parts[1])
 )
 FEW = st.sampled_from([0, 1, 90, 255])
-PIXELS = SHAPES.flatmap(lambda shape: arrays(np.uint8, shape)) | SHAPES.flatmap(
-    lambda shape: arrays(np.uint8, shape, elements=FEW)
-)
+PIXELS = SHAPES.flatmap(lambda shape: arrays(np.uint8, shape) | arrays(np.uint8, shape, elements=FEW))
 
 
 def rgba(pixels):
@@ -45,6 +43,7 @@ def test_pixels_come_back(pixels, smallest):
     assert np.array_equal(decoded(png.encode(pixels, smallest=smallest)), rgba(pixels))
 
 
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 @given(SHAPES.flatmap(lambda shape: arrays(np.uint16, shape)), st.booleans())
 @settings(deadline=None)
 def test_sixteen_bits_come_back(pixels, smallest):
@@ -123,10 +122,9 @@ def test_pngcheck_finds_no_fault(tmp_path):
     random = np.random.default_rng(1)
     images = [random.integers(0, 256, (33, 57, channels), np.uint8) for channels in (1, 2, 3, 4)]
     images += [random.integers(0, 65536, (33, 57, channels), np.uint16) for channels in (1, 2, 3, 4)]
-    images += [
-        Indexed(random.integers(0, n, (33, 57), np.uint8), random.integers(0, 256, (n, 4), np.uint8))
-        for n in (2, 3, 9, 200)
-    ]
+    for count in (2, 3, 9, 200):
+        colours = random.integers(0, 256, (count, 4), np.uint8)
+        images.append(Indexed(random.integers(0, count, (33, 57), np.uint8), colours))
     for at, image in enumerate(images):
         for smallest in (False, True):
             (tmp_path / f"{at}-{smallest}.png").write_bytes(png.encode(image, smallest=smallest))
