@@ -37,28 +37,41 @@ def key(function: Callable[..., Any], namespace: str, arguments: Mapping[str, An
 
 def _add(contents: Contents, thing: Any) -> None:
     """A function, a class or a module: of the author's all that it is, of a library's its name and version."""
-    thing = inspect.unwrap(thing) if callable(thing) and not isinstance(thing, type) else thing
     contents.text(getattr(thing, "__qualname__", ""))
     if id(thing) in contents.seen:
         return
     contents.seen.add(id(thing))
     if isinstance(thing, ModuleType):
         _add_module(contents, thing)
-    elif isinstance(thing, type):
-        methods = [each for each in vars(thing).values() if isinstance(each, FunctionType)]
-        _add_each(contents, thing, [each for each in methods if HEADERS in each.__globals__])
+    elif isinstance(thing, type) and HEADERS in vars(sys.modules.get(thing.__module__, sys)):
+        _add_class(contents, thing)
     elif isinstance(thing, FunctionType) and HEADERS in thing.__globals__:
         _add_function(contents, thing)
     else:
         module = getattr(thing, "__module__", "") or ""
         contents.text(module, _version(module))
+    if hasattr(thing, "__wrapped__"):
+        _add(contents, thing.__wrapped__)
 
 
-def _add_each(contents: Contents, owner: type, methods: list[FunctionType]) -> None:
-    if not methods:
-        contents.text(owner.__module__, _version(owner.__module__))
-    for method in methods:
-        _add_function(contents, method)
+def _add_class(contents: Contents, thing: type) -> None:
+    """Its bases, and what its body says; of what Python notes there itself only functions count."""
+    for base in thing.__bases__:
+        _add(contents, base)
+    for name, value in vars(thing).items():
+        if isinstance(value, FunctionType) or not name.startswith("__"):
+            contents.text(name)
+            for part in _parts(value):
+                _add_value(contents, part)
+
+
+def _parts(attribute: Any) -> tuple[Any, ...]:
+    """The functions of a property or a method of the class; anything else itself."""
+    if isinstance(attribute, property):
+        return attribute.fget, attribute.fset, attribute.fdel
+    if isinstance(attribute, (staticmethod, classmethod)):
+        return (attribute.__func__,)
+    return (attribute.func,) if isinstance(attribute, functools.cached_property) else (attribute,)
 
 
 def _add_module(contents: Contents, module: ModuleType) -> None:
