@@ -47,10 +47,14 @@ class Siblings(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class Scope:
-    """The modules of a loaded UDF: its code imports them by name, though others have modules of the same names."""
+    """The modules of a loaded UDF: its code imports them by name, though others have modules of the same names.
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = headers
+    Python knows them by names that no import can spell, for who looks up the module of a class, as `dataclasses` does.
+    """
+
+    def __init__(self, headers: Mapping[str, str], label: str) -> None:
+        """Args: label: goes before the modules' names and files, and no other scope has it."""
+        self._headers, self._label = headers, label
         self._roots = {name.partition(".")[0] for name in headers}
         self._modules: dict[str, types.ModuleType] = {}
         self._builtins = {**vars(builtins), "__import__": self._import}
@@ -68,8 +72,9 @@ class Scope:
         return module
 
     def _empty(self, name: str, path: str, given: Mapping[str, Any]) -> types.ModuleType:
-        module = types.ModuleType(name)
+        module = types.ModuleType(f"{self._label}:{name}")
         module.__dict__.update(given, __file__=path, __builtins__=self._builtins)
+        sys.modules[module.__name__] = module
         return module
 
     def module(self, name: str) -> types.ModuleType:
@@ -86,11 +91,12 @@ class Scope:
         parent, _, last = name.rpartition(".")
         package = self.module(parent) if parent else None
         given = {"__package__": name, "__path__": []} if is_package else {"__package__": parent}
-        module = self._modules[name] = self._empty(name, f"{name}.py", given)
+        path = f"{self._label}/{name}.py"
+        module = self._modules[name] = self._empty(name, path, given)
         try:
-            run(self._headers.get(name, ""), f"{name}.py", module, self._headers)
+            run(self._headers.get(name, ""), path, module, self._headers)
         except BaseException:
-            del self._modules[name]
+            del self._modules[name], sys.modules[module.__name__]
             raise
         if package is not None:
             setattr(package, last, module)

@@ -9,7 +9,8 @@ from tileserver.worker.modules import Scope
 
 
 def loaded(code: str, **headers: str) -> types.ModuleType:
-    return Scope({name.replace("__", "."): text for name, text in headers.items()}).run("made", code, "made.py", {})
+    modules = {name.replace("__", "."): text for name, text in headers.items()}
+    return Scope(modules, f"made@{len(sys.modules)}").run("made", code, "made.py", {})
 
 
 def test_two_have_modules_of_one_name() -> None:

@@ -128,7 +128,7 @@ def run_here(udf: Any, tile: Tile | None, parameters: dict[str, Any]) -> Any:
     """
     if not isinstance(udf, Loaded) and not hasattr(udf, "udf_options"):
         raise CallError(f"a UDF is a name, a token, or a function with @fused.udf, not {type(udf).__name__}")
-    known, function = (udf._udf, udf._function) if isinstance(udf, Loaded) else (described(udf), udf)
+    known, function = (udf._udf, udf._function()) if isinstance(udf, Loaded) else (described(udf), udf)
     return _finished(function(**binding.bind_values(known, parameters, tile)))
 
 

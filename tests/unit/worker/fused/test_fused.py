@@ -4,6 +4,7 @@ import asyncio
 import base64
 import http.server
 import io
+import pickle
 import sys
 import threading
 import types
@@ -175,6 +176,37 @@ def test_load(server: Server) -> None:
     assert fused.load("@fused.udf\ndef udf(n=1):\n    return n\n")() == 1
 
 
+def test_loaded_code_that_fails_says_why(server: Server) -> None:
+    """Also where it lacks an attribute; it is run anew at the next wish."""
+    server.codes["child"] = ("import math\nmath.nothing\n@fused.udf\ndef udf(): ...\n", {})
+    child = fused.load("child")
+    for _ in range(2):
+        with pytest.raises(AttributeError, match=r"module 'math' has no attribute 'nothing'"):
+            child.udf  # noqa: B018
+        with pytest.raises(AttributeError, match=r"module 'math' has no attribute 'nothing'"):
+            child()
+
+
+def test_loaded_code_loads_in_threads(server: Server) -> None:
+    """While its own text runs, other threads may run that of others."""
+    server.codes["inner"] = ("A = 1\n@fused.udf\ndef udf(n): return n + A\n", {})
+    code = "inner = fused.load('inner')\nGOT = fused.submit(inner, [1, 2], collect=False).results()\n"
+    server.codes["outer"] = (f"{code}@fused.udf\ndef udf(): return GOT\n", {})
+    done: Future[Any] = Future()
+    threading.Thread(target=lambda: done.set_result(fused.load("outer")()), daemon=True).start()
+    assert done.result(10) == [2, 3]
+
+
+def test_loaded_classes_have_a_module(server: Server) -> None:
+    """As `dataclasses` looks for, and pickles."""
+    text = "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    n: int\n"
+    server.codes["child"] = (f"{text}import h\n@fused.udf\ndef udf(): ...\n", {"h": text})
+    child = fused.load("child")
+    for made in (child.A(1), child.h.A(1)):
+        assert pickle.loads(pickle.dumps(made)) == made
+    assert "h" not in sys.modules
+
+
 def test_utils_are_public_udfs(server: Server) -> None:
     """The account's own comes first."""
     server.codes["public/common"] = ("def f(): return 1\n@fused.udf\ndef udf(): ...\n", {})
@@ -193,7 +225,7 @@ def test_a_cached_function_of_loaded_code(server: Server) -> None:
         loaded._loaded.cache_clear()
         server.codes["child"] = (code, {"h": text})
         child = fused.load("child")
-        child._module.NOTED = noted
+        child._module().NOTED = noted
         results.append(child.f())
     assert results == [1, 1, 2]
     assert len(noted.all) == 2
