@@ -63,6 +63,8 @@ class Store:
             form, body = forms.write(value)
         except Exception:  # it cannot be pickled; whatever its class raises
             return
+        if len(body) > self._limit * _KEEP:  # it would drive out all others
+            return
         head = Head(form, time.time(), hashlib.sha256(body).hexdigest())
         with contextlib.suppress(OSError):
             with self.writing(self.folder / key) as place:
@@ -100,8 +102,8 @@ class Store:
             while not _taken(descriptor) and time.monotonic() < until:
                 time.sleep(_PAUSE)
             yield
+        finally:  # gone at once, though a child of the function's holds it open
             place.unlink(missing_ok=True)
-        finally:
             os.close(descriptor)
 
     def tidy(self) -> None:
