@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -66,11 +67,20 @@ def _store() -> functioncache.Store:
 
 def _fetch(url: str, place: Path) -> None:
     if urlsplit(url).scheme in ("http", "https"):
-        with urllib.request.urlopen(url, timeout=_SILENT_SECONDS) as answer, place.open("wb") as file:  # noqa: S310 - only these two
-            shutil.copyfileobj(answer, file, 1 << 20)
+        try:
+            _fetch_http(url, place)
+        except HTTPException as error:
+            raise OSError(f"the download broke off: {error!r}") from error
         return
     from pyarrow.fs import FileSystem
 
     system, path = FileSystem.from_uri(url)
     with system.open_input_stream(path) as stream, place.open("wb") as file:
         shutil.copyfileobj(stream, file, 1 << 20)
+
+
+def _fetch_http(url: str, place: Path) -> None:
+    with urllib.request.urlopen(url, timeout=_SILENT_SECONDS) as answer, place.open("wb") as file:  # noqa: S310 - one of two schemes
+        shutil.copyfileobj(answer, file, 1 << 20)
+        if answer.length:  # the library takes a body that ends too soon for whole
+            raise OSError(f"the download broke off {answer.length} bytes before its end")

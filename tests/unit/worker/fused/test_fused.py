@@ -130,7 +130,7 @@ def test_what_cannot_run() -> None:
         fused.ingest  # noqa: B018
 
 
-def test_submit() -> None:
+def test_submit(server: Server) -> None:
     """In the order of the arguments: a list of rows or of results, by name or here."""
     assert fused.submit("child", [{"n": 1}, {"n": 2}], m=5, collect=False).results() == [
         {"n": "1", "m": "5"},
@@ -154,8 +154,42 @@ def test_submit() -> None:
         fused.submit(rows, [{"n": 0}])
     jobs = fused.submit(rows, [1, 0], collect=False)
     assert (list(jobs.errors()), len(jobs), len(jobs[0].result())) == ([1], 2, 1)
-    with pytest.raises(CallError, match="a dict of parameters"):
-        fused.submit("child", [1])
+    server.codes["child"] = ("@fused.udf\ndef udf(first, second=1): ...\n", {})
+    assert fused.submit("child", [5])["result"].tolist() == [{"first": "5"}]
+
+
+def test_submit_without_a_row() -> None:
+    """Runs without parameters, of which all fail, and none at all."""
+
+    @fused.udf
+    def fails(n: int = 0):
+        if n:
+            raise ValueError("oh")
+        return n
+
+    assert fused.submit(fails, [{}, {}])["result"].tolist() == [0, 0]
+    assert fused.submit(fails, pandas.Series([0]), drop_index=True).index.names == ["arg_pos"]
+    assert len(fused.submit(fails, [1, 2], ignore_exceptions=True)) == 0
+    for nothing in ([], pandas.DataFrame()):
+        with pytest.raises(CallError, match="at least one run"):
+            fused.submit(fails, nothing)
+
+
+def test_submit_that_does_not_wait() -> None:
+    """What is asked for one by one comes at once; what has not begun need not."""
+    go = threading.Event()
+
+    @fused.udf
+    def waits(n: int):
+        assert go.wait(10)
+        return n
+
+    jobs = fused.submit(waits, [1, 2], max_workers=1, collect=False)
+    assert not jobs.done()
+    jobs.cancel()
+    go.set()
+    jobs.wait()
+    assert (jobs.done(), jobs[0].result(), list(jobs.errors())) == (True, 1, [1])
 
 
 def test_load(server: Server) -> None:
@@ -238,10 +272,11 @@ def test_a_download_happens_once() -> None:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             hits.append(self.path)
-            self.send_response(200 if self.path == "/a" else 404)
-            self.send_header("Content-Length", "5")
+            self.send_response(404 if self.path == "/b" else 200)
+            self.send_header("Transfer-Encoding", "chunked") if self.path == "/chunks" else None
+            self.send_header("Content-Length", "9" if self.path == "/short" else "5")
             self.end_headers()
-            self.wfile.write(b"hello")
+            self.wfile.write(b"a\r\nhello" if self.path == "/chunks" else b"hello")
 
         def log_message(self, *_: Any) -> None: ...
 
@@ -254,6 +289,9 @@ def test_a_download_happens_once() -> None:
         assert [Path(each).read_text() for each in paths] == ["hello"]
         with pytest.raises(OSError, match="404"):
             fused.download(f"{address}/b", "folder/b.txt")
+        for broken in ("short", "chunks"):
+            with pytest.raises(OSError, match="broke off"):
+                fused.download(f"{address}/{broken}", f"folder/{broken}.txt")
         assert [each.name for each in Path(fused.file_path("folder")).iterdir()] == ["a.txt"]
     finally:
         server.shutdown()
