@@ -129,6 +129,7 @@ def called(grant: Grant, udf: Udf, call: Call) -> Layer:
     tiled = call.tile is not None
     arguments = bind(udf, call.arguments, tiled=tiled)
     output = Output(exchange=True, tiled=tiled, size=call.size)
+    max_age = udf.options.cache_max_age if call.max_age is None else call.max_age
     return Layer(
         grant=grant,
         udf=udf,
@@ -136,7 +137,7 @@ def called(grant: Grant, udf: Udf, call: Call) -> Layer:
         output=output,
         key=layer_key(grant.digest, grant.udf_id, arguments, output),
         tiled=tiled,
-        max_age=udf.options.cache_max_age if call.max_age is None else call.max_age,
+        max_age=max_age if grant.cache else 0,
     )
 
 

@@ -181,6 +181,8 @@ def test_requests_that_can_be_mended(client: Any) -> None:
         client.run("numbers", count="many")
     with pytest.raises(FormatNotPossibleError):
         client.run("numbers", format="png")
+    with pytest.raises(InvalidParameterError, match="give less"):
+        client.run("page", name="x" * 70_000)
     with pytest.raises(ValueError, match="outside the pyramid"):
         client.run("address", tile=(1, 2, 0))
 

@@ -124,12 +124,16 @@ class Scope:
 def installed(
     name: str, code: str, path: str, given: Mapping[str, Any], headers: Mapping[str, str]
 ) -> types.ModuleType:
-    """The module of the UDF that this process is for, in `sys.modules` with what it imports."""
+    """The module of the UDF that this process is for, in `sys.modules` with what it imports.
+
+    A UDF may be called as a library is that it uses: then it has another name there.
+    """
     sys.meta_path.insert(0, Siblings(headers))
     for header in headers:  # what the nursery imported under that name is somebody else's
         sys.modules.pop(header, None)
-    module = types.ModuleType(name)
+    is_taken = name in sys.modules or importlib.util.find_spec(name) is not None
+    module = types.ModuleType(f"udf:{name}" if is_taken else name)
     module.__dict__.update(given, __file__=path)
-    sys.modules[name] = module
+    sys.modules[module.__name__] = module
     run(code, path, module, headers)
     return module

@@ -1,5 +1,6 @@
 """Modules of a loaded UDF: seen by its own code only."""
 
+import subprocess
 import sys
 import types
 
@@ -42,3 +43,12 @@ def test_a_module_that_fails_is_tried_again() -> None:
             made.f()
     with pytest.raises(ModuleNotFoundError, match=r"a\.b"):
         exec("import a.b", vars(made))
+
+
+def test_a_udf_may_be_called_as_a_library() -> None:
+    """Which it imports all the same; in a process of its own, as it changes what is imported."""
+    code = "import colorsys\nA = colorsys.rgb_to_hsv\nclass B: ...\n"
+    given = f"('colorsys', {code!r}, 'colorsys.py', {{}}, {{}})"
+    check = f"import pickle\nmade = modules.installed{given}\nprint(made.A(1, 0, 0), pickle.loads(pickle.dumps(made.B)) is made.B)"
+    command = [sys.executable, "-c", f"from tileserver.worker import modules\n{check}"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "(0.0, 1.0, 1) True\n"
