@@ -4,13 +4,12 @@ import datetime as dt
 import json
 from typing import Any
 
-
 _DATA = (str, int, float, list, tuple, dict, type(None))
 """What JSON has a form for."""
 
 
 def as_text(value: Any) -> str:
-    """Text as it is, dates as ISO 8601, tables as JSON, features and geometries as GeoJSON in degrees, all else as JSON.
+    """Text as it is, dates as ISO 8601, tables as JSON, geometries as GeoJSON, features in degrees, all else as JSON.
 
     What JSON has no form for, as a UUID, is its `str`.
     """

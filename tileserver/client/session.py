@@ -61,7 +61,9 @@ class Session:
         try:
             return httpx2.Request(method, self.url + path, params=query, json=body, headers=self._headers)
         except httpx2.InvalidURL as error:
-            raise InvalidParameterError(f"the request cannot be an address ({error}); give less in its parameters") from None
+            raise InvalidParameterError(
+                f"the request cannot be an address ({error}); give less in its parameters"
+            ) from None
 
 
 def _is_address(url: str) -> bool:

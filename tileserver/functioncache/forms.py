@@ -53,7 +53,7 @@ def _is_features(value: Any) -> bool:
 
 
 def _survives(frame: Any) -> bool:
-    """Whether Parquet gives it back as it is: objects come back as others unless they are text, and seconds as parts."""
+    """Whether Parquet gives it back as it is: objects other than text come back as others, seconds as milliseconds."""
     from pandas.api.types import infer_dtype
 
     index = frame.index

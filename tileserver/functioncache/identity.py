@@ -2,7 +2,6 @@
 
 import dis
 import functools
-import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType

@@ -49,6 +49,7 @@ def test_a_udf_may_be_called_as_a_library() -> None:
     """Which it imports all the same; in a process of its own, as it changes what is imported."""
     code = "import colorsys\nA = colorsys.rgb_to_hsv\nclass B: ...\n"
     given = f"('colorsys', {code!r}, 'colorsys.py', {{}}, {{}})"
-    check = f"import pickle\nmade = modules.installed{given}\nprint(made.A(1, 0, 0), pickle.loads(pickle.dumps(made.B)) is made.B)"
-    command = [sys.executable, "-c", f"from tileserver.worker import modules\n{check}"]
+    check = "print(made.A(1, 0, 0), pickle.loads(pickle.dumps(made.B)) is made.B)"
+    lines = ("import pickle", "from tileserver.worker import modules", f"made = modules.installed{given}", check)
+    command = [sys.executable, "-c", "\n".join(lines)]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "(0.0, 1.0, 1) True\n"
