@@ -27,8 +27,8 @@ class Contents:
         """Args: function: what adds a function, a class or a module, which are more than their name."""
         self._total = hashlib.blake2b(digest_size=24)
         self._function = function
-        self.seen: set[int] = set()
-        """Functions that are in it."""
+        self.seen: dict[int, Any] = {}
+        """Functions, classes and modules that are in it, by their id, which is theirs as long as they are here."""
 
     def hexdigest(self) -> str:
         """What was added, in 48 digits."""

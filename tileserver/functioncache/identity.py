@@ -39,7 +39,7 @@ def _add(contents: Contents, thing: Any) -> None:
     contents.text(getattr(thing, "__qualname__", ""))
     if id(thing) in contents.seen:
         return
-    contents.seen.add(id(thing))
+    contents.seen[id(thing)] = thing
     if isinstance(thing, ModuleType):
         _add_module(contents, thing)
     elif isinstance(thing, type) and HEADERS in vars(sys.modules.get(thing.__module__, sys)):

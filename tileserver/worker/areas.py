@@ -66,8 +66,13 @@ def _features(document: dict[str, Any]) -> list[Any]:
 
 def _crs(document: dict[str, Any]) -> Any:
     """What the member `crs` of older GeoJSON says, as geopandas still writes it; else degrees."""
+    import pyproj
+
     named = document.get("crs")
-    return named["properties"]["name"] if named else 4326
+    try:
+        return pyproj.CRS(named["properties"]["name"]) if named else 4326
+    except pyproj.exceptions.CRSError:
+        raise ValueError("this is no reference system") from None
 
 
 def _with_tile(area: Any) -> Any:

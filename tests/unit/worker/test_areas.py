@@ -75,6 +75,8 @@ def test_another_reference_system_leads_to_degrees() -> None:
     for value in (there, there.to_json()):
         assert form("Bounds", value) == pytest.approx(BOX)
         assert form("GeoDataFrame", value).crs.to_epsg() == 4326
+    with pytest.raises(ValueError, match="no reference system"):
+        form("Bounds", there.to_json().replace("EPSG::3857", "EPSG::none"))
 
 
 def test_columns_of_geojson_are_kept() -> None:
