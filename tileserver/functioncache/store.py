@@ -49,7 +49,8 @@ class Store:
     def read(self, key: str, max_age: float) -> Found | None:
         """The result under a key, not older than so many seconds; what is broken is not there."""
         try:
-            head, _, body = (self.folder / key).read_bytes().partition(b"\n")
+            with (self.folder / key).open("rb") as file:
+                head, body = file.readline(), file.read()
             told = msgspec.json.decode(head, type=Head)
             if time.time() - told.created > max_age or told.digest != hashlib.sha256(body).hexdigest():
                 return None
@@ -67,8 +68,9 @@ class Store:
             return
         head = Head(form, time.time(), hashlib.sha256(body).hexdigest())
         with contextlib.suppress(OSError):
-            with self.writing(self.folder / key) as place:
-                place.write_bytes(msgspec.json.encode(head) + b"\n" + body)
+            with self.writing(self.folder / key) as place, place.open("wb") as file:
+                file.write(msgspec.json.encode(head) + b"\n")
+                file.write(body)
             self._count(len(body))
 
     def _count(self, size: int) -> None:
