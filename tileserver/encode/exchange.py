@@ -113,7 +113,7 @@ def _frame(frame: Any) -> bytes:
     import pyarrow as pa
 
     try:
-        if not is_a(frame, "geopandas", "GeoDataFrame"):
+        if not is_a(frame, "geopandas", "GeoDataFrame") or "geometry" not in frame.dtypes.astype(str).to_numpy():
             return _arrow(pa.Table.from_pandas(frame))
         table = pa.table(frame.to_arrow())
         active = (frame.active_geometry_name or "").encode()

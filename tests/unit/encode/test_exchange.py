@@ -46,6 +46,12 @@ def test_series_come_back_as_frames() -> None:
         assert getattr(found, "crs", None) == getattr(series, "crs", None)
 
 
+def test_features_without_geometry_come_back_as_a_table() -> None:
+    """There is nothing else in them."""
+    drawn = exchange.draw(gpd.GeoDataFrame({"a": [1]}))
+    pd.testing.assert_frame_equal(exchange.read(drawn.body, drawn.media_type), pd.DataFrame({"a": [1]}))
+
+
 def test_a_data_array_is_no_table() -> None:
     """Though it hands itself over as one of its cells; who returns it is told what else to return."""
     with pytest.raises(BadResultError) as caught:
