@@ -71,6 +71,11 @@ def double(n: int, bounds: fused.types.Bounds = None):
     return [n * 2, bounds]
 
 
+def undecorated(n, **more):
+    """No decorator is needed to run it here."""
+    return [n, more]
+
+
 def test_run_by_name(server: Server) -> None:
     """Every spelling of the SDK's versions comes to the same call."""
     told = fused.run("child", n=1, flag=True, names=["a"], none=None, engine="remote", max_retry=3, _log=True)
@@ -170,6 +175,7 @@ def test_submit_without_a_row() -> None:
     assert fused.submit(fails, [{}, {}])["result"].tolist() == [0, 0]
     assert fused.submit(fails, pandas.Series([0]), drop_index=True).index.names == ["arg_pos"]
     assert len(fused.submit(fails, [1, 2], ignore_exceptions=True)) == 0
+    assert fused.submit(undecorated, [3], cache_reset=True)["result"].tolist() == [[3, {}]]
     for nothing in ([], pandas.DataFrame()):
         with pytest.raises(CallError, match="at least one run"):
             fused.submit(fails, nothing)
