@@ -19,8 +19,10 @@ from tileserver.worker.fused.loaded import Loaded
 
 _HERE: Final = (None, "local", "remote", "realtime", "auto")
 _OPTIONS: Final = frozenset(
-    ("engine", "instance_type", "type", "max_retry", "disk_size_gb", "cache", "cache_max_age")
-    + ("cache_reset", "cache_storage", "cache_verbose")
+    (
+        *("engine", "instance_type", "type", "max_retry", "disk_size_gb"),
+        *("cache", "cache_max_age", "cache_reset", "cache_storage", "cache_verbose"),
+    )
 )
 """Options of a run that are no parameters of the UDF, beside those that begin with an underscore."""
 
