@@ -193,7 +193,7 @@ def failure(error: BaseException, source: Source) -> Failed:
     lines = [frame.lineno for frame in frames if frame.filename == source.path]
     return Failed(
         code=code,
-        message=_plain("".join(_summary(error)).strip()),
+        message=_plain(str(error) if isinstance(error, CallError) else "".join(_summary(error)).strip()),
         traceback=_plain("".join(traceback.format_list(frames[-50:]) + _summary(error))[-_TEXT_LIMIT:]),
         line=lines[-1] if lines else None,
         exception=type(error).__name__,
