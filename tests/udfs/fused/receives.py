@@ -16,5 +16,6 @@ def udf(area: gpd.GeoDataFrame, ident: uuid.UUID):
         "nothing": fused.run("kinds", kind="nothing"),
         "area": area.to_crs(4326).total_bounds.round(6).tolist(),
         "ident": type(ident).__name__,
+        # a number is no area: all of them fail
         "submitted": fused.submit("palette", [1, 2], ignore_exceptions=True).index.tolist(),
     }
