@@ -8,9 +8,12 @@ import linecache
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tileserver.functioncache import HEADERS
+
+OWN: Final = "udf:"
+"""Before the name of the UDF's module."""
 
 
 def run(code: str, path: str, module: types.ModuleType, headers: Mapping[str, str]) -> None:
@@ -126,13 +129,12 @@ def installed(
 ) -> types.ModuleType:
     """The module of the UDF that this process is for, in `sys.modules` with what it imports.
 
-    A UDF may be called as a library is that it uses: then it has another name there.
+    A UDF may be called as a library is that it uses, so it has a name there that no import can spell.
     """
     sys.meta_path.insert(0, Siblings(headers))
     for header in headers:  # what the nursery imported under that name is somebody else's
         sys.modules.pop(header, None)
-    is_taken = name in sys.modules or importlib.util.find_spec(name) is not None
-    module = types.ModuleType(f"udf:{name}" if is_taken else name)
+    module = types.ModuleType(f"{OWN}{name}")
     module.__dict__.update(given, __file__=path)
     sys.modules[module.__name__] = module
     run(code, path, module, headers)

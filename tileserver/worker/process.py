@@ -19,7 +19,7 @@ from tileserver.frames import REPLY_LIMIT, Assembler, Birth, Message, pack
 from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
 from tileserver.results import Results
 from tileserver.tiles import Tile
-from tileserver.worker import sandbox, system
+from tileserver.worker import modules, sandbox, system
 from tileserver.worker.baseline import Baseline
 from tileserver.worker.binding import bind
 from tileserver.worker.calls import Calls
@@ -207,6 +207,6 @@ def _plain(text: str) -> str:
 
 def _summary(error: Any) -> list[str]:
     try:
-        return [line[:8000] for line in traceback.format_exception_only(error)]
+        return [line[:8000].removeprefix(modules.OWN) for line in traceback.format_exception_only(error)]
     except Exception:  # an exception whose __str__ fails
         return [type(error).__name__]
