@@ -45,11 +45,12 @@ class Jobs:
             future.cancel()
 
     def results(self, return_exceptions: bool = False) -> list[Any]:
-        """What each returned, in order.
+        """What each returned, in order, when all have ended.
 
         Raises:
             Exception: the first that one raised, unless exceptions are to be returned.
         """
+        self.wait()
         if return_exceptions:
             return [_error(future) or future.result() for future in self._futures]
         return [future.result() for future in self._futures]
@@ -66,6 +67,7 @@ class Jobs:
         """
         import pandas as pd
 
+        self.wait()
         failed = self.errors() if ignore_exceptions else {}
         places = [place for place in range(len(self)) if place not in failed]
         results = [self._futures[place].result() for place in places]

@@ -181,6 +181,23 @@ def test_submit_without_a_row() -> None:
             fused.submit(fails, nothing)
 
 
+def test_submit_that_fails_leaves_nothing_behind() -> None:
+    """The others have ended when the first one's error is raised."""
+    ended = []
+
+    @fused.udf
+    def fails(n: int):
+        if n == 0:
+            raise ValueError("oh")
+        threading.Event().wait(0.2)
+        ended.append(n)
+
+    for options in ({}, {"collect": False}):
+        with pytest.raises(ValueError, match="oh"):
+            list(fused.submit(fails, [0, 1], **options))
+        assert ended.pop() == 1
+
+
 def test_submit_that_does_not_wait() -> None:
     """What is asked for one by one comes at once; what has not begun need not."""
     go = threading.Event()
