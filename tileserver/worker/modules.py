@@ -6,6 +6,7 @@ import importlib.machinery
 import importlib.util
 import linecache
 import sys
+import threading
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -60,6 +61,7 @@ class Scope:
         self._headers, self._label = headers, label
         self._roots = {name.partition(".")[0] for name in headers}
         self._modules: dict[str, types.ModuleType] = {}
+        self._lock = threading.RLock()
         self._builtins = {**vars(builtins), "__import__": self._import}
 
     def __contains__(self, name: str) -> bool:
@@ -81,13 +83,15 @@ class Scope:
         return module
 
     def module(self, name: str) -> types.ModuleType:
-        """The module of that name, run at the first request.
+        """The module of that name, run at the first request; who asks meanwhile in another thread waits.
 
         Raises:
             ModuleNotFoundError: there is none.
         """
-        if name in self._modules:
-            return self._modules[name]
+        with self._lock:
+            return self._modules[name] if name in self._modules else self._first(name)
+
+    def _first(self, name: str) -> types.ModuleType:
         is_package = any(each.startswith(f"{name}.") for each in self._headers)
         if name not in self._headers and not is_package:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)

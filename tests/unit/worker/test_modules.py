@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -33,6 +34,13 @@ def test_modules_import_each_other() -> None:
     )
     assert made.RESULT == [3, 2, 1, True]
     assert made.json.__name__ == "json"
+
+
+def test_threads_see_whole_modules() -> None:
+    """Who comes while another runs a module waits for its end."""
+    made = loaded("def f(_):\n    import a\n    return a.A\n", a="import time\ntime.sleep(0.2)\nA = 1\n")
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(made.f, range(4))) == [1] * 4
 
 
 def test_a_module_that_fails_is_tried_again() -> None:
