@@ -139,7 +139,14 @@ def run_here(udf: Any, tile: Tile | None, parameters: dict[str, Any]) -> Any:
 
 
 def described(function: Callable[..., Any]) -> Udf:
-    """What the text of a function says that was defined in another one's."""
+    """What the text of a function says that was defined in another one's; kept with it, as it may run many times."""
+    known = vars(function).get("udf_described")
+    if known is None:
+        known = vars(function)["udf_described"] = _read(function)
+    return known
+
+
+def _read(function: Callable[..., Any]) -> Udf:
     try:
         code = textwrap.dedent(inspect.getsource(function))
         return parse(code, file="udf.py", name="udf", entry=function.__name__)
