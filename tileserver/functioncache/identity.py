@@ -12,6 +12,9 @@ from tileserver.functioncache.contents import Contents, NoContentError
 HEADERS: Final = "__headers__"
 """The global of a UDF's modules that holds the texts of those that came with it, by name; no other module has it."""
 
+TEXT: Final = "__text__"
+"""The global of the same modules that holds the module's own."""
+
 _FORMAT: Final = "1"
 """Changes with what is digested, and how."""
 
@@ -61,7 +64,7 @@ def _add_class(contents: Contents, thing: type) -> None:
         if isinstance(value, FunctionType) or not name.startswith("__"):
             contents.text(name)
             for part in _parts(value):
-                _add_value(contents, part)
+                _add_value(contents, part, vars(sys.modules[thing.__module__]))
 
 
 def _parts(attribute: Any) -> tuple[Any, ...]:
@@ -99,17 +102,22 @@ def _add_function(contents: Contents, function: FunctionType) -> None:
             contents.text(name)
             values.append(function.__globals__[name])
     for value in values:
-        _add_value(contents, value)
+        _add_value(contents, value, function.__globals__)
     if code.imports & {name.partition(".")[0] for name in function.__globals__[HEADERS]}:
         _add_headers(contents, function.__globals__)
 
 
-def _add_value(contents: Contents, value: Any) -> None:
-    """A value that a function refers to; of what has no content, as a connection, its type has to do."""
+def _add_value(contents: Contents, value: Any, names: Mapping[str, Any]) -> None:
+    """A value that a function refers to; of what has no content, as a connection, the text that may have made it.
+
+    Args:
+        names: the globals of the module that refers to it.
+    """
     try:
         contents.add(value)
     except (NoContentError, RecursionError):
-        contents.text("without content")
+        contents.text("without content", names.get(TEXT, ""))
+        _add_headers(contents, names)
 
 
 def _closure(function: FunctionType) -> Iterator[Any]:

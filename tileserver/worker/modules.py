@@ -11,7 +11,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from tileserver.functioncache import HEADERS
+from tileserver.functioncache import HEADERS, TEXT
 
 OWN: Final = "udf:"
 """Before the name of the UDF's module."""
@@ -22,10 +22,11 @@ def run(code: str, path: str, module: types.ModuleType, headers: Mapping[str, st
 
     Args:
         path: its file's name in tracebacks.
-        headers: the modules that come with it, for those who want to know on what its functions rest.
+        headers: the modules that come with it; they and the text stay in the module, for those who want to know on
+            what its functions rest.
     """
     linecache.cache[path] = (len(code), None, code.splitlines(keepends=True), path)
-    module.__dict__[HEADERS] = headers
+    module.__dict__.update({HEADERS: headers, TEXT: code})
     exec(compile(code, path, "exec"), module.__dict__)  # noqa: S102 - this is what a worker is for
 
 

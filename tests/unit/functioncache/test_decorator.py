@@ -44,9 +44,9 @@ def store(tmp_path: Path) -> Iterator[functioncache.Store]:
 def made(code: str = CODE, **headers: str) -> tuple[types.ModuleType, list[Any]]:
     """A UDF's module out of text, as another worker would have it too, and what its functions note."""
     module, runs = types.ModuleType("made"), list[Any]()
-    # a list of nothing but methods has no content, so that what is noted makes no difference
     sys.modules["made"] = module
-    module.__dict__["RUNS"] = type("Noting", (), {"append": runs.append, "__reduce__": None})()
+    # a class that is not the author's counts by its name, so that what is noted makes no difference
+    module.__dict__["RUNS"] = type("Noting", (), {"append": runs.append})
     modules.run(textwrap.dedent(code), "made.py", module, headers)
     return module, runs
 
@@ -173,6 +173,26 @@ def test_all_code_that_it_rests_on_makes_a_difference(store: functioncache.Store
         changed, _ = made(code.replace(old, number))
         assert changed.f() == changed.function()
     assert len(list(store.folder.glob("[!.]*"))) == 2
+
+
+def test_what_made_a_connection_makes_a_difference() -> None:
+    """It has no content that could be compared, so the text around it counts in its place."""
+    code = """
+        import sqlite3
+        from tileserver import cache
+        connection = sqlite3.connect(":memory:")
+        @cache
+        def f():
+            RUNS.append(1)
+            return connection.execute("SELECT n FROM t").fetchone()[0]
+        connection.execute("CREATE TABLE t AS SELECT 1 AS n")
+    """
+    found = []
+    for number in ("1", "1", "2"):
+        module, runs = made(code.replace("SELECT 1", f"SELECT {number}"))
+        found.append((module.f(), len(runs)))
+        module.connection.close()
+    assert found == [(1, 1), (1, 0), (2, 1)]
 
 
 @pytest.mark.parametrize(
