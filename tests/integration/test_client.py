@@ -283,6 +283,15 @@ def test_many_tiles(client: Any) -> None:
     assert across == {(7, 3), (0, 3)}
 
 
+def test_warm(own: Running, client: Any, tmp_path: Path) -> None:
+    """All tiles of an area are there afterwards: asked for again, by whomever, none is a run."""
+    log = tmp_path / "log"
+    log.touch()
+    for _ in range(2):
+        assert client.warm("counted", (-180, -85, 180, 85), range(2), log=str(log)) == 1 + 4
+    assert len(log.read_text().splitlines()) == 1 + 4
+
+
 def test_a_tile_that_fails_ends_the_row(client: Any) -> None:
     """With its error."""
     with pytest.raises(UdfRaisedError):

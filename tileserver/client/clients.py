@@ -157,6 +157,15 @@ class Client:
                 done()
                 yield each
 
+    def warm(
+        self, what: What, bounds: Box, zooms: int | Iterable[int], /, format: str | None = None, **parameters: Any
+    ) -> int:
+        """How many tiles an area takes, which the server then has; arguments, bar and errors as of `tiles`.
+
+        What was stopped goes on where it was: tiles that the server has take no run.
+        """
+        return sum(1 for _ in self.tiles(what, bounds, zooms, format, **parameters))
+
     def _at_once(self, steps: Iterator[Steps[T]]) -> Iterator[T]:
         waiting: set[Future[T]] = set()
         with ThreadPoolExecutor(self._concurrency) as pool:
@@ -248,6 +257,12 @@ class AsyncClient:
             async for each in self._at_once(steps):
                 done()
                 yield each
+
+    async def warm(
+        self, what: What, bounds: Box, zooms: int | Iterable[int], /, format: str | None = None, **parameters: Any
+    ) -> int:
+        """How many tiles an area takes, which the server then has, as `Client.warm`."""
+        return sum([1 async for _ in self.tiles(what, bounds, zooms, format, **parameters)])
 
     async def _at_once(self, steps: Iterator[Steps[T]]) -> AsyncIterator[T]:
         waiting: set[asyncio.Task[T]] = set()
