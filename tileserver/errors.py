@@ -235,6 +235,7 @@ class PublicationError(TileserverError):
     """A source that cannot become a UDF."""
 
     code = "not_publishable"
+    sentence = "This source cannot become a UDF."
 
     def __init__(self, reason: str, *, file: str, line: int | None = None) -> None:
         super().__init__(f"{file}:{line}: {reason}" if line else f"{file}: {reason}")

@@ -1,7 +1,7 @@
 """Accounts as the server's owner manages them."""
 
 import re
-from typing import Any, Final
+from typing import Final, TypedDict
 
 import msgspec
 from starlette.requests import Request
@@ -12,7 +12,8 @@ from tileserver.errors import ConflictError, InvalidParameterError, NotFoundErro
 from tileserver.registry import RESERVED_HANDLES, Account, Registry
 from tileserver.settings import TRUST, Settings
 from tileserver.web.access import Access
-from tileserver.web.hosted.requests import body
+from tileserver.web.hosted.requests import Read, takes
+from tileserver.web.operations import Operation
 
 _BASE: Final = "/api/v1/accounts"
 _EMAIL: Final = re.compile(r"[a-z0-9._+-]{1,64}@[a-z0-9-]+(\.[a-z0-9-]+)*", re.ASCII)
@@ -37,6 +38,23 @@ class AccountChange(msgspec.Struct, kw_only=True):
     team: str | None = None
 
 
+class AccountRecord(TypedDict):
+    """An account."""
+
+    id: str
+    email: str
+    handle: str
+    name: str
+    team: str | None
+    execution_environment_id: str
+
+
+class LetIn(AccountRecord):
+    """An account with a new private token."""
+
+    token: str
+
+
 class AccountRoutes:
     """Made, listed, changed, let in and locked out; by the server's owner only."""
 
@@ -53,15 +71,18 @@ class AccountRoutes:
             Route(f"{_BASE}/{{email}}/tokens", self.revoke_tokens, methods=["DELETE"]),
         ]
 
+    @Operation(answer=list[AccountRecord], who="owner")
     async def list_accounts(self, request: Request) -> Response:
         """Every account, the oldest first."""
         await self.access.server_owner(request.scope)
         return JSONResponse([_account(each) for each in await self.registry.accounts.all()])
 
-    async def new_account(self, request: Request) -> Response:
+    @Operation(answer=LetIn, who="owner", fails=("conflict",))
+    @takes(NewAccount)
+    async def new_account(self, request: Request, read: Read[NewAccount]) -> Response:
         """A new account with its first private token, which is shown this once."""
         await self.access.server_owner(request.scope)
-        wanted = await body(request, NewAccount)
+        wanted = await read()
         if not self.settings.may_have_accounts:
             raise ConflictError(TRUST)
         email = _matching(_EMAIL, wanted.email.strip().lower(), "An e-mail address")
@@ -70,10 +91,12 @@ class AccountRoutes:
         made = await self.registry.accounts.create(email, handle=handle, name=_name(wanted.name or handle), team=team)
         return await self._with_token(made)
 
-    async def change_account(self, request: Request) -> Response:
+    @Operation(answer=AccountRecord, who="owner", fails=("conflict",))
+    @takes(AccountChange)
+    async def change_account(self, request: Request, read: Read[AccountChange]) -> Response:
         """Another handle, name or team."""
         account = await self._named(request)
-        change = await body(request, AccountChange)
+        change = await read()
         handle = account.handle if change.handle is None else _handle(change.handle)
         name = account.name if change.name is None else _name(change.name)
         team = account.team if change.team is None else change.team and _handle(change.team)
@@ -81,10 +104,12 @@ class AccountRoutes:
         await self.registry.accounts.change(changed)
         return JSONResponse(_account(changed))
 
+    @Operation(answer=LetIn, who="owner")
     async def new_token(self, request: Request) -> Response:
         """Another private token, which is shown this once."""
         return await self._with_token(await self._named(request))
 
+    @Operation(answer=AccountRecord, who="owner")
     async def revoke_tokens(self, request: Request) -> Response:
         """Ends every private token and session of the account."""
         account = await self._named(request)
@@ -100,11 +125,18 @@ class AccountRoutes:
 
     async def _with_token(self, account: Account) -> Response:
         token = await self.registry.credentials.mint_private_token(account.id)
-        return JSONResponse(_account(account) | {"token": token}, headers=_HEADERS)
+        return JSONResponse(LetIn(**_account(account), token=token), headers=_HEADERS)
 
 
-def _account(account: Account) -> dict[str, Any]:
-    return msgspec.structs.asdict(account) | {"execution_environment_id": account.environment_id}
+def _account(account: Account) -> AccountRecord:
+    return AccountRecord(
+        id=account.id,
+        email=account.email,
+        handle=account.handle,
+        name=account.name,
+        team=account.team,
+        execution_environment_id=account.environment_id,
+    )
 
 
 def _handle_of(email: str) -> str:

@@ -5,13 +5,14 @@ import re
 import time
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, NotRequired, TypedDict
 
+import msgspec
 import orjson
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
-from tileserver.errors import BusyError, CallError, TileserverError, UdfError
+from tileserver.errors import BY_CODE, BusyError, CallError, TileserverError, UdfError
 from tileserver.formats import hosted_type
 from tileserver.layers import Layer
 from tileserver.tilecache import Entry, etag
@@ -82,6 +83,18 @@ _CHUNK: Final = 2**20
 _PLAIN_LIMIT: Final = 512 * 2**20
 """Bytes that a body may have once unpacked; beyond it a client without gzip gets it packed."""
 _GZIP_REFUSED: Final = re.compile(rb"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|\Z)")
+
+
+class ErrorBody(TypedDict):
+    """The body of every failure; the owner of a function that failed is told what it said, too."""
+
+    code: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [*BY_CODE, TileserverError.code]})]
+    detail: str
+    message: NotRequired[str]
+    exception: NotRequired[str]
+    line: NotRequired[int | None]
+    traceback: NotRequired[str]
+    printed: NotRequired[str]
 
 
 class Prepared(NamedTuple):
@@ -240,9 +253,9 @@ def _said(error: TileserverError, *, owner: bool) -> tuple[bytes, bytes]:
     return b"x-fused-error", sentence.encode("ascii", "replace")
 
 
-def error_body(error: TileserverError, owner: bool) -> dict[str, Any]:
+def error_body(error: TileserverError, owner: bool) -> ErrorBody:
     """The code and its sentence; for the owner of a UDF that failed also what it said."""
-    body: dict[str, Any] = {"code": error.code, "detail": str(error)}
+    body: ErrorBody = {"code": error.code, "detail": str(error)}
     if owner and isinstance(error, UdfError):
         body |= {
             "message": error.message,
