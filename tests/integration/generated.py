@@ -141,7 +141,8 @@ class Generator:
         pairs = []
         while self.chance.random() < 0.6:
             name = self.chance.choice([*named, "n", "when", "many", "v", "_", "a"])
-            value = str(self.chance.randrange(3)) if self.chance.random() < 0.4 else self._odd_text()
+            usual = self.known.values.get(name) or [str(self.chance.randrange(3))]
+            value = self.chance.choice(usual) if self.chance.random() < 0.4 else self._odd_text()
             if name != "wait" or len(value) == 1:  # nobody shall wait for long here
                 pairs.append(f"{name}={value}".encode())
         return b"?" + b"&".join(pairs) if pairs else b""

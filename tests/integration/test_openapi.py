@@ -75,14 +75,17 @@ def made(running: Running, owner: httpx.Client) -> Known:
     """Two accounts, and tokens of every sort."""
     udfs = {each["slug"]: each["id"] for each in owner.get("/server/v1/udf/self").json()}
 
-    tokens = [minted(owner, "typed"), minted(owner, "address", enabled=False), "fsh_" + "x" * 43]
+    account = owner.get("/server/v1/user/self").json()["id"]
+    shared = owner.post("/server/v1/collection/share", params={"collection_id": account}).json()["share_token"]
+    tokens = [shared, minted(owner, "typed"), minted(owner, "address", enabled=False), "fsh_" + "x" * 43]
     readable = [minted(owner, name) for name in udfs]
     names = [*udfs, "nobody"]
     values = {
         "token": tokens,
         "name": names,
         "slug": names,
-        "id": [*udfs.values(), "0"],
+        "id": [*udfs.values(), account, "0"],
+        "collection_id": [account],
         "who": ["owner@localhost", "owner", "team", "public", "b@c"],
         "email": ["x@example.org"],
         "key": ["key", "KEY_2"],
