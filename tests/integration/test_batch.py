@@ -176,6 +176,23 @@ def test_jobs_are_listed_by_page_and_for_their_account_only(batching: Running) -
             assert owner.get(f"{BASE}/{path.replace(job, str(uuid.uuid4()))}").status_code == 404
 
 
+def test_tasks_are_calls(batching: Running) -> None:
+    """Counted with their failures and the time that they took, under the account's own id."""
+
+    def counts() -> dict[str, Any]:
+        with batching.owner() as owner:
+            return dict(owner.get("/api/v1/usage?days=1").json())
+
+    before = counts()
+    ended(batching, begin(batching, step([{"wait": 0.2}, 13, 2], ignore_chunk_error=True)).json()["job_id"])
+    after = counts()
+    assert [after[name] - before[name] for name in ("calls", "failures", "cached")] == [3, 1, 0]
+    assert after["ms"] - before["ms"] > 200
+    with batching.owner() as owner:
+        [account] = [each["id"] for each in owner.get("/api/v1/accounts").json() if each["handle"] == "owner"]
+    assert [day["udf_id"] for day in after["days"] if not day["token_id"]] == [account]
+
+
 @pytest.mark.parametrize("steps", [[], [step([1]) | {"type": "partition_geospatial"}], [step([1], code="x = 1")]])
 def test_what_is_no_job_is_refused(batching: Running, steps: list[dict[str, Any]]) -> None:
     assert begin(batching, *steps).status_code == 422

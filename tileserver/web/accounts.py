@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from tileserver.caps import CallsPerDay
 from tileserver.errors import ConflictError, InvalidParameterError, NotFoundError
 from tileserver.registry import RESERVED_HANDLES, Account, Registry
 from tileserver.settings import TRUST, Settings
@@ -28,14 +29,19 @@ class NewAccount(msgspec.Struct, kw_only=True):
     handle: str | None = None
     name: str | None = None
     team: str | None = None
+    calls_per_day: CallsPerDay | None = None
 
 
 class AccountChange(msgspec.Struct, kw_only=True):
-    """The body of `POST /api/v1/accounts/{email}`; null leaves as it is, an empty team leaves the team."""
+    """The body of `POST /api/v1/accounts/{email}`.
+
+    Null leaves as it is, an empty team leaves the team, 0 calls a day take the cap away.
+    """
 
     handle: str | None = None
     name: str | None = None
     team: str | None = None
+    calls_per_day: CallsPerDay | None = None
 
 
 class AccountRecord(TypedDict):
@@ -46,6 +52,7 @@ class AccountRecord(TypedDict):
     handle: str
     name: str
     team: str | None
+    calls_per_day: int | None
     execution_environment_id: str
 
 
@@ -88,19 +95,21 @@ class AccountRoutes:
         email = _matching(_EMAIL, wanted.email.strip().lower(), "An e-mail address")
         handle = _handle(wanted.handle or _handle_of(email))
         team = _handle(wanted.team) if wanted.team else None
-        made = await self.registry.accounts.create(email, handle=handle, name=_name(wanted.name or handle), team=team)
+        name, calls = _name(wanted.name or handle), wanted.calls_per_day or None
+        made = await self.registry.accounts.create(email, handle=handle, name=name, team=team, calls_per_day=calls)
         return await self._with_token(made)
 
     @Operation(answer=AccountRecord, who="owner", fails=("conflict",))
     @takes(AccountChange)
     async def change_account(self, request: Request, read: Read[AccountChange]) -> Response:
-        """Another handle, name or team."""
+        """Another handle, name, team or cap."""
         account = await self._named(request)
         change = await read()
         handle = account.handle if change.handle is None else _handle(change.handle)
         name = account.name if change.name is None else _name(change.name)
         team = account.team if change.team is None else change.team and _handle(change.team)
-        changed = msgspec.structs.replace(account, handle=handle, name=name, team=team or None)
+        calls = account.calls_per_day if change.calls_per_day is None else change.calls_per_day or None
+        changed = msgspec.structs.replace(account, handle=handle, name=name, team=team or None, calls_per_day=calls)
         await self.registry.accounts.change(changed)
         return JSONResponse(_account(changed))
 
@@ -135,6 +144,7 @@ def _account(account: Account) -> AccountRecord:
         handle=account.handle,
         name=account.name,
         team=account.team,
+        calls_per_day=account.calls_per_day,
         execution_environment_id=account.environment_id,
     )
 

@@ -9,7 +9,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tileserver.errors import InvalidParameterError
-from tileserver.registry import Account
 from tileserver.usage import Day
 from tileserver.web.answering import Answering
 from tileserver.web.hosted.owned import named_udf
@@ -46,6 +45,12 @@ class UsageReport(Total):
     days: list[DayRecord]
 
 
+class AccountReport(UsageReport):
+    """The same of an account, with its cap."""
+
+    calls_per_day: int | None
+
+
 class Month(TypedDict):
     """This month, as the hosted API tells it; `calls_total_time` is in milliseconds."""
 
@@ -71,18 +76,19 @@ class UsageRoutes:
             Route(f"{BASE}/execution-env/self/realtime/usage", self.hosted),
         ]
 
-    @Operation(answer=UsageReport, parameters=_DAYS)
+    @Operation(answer=AccountReport, parameters=_DAYS)
     async def account(self, request: Request) -> Response:
-        """The totals of the last `days` (30), then each day, UDF and token."""
+        """The totals of the last `days` (30), then each day, UDF and token; and the account's cap, or null."""
         account = await self._access.owner(request.scope)
-        return JSONResponse(_told(await self._of(account, _days(request))))
+        told = _told(await self._answering.counts(account, _days(request)))
+        return JSONResponse(told | {"calls_per_day": account.calls_per_day})
 
     @Operation(answer=UsageReport, parameters=_DAYS)
     async def udf(self, request: Request) -> Response:
         """The same of one UDF."""
         account = await self._access.owner(request.scope)
         stored = await named_udf(self._answering.pipeline.registry, account, request.path_params["name"])
-        days = await self._of(account, _days(request))
+        days = await self._answering.counts(account, _days(request))
         return JSONResponse(_told([day for day in days if day.udf_id == stored.id]))
 
     @Operation(answer=Month)
@@ -90,7 +96,7 @@ class UsageRoutes:
         """This month's totals as the hosted API names them (its section 5); times are milliseconds."""
         account = await self._access.owner(request.scope)
         month = time.strftime("%Y-%m", time.gmtime())
-        total = _total([day for day in await self._of(account, 31) if day.day.startswith(month)])
+        total = _total([day for day in await self._answering.counts(account, 31) if day.day.startswith(month)])
         return JSONResponse(
             Month(
                 calls_total=total["calls"],
@@ -101,10 +107,6 @@ class UsageRoutes:
                 date_prefix=month,
             )
         )
-
-    async def _of(self, account: Account, days: int) -> list[Day]:
-        self._answering.recent.clear()  # which counts what was given again of late
-        return await self._answering.usage.of(account.id, days)
 
 
 def _days(request: Request) -> int:

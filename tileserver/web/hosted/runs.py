@@ -15,8 +15,8 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from tileserver import query as queries
-from tileserver.errors import InvalidParameterError, TileserverError, UdfError
-from tileserver.layers import Ask, Posted
+from tileserver.errors import InvalidParameterError, TileserverError
+from tileserver.layers import Answer, Ask, Layer, Posted
 from tileserver.web.access import Access
 from tileserver.web.answering import Address, Answering, ClientGoneError, timing, unless_gone
 from tileserver.web.answers import Receive, Scope, Send, prepare, send_error, send_prepared
@@ -117,20 +117,25 @@ class RunRoutes:
 
     async def _answer(self, scope: Scope, send: Send, run: _Run) -> None:
         """Run it and send what comes of it, however it ends."""
-        began, place = time.perf_counter(), run.address
-        ask = Ask("", place.extension, place.scale, "", place.z >= 0, hosted=True)
+        began = time.perf_counter()
         try:
-            layer = await self._answering.pipeline.posted_layer(run.posted, ask, run.query)
-            answer = await self._answering.render(run.address, layer)
+            layer, answer = await self._find(run)
         except TileserverError as error:
             self._answering.metrics.failed(error.code)
-            if isinstance(error, UdfError):
-                self._answering.count_failure(run.posted.account_id, run.posted.account_id)
             await send_error(scope, send, error, hosted=True, owner=True)
             return
-        self._answering.count(layer, answer)
         prepared = prepare(layer, answer.entry, answer.source, hosted=True, owner=True)
         await send_prepared(scope, send, prepared, timing(answer, (time.perf_counter() - began) * 1000))
+
+    async def _find(self, run: _Run) -> tuple[Layer, Answer]:
+        place, posted, account_id = run.address, run.posted, run.posted.account_id
+        ask = Ask("", place.extension, place.scale, "", place.z >= 0, hosted=True)
+        caps = await self._answering.pipeline.registry.accounts.caps(account_id)
+        async with self._answering.admitted(account_id, account_id, "", caps):
+            layer = await self._answering.pipeline.posted_layer(posted, ask, run.query)
+            answer = await self._answering.render(place, layer)
+            self._answering.count(layer, answer)
+        return layer, answer
 
 
 def _digest(request: Request, asked: PostedRun) -> bytes:

@@ -45,6 +45,7 @@ class TokenRecord(TypedDict):
     shared_cache: bool
     expose_errors: bool
     metadata_json: dict[str, Any] | None
+    calls_per_day: int | None
     last_updated: str
     tile_url: str
     file_url: str
@@ -144,6 +145,7 @@ class TokenRoutes:
             "shared_cache": token.shared_cache,
             "expose_errors": token.expose_errors,
             "metadata_json": token.metadata_json,
+            "calls_per_day": token.calls_per_day,
             "last_updated": moment(token.updated),
             "tile_url": f"{base}/tiles/{token.token}/{{z}}/{{x}}/{{y}}",
             "file_url": f"{base}/files/{token.token}",
