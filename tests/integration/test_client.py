@@ -23,6 +23,7 @@ from tileserver.errors import (
     NotFoundError,
     PublicationError,
     SetupError,
+    TooManyRequestsError,
     UdfRaisedError,
     UnauthorisedError,
 )
@@ -242,6 +243,13 @@ def test_the_life_of_a_token(client: Any, own: Running, make: Make) -> None:
         stranger.run(made.token)
     assert client.enable_token(made.token).enabled is True
     assert len(stranger.run(made.token)) == 3
+    assert client.cap_token(made, 2).calls_per_day == 2
+    assert stranger.file(made.token, "csv").media_type.startswith("text/csv")
+    with pytest.raises(TooManyRequestsError, match="This token"):
+        stranger.run(made.token)
+    assert client.cap_token(made, None).calls_per_day is None
+    capped = client.create_token("numbers", calls_per_day=5)
+    assert (capped.calls_per_day, client.delete_token(capped).calls_per_day) == (5, 5)
     assert client.delete_token(made).token == made.token
     with pytest.raises(NotFoundError):
         client.token(made.token)
