@@ -138,7 +138,7 @@ def routes(answering: Answering, publisher: Publisher, code: CodeProxy, addresse
     """Everything but tiles and files."""
     pipeline, access = answering.pipeline, answering.access
     maps = MapRoutes(pipeline, access, addresses)
-    owner = OwnerRoutes(pipeline.registry, access, addresses)
+    owner = OwnerRoutes(answering, addresses)
     health = HealthRoutes(pipeline.executor, pipeline.settings.isolation)
     known: list[BaseRoute] = [
         Route("/", owner.index),

@@ -6,10 +6,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from tileserver.registry import Account, Registry, StoredUdf
+from tileserver.registry import Account, StoredUdf
 from tileserver.udfs import Udf
-from tileserver.web.access import COOKIE, Access, session_of
+from tileserver.usage import Day
+from tileserver.web.access import COOKIE, session_of
 from tileserver.web.addresses import Addresses
+from tileserver.web.answering import Answering
 from tileserver.web.operations import HTML, Operation, Parameter
 from tileserver.web.pages import MAP_CSP, IndexRow, index_page, message_page
 
@@ -20,13 +22,16 @@ HEADERS: Final = {
     "x-content-type-options": "nosniff",
 }
 SESSION_SECONDS: Final = 30 * 86400
+_DAYS: Final = 30
+"""Of which the catalogue shows the counts."""
 
 
 class OwnerRoutes:
     """Routes for people who sign in."""
 
-    def __init__(self, registry: Registry, access: Access, addresses: Addresses) -> None:
-        self.registry, self.access, self.addresses = registry, access, addresses
+    def __init__(self, answering: Answering, addresses: Addresses) -> None:
+        self.answering, self.addresses = answering, addresses
+        self.registry, self.access = answering.pipeline.registry, answering.access
 
     @Operation(media=(HTML,), who="anybody")
     async def index(self, request: Request) -> Response:
@@ -73,9 +78,23 @@ class OwnerRoutes:
         tokens = await self.registry.shared_tokens.tokens(account.id, 0, 10_000)
         opening = {each.udf_id: each.token for each in reversed(tokens) if each.enabled}
         udfs = await self.registry.publications.udfs(account.id, 0, 10_000)
-        return [_row(udf, opening[udf.id]) for udf in udfs if udf.id in opening and udf.present]
+        days = await self.answering.counts(account, _DAYS)
+        return [_row(udf, opening[udf.id], days) for udf in udfs if udf.id in opening and udf.present]
 
 
-def _row(udf: StoredUdf, token: str) -> IndexRow:
+def _row(udf: StoredUdf, token: str, days: list[Day]) -> IndexRow:
     doc = msgspec.json.decode(udf.record, type=Udf).doc
-    return IndexRow(name=udf.name, kind=udf.kind or "", doc=doc, map_url=f"tiles/{token}/map")
+    usage = _usage([day for day in days if day.udf_id == udf.id])
+    return IndexRow(name=udf.name, kind=udf.kind or "", doc=doc, map_url=f"tiles/{token}/map", usage=usage)
+
+
+def _usage(days: list[Day]) -> str:
+    """What was asked of a UDF in words; empty where nobody called it."""
+    calls, failures, cached = (sum(getattr(day, name) for day in days) for name in ("calls", "failures", "cached"))
+    parts = [
+        f"{calls:,} call{'' if calls == 1 else 's'} in {_DAYS} days",
+        f"{failures:,} failed" if failures else "",
+        f"{cached:,} cached",
+        f"{sum(day.ms for day in days) / 1000:,.1f} s",
+    ]
+    return " · ".join(filter(None, parts)) if calls else ""

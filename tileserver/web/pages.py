@@ -56,6 +56,8 @@ class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     doc: str
     map_url: str
+    usage: str = ""
+    """What was asked for of late."""
 
 
 def map_page(page: MapPage) -> str:
@@ -134,6 +136,7 @@ def _row_fields(row: IndexRow) -> dict[str, str]:
         "badge": _badge(row.kind),
         "doc": escape(first),
         "map_url": escape(row.map_url),
+        "usage": escape(row.usage),
     }
 
 
@@ -218,7 +221,7 @@ $listing
 </main>""")
 
 _INDEX_ROW: Final = Template("""<li><a href="$map_url"><span class="name">$name</span>$badge
-<span class="summary">$doc</span></a></li>""")
+<span class="summary">$doc</span><span class="usage">$usage</span></a></li>""")
 
 _NO_ROWS: Final = (
     '<p class="empty">Nothing is published yet. Put a Python file with a function marked <code>@udf</code> in the '
