@@ -265,7 +265,10 @@ class AsyncClient:
     async def warm(
         self, what: What, bounds: Box, zooms: int | Iterable[int], /, format: str | None = None, **parameters: Any
     ) -> int:
-        """How many tiles an area takes, which the server then has, as `Client.warm`."""
+        """How many tiles an area takes, which the server then has; arguments, bar and errors as of `tiles`.
+
+        What was stopped goes on where it was: tiles that the server has take no run.
+        """
         return sum([1 async for _ in self.tiles(what, bounds, zooms, format, **parameters)])
 
     async def _at_once(self, steps: Iterator[Steps[T]]) -> AsyncIterator[T]:
