@@ -114,6 +114,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=Tru
     caller: Caller = Caller()
 
 
+class Printed(NamedTuple):
+    """The ends of what a run printed, as text."""
+
+    text: str = ""
+    """To standard output and standard error, in the order in which it came as far as that is known."""
+    stdout: str = ""
+    stderr: str = ""
+
+
 class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """The answer to a job."""
 
@@ -148,7 +157,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_default
     """Bytes that the worker left in `Results` instead of `body`."""
     callees: tuple[Callee, ...] = ()
     """What the function called, and what those called; the server's to say."""
-    printed: str = ""
+    printed: Printed = Printed()
 
 
 class Describe(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -173,7 +182,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=
     runnable_ms: float = 0.0
     memory: int = 0
     leak: str = ""
-    printed: str = ""
+    printed: Printed = Printed()
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True, tag=True):

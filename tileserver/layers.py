@@ -18,7 +18,7 @@ from tileserver.udfs import Udf, bind, is_reserved, seconds
 _TEXT_LIMIT: Final = 64_000
 """Characters of each of its texts that a run keeps."""
 _REPLAYED: Final = 4000
-"""Characters of what a run printed that are kept with its answer, to be told again with it."""
+"""Characters of each stream that are kept with a run's answer, to be told again with it, and in the log."""
 _HARMLESS: Final = frozenset({"", *(each.media_type for each in ALL if each.name != "html")})
 """Media types that browsers run nothing of; of any other a worker may not say that we wrote it."""
 
@@ -221,7 +221,8 @@ def entry_of(rendered: Rendered, layer: Layer, created: float) -> Entry:
         udf_ms=rendered.udf_ms,
         encode_ms=rendered.encode_ms,
         callees=rendered.callees,
-        printed=rendered.printed[-_REPLAYED:],
+        stdout=rendered.printed.stdout[-_REPLAYED:],
+        stderr=rendered.printed.stderr[-_REPLAYED:],
     )
     return Entry(facts=facts, body=rendered.body)
 
@@ -261,14 +262,18 @@ def _cost(came: Rendered | TileserverError, took: float) -> dict[str, Any]:
 
 def _said(came: Rendered | TileserverError) -> dict[str, Any]:
     if isinstance(came, Rendered):
-        return {"bytes": len(came.body), "media_type": came.media_type, "printed": came.printed[-_TEXT_LIMIT:]}
+        return {"bytes": len(came.body), "media_type": came.media_type, **_printed(*came.printed)}
     if not isinstance(came, UdfError):
         return {"outcome": came.code, "message": str(came)}
     return {
         "outcome": came.code,
-        "printed": came.printed[-_TEXT_LIMIT:],
+        **_printed(came.printed, *came.streams),
         "message": came.message[:_TEXT_LIMIT],
         "exception": came.exception,
         "traceback": came.traceback[-_TEXT_LIMIT:],
         "line": came.line,
     }
+
+
+def _printed(text: str, stdout: str, stderr: str) -> dict[str, str]:
+    return {"printed": text[-_TEXT_LIMIT:], "stdout": stdout[-_REPLAYED:], "stderr": stderr[-_REPLAYED:]}

@@ -21,9 +21,10 @@ BASE = "/server/v1"
 SOURCE = """
 @fused.udf
 def udf(n: int = 1, wait: float = 0.0):
-    import time, pandas as pd
+    import sys, time, pandas as pd
     time.sleep(wait)
     print("computing", n)
+    print("of", n, file=sys.stderr)
     if n == 13:
         raise ValueError("unlucky")
     return pd.DataFrame({"n": [n]})
@@ -82,14 +83,15 @@ def test_a_job_runs_for_every_input(batching: Running) -> None:
         tables = [client.get(each["url"]) for each in results[::2]]
         assert [int(pd.read_parquet(io.BytesIO(each.content)).n[0]) for each in tables] == [1, 2, 3]
         assert {each.headers["content-type"] for each in tables} == {"application/octet-stream"}
-        assert client.get(results[1]["url"]).json()["stdout"] == "computing 1\n"
+        said = client.get(results[1]["url"]).json()
+        assert (said["stdout"], said["stderr"]) == ("computing 1\n", "of 1\n")
         for wrong in (
             results[0]["url"][:-1] + "!",
             results[0]["url"].replace("/0?", "/1?"),
             results[0]["url"].split("?")[0],
         ):
             assert client.get(wrong).status_code == 404
-    assert "[1] computing 2" in log(batching, job["job_id"])
+    assert {"[1] computing 2", "[1] of 2"} <= set(log(batching, job["job_id"]))
     assert log(batching, job["job_id"], int(time.time() * 1000) + 5000) == []
 
 
@@ -98,7 +100,7 @@ def test_one_failure_ends_a_job(batching: Running) -> None:
     done = ended(batching, job)
     assert (done["status"], done["finished_job_status"]) == ("failed", True)
     assert done["finished_tasks"] < 40
-    assert "[0] ERROR: ValueError: unlucky (line 8)" in log(batching, job)
+    assert "[0] ERROR: ValueError: unlucky (line 9)" in log(batching, job)
 
 
 def test_a_job_may_go_on_behind_failures(batching: Running) -> None:

@@ -17,9 +17,10 @@ RUNS = "/server/v1/realtime/{client}/api/v1/run/udf"
 SOURCE = """
 @fused.udf
 def udf(n: int = 1, wait: float = 0.0, flag: bool = False, items: list = []):
-    import time, pandas as pd
+    import sys, time, pandas as pd
     time.sleep(wait)
     print("computing", n)
+    print("of", n, file=sys.stderr)
     if n == 13:
         raise ValueError("the secret is 42")
     return pd.DataFrame({"n": [n], "flag": [flag], "items": [str(items)]})
@@ -136,16 +137,16 @@ def test_what_is_kept_says_so_and_repeats_what_was_printed(hosting: Running) -> 
     assert "x-cache" not in first.headers
     assert second.headers["x-cache"] == "HIT"
     assert told(first) == told(second)
-    assert told(first)["stdout"] == "computing 4\n"
+    assert (told(first)["stdout"], told(first)["stderr"]) == ("computing 4\n", "of 4\n")
 
 
 def test_strangers_hear_that_it_failed_and_the_owner_why(hosting: Running) -> None:
     failed = saved(hosting, n=13)
     assert failed.status_code == 422
     said = told(failed)
-    assert (said["has_exception"], said["exception_class"], said["lineno"]) == (True, "ValueError", 8)
+    assert (said["has_exception"], said["exception_class"], said["lineno"]) == (True, "ValueError", 9)
     assert "the secret is 42" in said["errormsg"]
-    assert said["stdout"] == "computing 13\n"
+    assert (said["stdout"], said["stderr"]) == ("computing 13\n", "of 13\n")
     path = f"/server/v1/realtime-shared/{hosting.token('hello')}/run/file?format=parquet"
     with hosting.client() as client, hosting.owner() as owner:
         stranger, good = client.get(f"{path}&n=13"), client.get(f"{path}&n=5")
@@ -174,7 +175,7 @@ def test_a_source_runs_as_it_came(hosting: Running) -> None:
 def test_a_source_that_fails_tells_its_sender_why(hosting: Running) -> None:
     answer = posted(hosting, step_config=step(n=13))
     assert answer.status_code == 422
-    assert told(answer)["lineno"] == 8
+    assert told(answer)["lineno"] == 9
 
 
 @pytest.mark.parametrize(

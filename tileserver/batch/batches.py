@@ -101,13 +101,12 @@ class _Work:
         try:
             answer = await self._counted(task)
         except TileserverError as error:
-            printed, words = (error.printed, error.words) if isinstance(error, UdfError) else ("", "")
-            await self._say(number, printed)
-            await self._say(number, f"ERROR: {words or error}")
+            streams, words = (error.streams, error.words) if isinstance(error, UdfError) else ((), "")
+            await self._say(number, *streams, f"ERROR: {words or error}")
             return False
         facts = answer.entry.facts
-        await self._say(number, facts.printed)
-        result = Result(facts.media_type, facts.coding, bytes(answer.entry.body), facts.printed)
+        await self._say(number, *facts.printed)
+        result = Result(facts.media_type, facts.coding, bytes(answer.entry.body), *facts.printed)
         await asyncio.to_thread(self._store.keep, self.record, number, result)
         await self._say(number, f"done in {facts.udf_ms / 1000:.2f} s")
         return True
@@ -134,6 +133,6 @@ class _Work:
             except BusyError as busy:  # nobody waits for it
                 await asyncio.sleep(busy.retry_after)
 
-    async def _say(self, number: int, message: str) -> None:
-        if message:
+    async def _say(self, number: int, *messages: str) -> None:
+        for message in filter(None, messages):
             await asyncio.to_thread(self._store.say, self.record, f"[{number}] {message.rstrip()}")

@@ -66,7 +66,7 @@ class Answering:
             await self._fail(scope, send, error, address, ask)
             return
         layer, answer = found
-        owner = address.hosted and bool(answer.entry.facts.printed) and await self._may_read(scope, ask, layer.grant)
+        owner = address.hosted and any(answer.entry.facts.printed) and await self._may_read(scope, ask, layer.grant)
         prepared = prepare(layer, answer.entry, answer.source, hosted=address.hosted, owner=owner)
         spent = timing(answer, (time.perf_counter() - began) * 1000)
         if answer.source == "memory" and not owner and ask.for_all and not layer.grant.caps:

@@ -135,8 +135,8 @@ def _told(entry: Entry, source: str, *, owner: bool) -> Headers:
     headers = [_KEPT[source]] if source in _KEPT else []
     if not entry.body and entry.facts.media_type != _NOTHING:
         headers.append((b"content-type", _NOTHING.encode()))
-    if owner and entry.facts.printed:
-        headers.append((b"x-fused-metadata", metadata.ran(entry.facts.printed)))
+    if owner and any(entry.facts.printed):
+        headers.append((b"x-fused-metadata", metadata.ran(*entry.facts.printed)))
     return headers
 
 

@@ -41,11 +41,11 @@ class WorkerProcess:
     """Lives in a forked child."""
 
     def __init__(self, descriptors: list[int], birth: Birth) -> None:
-        channel, output, results, calls = map(system.raised, descriptors)
+        channel, output, errors, results, calls = map(system.raised, descriptors)
         system.keep_in_hand()
         os.setsid()
         os.nice(_NICE)
-        _redirect(output)
+        _redirect(output, errors)
         _enter(birth.scratch)
         system.lock_down(birth.limits.memory, birth.limits.scratch, birth.limits.open_files)
         if birth.read:
@@ -154,10 +154,10 @@ class WorkerProcess:
             return failure(error, program.source)
 
 
-def _redirect(output: int) -> None:
-    """Nothing to read, everything printed into the pipe, and no other descriptor below the high ones."""
+def _redirect(output: int, errors: int) -> None:
+    """Nothing to read, everything printed into the pipes, and no other descriptor below the high ones."""
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (output, 1), (output, 2)):
+    for source, target in ((nothing, 0), (output, 1), (errors, 2)):
         os.dup2(source, target)
     os.closerange(3, system.HIGH)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115

@@ -218,6 +218,11 @@ def _distinct(items: list[str]) -> Response:
     return JSONResponse(Distinct(items=items, limit=len(items), next_page_token=None))
 
 
+def _errors(run: Run) -> str:
+    """What it wrote to standard error, and why it failed."""
+    return "\n".join(filter(None, (run.stderr.rstrip("\n"), run.message)))
+
+
 def _told(run: Run, account: Account, shown: Shown, tokens: dict[str, str]) -> RunRecord:
     logged = shown[run.udf_id]
     own = logged.account_id == account.id
@@ -232,8 +237,8 @@ def _told(run: Run, account: Account, shown: Shown, tokens: dict[str, str]) -> R
         "execution_engine": "realtime",
         "execution_time": run.wall_ms / 1000,
         "cache": False,
-        "stdout": run.printed if own else None,
-        "stderr": run.message if own else None,
+        "stdout": run.stdout if own else None,
+        "stderr": _errors(run) if own else None,
         "has_exception": run.outcome != "ok",
         "udf_data": {
             "parameters": msgspec.to_builtins(run.parameters) if own else None,

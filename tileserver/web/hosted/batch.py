@@ -34,7 +34,6 @@ _SINCE: Final = Parameter("since_ms", Natural, "milliseconds since 1970")
 _VERSION: Final = Parameter("Fused-Py-Version", str, "of the SDK: 1.x is not told of what was printed", place="header")
 _SIGNED: Final = (Parameter("expires", str, "seconds since 1970"), Parameter("signature", str, "of this address"))
 _UNHARMED: Final = {
-    "stderr": "",
     "has_exception": False,
     "exception_class": None,
     "errormsg": None,
@@ -217,7 +216,7 @@ class BatchRoutes:
             return Response(store.config(account_id, job_id), media_type="application/json")
         result, place = store.result(account_id, job_id, int(name.removesuffix(".metadata")))
         if name.endswith(".metadata"):
-            return JSONResponse(_UNHARMED | {"stdout": result.printed})
+            return JSONResponse(_UNHARMED | {"stdout": result.stdout, "stderr": result.stderr})
         coding = {"content-encoding": result.coding} if result.coding else {}
         return FileResponse(place, headers={"content-type": hosted_type(result.media_type), **NOT_OURS, **coding})
 
