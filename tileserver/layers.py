@@ -81,6 +81,8 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     code: str
     headers: dict[str, str]
+    entry: str = ""
+    """The function's name, where who posted it names one."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

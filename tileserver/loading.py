@@ -6,7 +6,6 @@ from tileserver.codeproxy import CodeProxy
 from tileserver.grants import Grants
 from tileserver.jobs import Callee, Source
 from tileserver.layers import source_of
-from tileserver.udfs import digest
 
 
 class Loading:
@@ -35,7 +34,7 @@ class Loading:
     async def _fetched(self, url: str, account_id: str) -> Source:
         found = await self._proxy.udf(url)
         return Source(
-            digest=digest(found.code, found.headers),
+            digest=found.digest,
             name=found.name,
             code=found.code,
             entry=found.entry,

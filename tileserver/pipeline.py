@@ -126,11 +126,13 @@ class Pipeline:
 
     async def posted_udf(self, posted: Posted) -> Udf:
         """The UDF that came with a request, as its text describes it; raises PublicationError where it is none."""
-        key = posted.name, digest(posted.code, posted.headers)
+        key = posted.name, digest(posted.code, posted.headers, posted.entry)
         udf = self._posted.get(key)
         if udf is None:
             file = f"{posted.name}.py"
-            udf = await asyncio.to_thread(parse, posted.code, file=file, headers=posted.headers, name=posted.name)
+            udf = await asyncio.to_thread(
+                parse, posted.code, file=file, headers=posted.headers, name=posted.name, entry=posted.entry
+            )
             self._posted[key] = udf
         return udf
 

@@ -95,6 +95,19 @@ def test_a_job_runs_for_every_input(batching: Running) -> None:
     assert log(batching, job["job_id"], int(time.time() * 1000) + 5000) == []
 
 
+def test_a_job_of_one_of_a_sources_functions(batching: Running) -> None:
+    """The one that is named; a name that none has starts nothing."""
+    code = SOURCE + "\n@fused.udf\ndef other(n: int = 1): return udf(n=n + 1)\n"
+    job = step([1], code)
+    job["udf"]["entrypoint"] = "other"
+    begun = begin(batching, job).json()["job_id"]
+    assert ended(batching, begun)["status"] == "completed"
+    assert "[0] computing 2" in log(batching, begun)
+    job["udf"]["entrypoint"] = "none"
+    refused = begin(batching, job)
+    assert (refused.status_code, "no function 'none'" in refused.json()["detail"]) == (422, True)
+
+
 def test_one_failure_ends_a_job(batching: Running) -> None:
     job = begin(batching, step([13, *range(100, 140)])).json()["job_id"]
     done = ended(batching, job)

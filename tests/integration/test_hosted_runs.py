@@ -58,9 +58,9 @@ def saved(running: Running, path: str = "owner@localhost/hello", client: str = "
         return owner.get(f"{RUNS.format(client=client)}/saved/{path}", params={"format": "parquet"} | query)
 
 
-def step(code: str = SOURCE, **parameters: Any) -> str:
+def step(code: str = SOURCE, entry: str = "udf", **parameters: Any) -> str:
     """A source with parameters, as the SDK packs it."""
-    udf = {"name": "hello there!", "type": "geopandas_v2", "code": code, "headers": [], "entrypoint": "udf"}
+    udf = {"name": "hello there!", "type": "geopandas_v2", "code": code, "headers": [], "entrypoint": entry}
     return json.dumps({"type": "udf", "udf": udf | {"parameters": parameters}, "input": None})
 
 
@@ -172,6 +172,17 @@ def test_a_source_runs_as_it_came(hosting: Running) -> None:
     assert posted(hosting, step_config=step(n=7, flag="true", items="[1, 2]")).headers["x-cache"] == "HIT"
 
 
+def test_one_of_a_sources_functions_runs(hosting: Running) -> None:
+    """The one that is named, decorated or not; their answers are kept apart."""
+    code = (
+        SOURCE
+        + "\n@fused.udf\ndef other(n: int = 1): return udf(n=n + 1)\ndef third(n: int = 1): return udf(n=n + 2)\n"
+    )
+    for _ in range(2):
+        found = [frame(posted(hosting, step_config=step(code, entry, n=1)))["n"] for entry in ("udf", "other", "third")]
+        assert found == [1, 2, 3]
+
+
 def test_a_source_that_fails_tells_its_sender_why(hosting: Running) -> None:
     answer = posted(hosting, step_config=step(n=13))
     assert answer.status_code == 422
@@ -182,7 +193,8 @@ def test_a_source_that_fails_tells_its_sender_why(hosting: Running) -> None:
     ("body", "words"),
     [
         ({"step_config": step("def udf(")}, "not Python"),
-        ({"step_config": step("x = 1")}, "udf"),
+        ({"step_config": step("x = 1")}, "no function 'udf'"),
+        ({"step_config": step(entry="f")}, "no function 'f'"),
         ({"step_config": "{"}, "cannot be read"),
         ({"step_config": json.dumps({"udf": {"code": 1}})}, "cannot be read"),
         ({}, "cannot be read"),

@@ -28,7 +28,9 @@ class PostedUdf(UdfBody, kw_only=True):
     def posted(self, account_id: str) -> Posted:
         """The UDF itself, for an account."""
         name = _STRANGE.sub("_", self.name or "").strip(".-_")[:100] or "udf"
-        return Posted(account_id=account_id, name=name, code=self.code, headers=self.modules)
+        return Posted(
+            account_id=account_id, name=name, code=self.code, headers=self.modules, entry=self.entrypoint or ""
+        )
 
 
 class Step(msgspec.Struct, kw_only=True):

@@ -44,6 +44,8 @@ class UdfBody(msgspec.Struct, kw_only=True):
 
     code: str
     name: str | None = None
+    entrypoint: str | None = None
+    """The function's name; needed where the source decorates several, or none."""
     headers: list[Header] = []
 
     @property
@@ -191,7 +193,7 @@ class UdfRoutes:
             raise ConflictError(f"There is a UDF '{name}' already")
         sharing = Sharing(allow_public_read=posted.allow_public_read, allow_public_list=posted.allow_public_list)
         published = await self.publisher.publish_source(
-            account.id, name, source.code, source.modules, sharing, renamed=known
+            account.id, name, source.code, source.modules, sharing, entry=source.entrypoint or "", renamed=known
         )
         return await own_udf(self.registry, account, published.udf_id)
 
