@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from tileserver.jobs import Call, Called, Describe, Described, Failed, Fetch, Job, Rendered, Source
+from tileserver.jobs import Call, Called, Describe, Described, Failed, Fetch, Job, Read, Rendered, Source
 
-Message = Source | Job | Describe | Rendered | Failed | Described | Call | Fetch | Called
+Message = Source | Job | Describe | Rendered | Failed | Described | Call | Fetch | Read | Called
 
 PROTOCOL: Final = 4
 BODY_LIMIT: Final = 8 * 2**20

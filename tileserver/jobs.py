@@ -222,11 +222,25 @@ class Fetch(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The UDF's name, a shared token, or an address on GitHub."""
 
 
+class Read(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A function wants a file of its account, or to know what is in a folder."""
+
+    id: int
+    job: int
+    """The job whose function asks."""
+    name: str
+    """The address, as `fd://path`."""
+    listed: bool = False
+    """Whether it is a folder's list that is wanted."""
+
+
+Wish = Call | Fetch | Read
+"""What a function asks the server for."""
 CODE: Final = "application/x-tileserver-code"
 
 
 class Called(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to `Call` or `Fetch`; its body is the frame's."""
+    """The answer to `Call`, `Fetch` or `Read`; its body is the frame's."""
 
     id: int
     media_type: str = ""

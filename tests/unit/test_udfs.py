@@ -176,7 +176,7 @@ TWO = "import fused\n@fused.udf\ndef a(n: int): ...\n@fused.udf\ndef b(m: str): 
 
 
 def test_a_name_says_which_function_is_the_udf() -> None:
-    """Of several, also one that is not decorated; each is another version. What was clear without one stays the same."""
+    """Also one that is not decorated; each is another version. What was clear without a name stays the same."""
     found = [parse(TWO, file="two.py", entry=name) for name in "abc"]
     assert [(each.entry, each.parameters[0].name, each.fused) for each in found] == [
         ("a", "n", True),

@@ -78,7 +78,7 @@ class FileRoutes:
 
     def __init__(self, keyring: Keyring, access: Access, addresses: Addresses, settings: Settings) -> None:
         self.access, self._signed = access, Signed(keyring, addresses)
-        self._base, self._quota = settings.data_dir / "files", settings.files_disk
+        self._settings = settings
 
     def routes(self) -> list[BaseRoute]:
         """Every route."""
@@ -224,7 +224,7 @@ class FileRoutes:
         return Post(url=self._signed.upload(request, account.id, path, length), fields={})
 
     def _folder(self, account_id: str) -> Folder:
-        return Folder(self._base, account_id, self._quota)
+        return Folder.of(self._settings, account_id)
 
     async def _with_folder(self, request: Request, work: Callable[[Folder, str], T]) -> T:
         """What `work` makes of the account's folder and the path of the query, in a thread."""

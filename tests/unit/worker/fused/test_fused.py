@@ -126,7 +126,7 @@ def test_what_cannot_run() -> None:
         (lambda: fused.run("a", engine="batch"), "engine='batch'"),
         (lambda: fused.run("a", instance_type="m5.large"), "instance_type="),
         (lambda: fused.run("fails"), "failed"),
-        (lambda: fused.api.list("s3://a"), "from outside"),
+        (lambda: fused.api.upload("a", "fd://a"), "from outside"),
         (lambda: fused.file_path("../x"), "leads out"),
     ):
         with pytest.raises(fused.types.UdfRuntimeError, match=words):
