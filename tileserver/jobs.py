@@ -16,6 +16,8 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the answer is a tile; else it is a file."""
     exchange: bool = False
     """Whether another function wants the result as it was returned."""
+    indexed: bool = False
+    """Whether CSV begins with the index (hosted API, section 3.5)."""
     size: int = 256
     """Pixels of the tile's side, with the scale of `@2x` in it."""
     rescale: tuple[tuple[float, float], ...] | None = None

@@ -19,7 +19,7 @@ _TEXT_LIMIT: Final = 64_000
 """Characters of each of its texts that a run keeps."""
 _REPLAYED: Final = 4000
 """Characters of each stream that are kept with a run's answer, to be told again with it, and in the log."""
-_HARMLESS: Final = frozenset({"", *(each.media_type for each in ALL if each.name != "html")})
+_HARMLESS: Final = frozenset({"", *(each.media_type for each in ALL if not each.media_type.startswith("text/html"))})
 """Media types that browsers run nothing of; of any other a worker may not say that we wrote it."""
 
 

@@ -130,9 +130,13 @@ def test_a_format_that_cannot_be_says_which_can(kind: str | None, extension: str
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [
-        ("format=png,npy", "table", "'png' is not possible: this layer is table and can be parquet, csv, json, html"),
+        (
+            "format=png,npy",
+            "table",
+            "'png' is not possible: this layer is table and can be parquet, feather, ex",
+        ),
         ("format=exe,com", None, "'exe' is not a format that can be served"),
-        ("dtype_out_vector=excel&dtype_out_raster=tiff", "vector", "'excel' is not possible: this layer is vector"),
+        ("dtype_out_vector=zip&dtype_out_raster=tiff", "vector", "'tiff' is not possible: this layer is vector"),
         ("format=%3Cb%3E", None, "'That' is not a format"),
     ],
 )

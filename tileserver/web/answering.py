@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from tileserver import query as queries
 from tileserver.caps import Cap
-from tileserver.errors import NotFoundError, TileserverError, UdfError
+from tileserver.errors import InvalidParameterError, NotFoundError, TileserverError, UdfError
+from tileserver.formats import PREVIEW
 from tileserver.layers import Answer, Ask, Layer
 from tileserver.pipeline import Pipeline
 from tileserver.registry import Account, Grant
@@ -67,9 +69,10 @@ class Answering:
             return
         layer, answer = found
         owner = address.hosted and any(answer.entry.facts.printed) and await self._may_read(scope, ask, layer.grant)
-        prepared = prepare(layer, answer.entry, answer.source, hosted=address.hosted, owner=owner)
+        by_accept = address.z < 0 and not address.extension
+        prepared = prepare(layer, answer.entry, answer.source, hosted=address.hosted, owner=owner, by_accept=by_accept)
         spent = timing(answer, (time.perf_counter() - began) * 1000)
-        if answer.source == "memory" and not owner and ask.for_all and not layer.grant.caps:
+        if answer.source == "memory" and not owner and not by_accept and ask.for_all and not layer.grant.caps:
             self.recent.keep(scope, prepared, spent, generation, partial(self._repeated, layer, answer))
         await send_prepared(scope, send, prepared, spent)
 
@@ -145,6 +148,28 @@ class Answering:
             return True
         account = ask.account or await self.access.account(scope)
         return account is not None and account.id == grant.account_id
+
+
+def ask_of(scope: Scope, address: Address, account: Account | None = None, who: str = "") -> Ask:
+    """What an address asks for; a file without a format asks for a page where a browser wants to show one.
+
+    Args:
+        account: who asks for a UDF by its name; None where a token opens it.
+        who: whose UDF that is.
+    """
+    query, extension = scope["query_string"].decode("latin-1"), address.extension
+    if address.z < 0 and not extension and _wants_page(scope, query):
+        extension = PREVIEW
+    return Ask(address.token, extension, address.scale, query, address.z >= 0, account, who, hosted=address.hosted)
+
+
+def _wants_page(scope: Scope, query: str) -> bool:
+    if not any(name == b"accept" and b"text/html" in value for name, value in scope["headers"]):
+        return False
+    try:
+        return not queries.names_format(queries.parse(query), "")
+    except InvalidParameterError:  # which is said where the parameters are read
+        return False
 
 
 def _check_empty(layer: Layer, answer: Answer) -> None:

@@ -111,17 +111,21 @@ class Prepared(NamedTuple):
     """The status where there is no byte."""
 
 
-def prepare(layer: Layer, entry: Entry, source: str, *, hosted: bool, owner: bool = False) -> Prepared:
+def prepare(
+    layer: Layer, entry: Entry, source: str, *, hosted: bool, owner: bool = False, by_accept: bool = False
+) -> Prepared:
     """The answer that an entry makes for a layer.
 
     Args:
         source: how the entry came about, as `pipeline.Answer` says.
         hosted: whether the hosted API's spelling of media types and its own headers are wanted.
         owner: whether who asks may read, with it, what the function printed.
+        by_accept: whether browsers get another answer at the same address.
     """
     facts = entry.facts
     etag = facts.etag.encode()
-    headers = [*CORS, (b"etag", etag), (b"vary", b"Accept-Encoding"), *_freshness(layer, entry, source)]
+    vary = b"Accept-Encoding, Accept" if by_accept else b"Accept-Encoding"
+    headers = [*CORS, (b"etag", etag), (b"vary", vary), *_freshness(layer, entry, source)]
     if facts.authored:
         headers.append(_SANDBOX)
     if hosted:

@@ -9,9 +9,8 @@ from typing import Final
 
 from tileserver.errors import NotFoundError, UdfError, leaves
 from tileserver.formats import ALL, FORMATS
-from tileserver.layers import Ask
 from tileserver.tiles import MAX_ZOOM
-from tileserver.web.answering import Address, Answering
+from tileserver.web.answering import Address, Answering, ask_of
 from tileserver.web.answers import PREFLIGHT, Receive, Scope, Send, respond
 from tileserver.web.operations import Described, Operation, Parameter
 
@@ -173,6 +172,4 @@ class TokenRoutes:
         if scope["method"] == "OPTIONS":
             await respond(scope, send, 204, PREFLIGHT, b"")
             return
-        query = scope["query_string"].decode("latin-1")
-        ask = Ask(address.token, address.extension, address.scale, query, address.z >= 0, hosted=address.hosted)
-        await self._answering(scope, receive, send, address, ask)
+        await self._answering(scope, receive, send, address, ask_of(scope, address))

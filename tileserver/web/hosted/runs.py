@@ -18,7 +18,7 @@ from tileserver import query as queries
 from tileserver.errors import InvalidParameterError, TileserverError
 from tileserver.layers import Answer, Ask, Layer, Posted
 from tileserver.web.access import Access
-from tileserver.web.answering import Address, Answering, ClientGoneError, timing, unless_gone
+from tileserver.web.answering import Address, Answering, ClientGoneError, ask_of, timing, unless_gone
 from tileserver.web.answers import Receive, Scope, Send, prepare, send_error, send_prepared
 from tileserver.web.depth import check_depth
 from tileserver.web.hosted.pending import Pending
@@ -71,9 +71,7 @@ class RunRoutes:
         """Runs a UDF that the account may see."""
         account = await self._access.owner(request.scope)
         address = named(request.path_params["name"], _place(request))
-        query, tiled = request.scope["query_string"].decode("latin-1"), address.z >= 0
-        who = request.path_params["who"]
-        ask = Ask(address.token, address.extension, address.scale, query, tiled, account, who, hosted=True)
+        ask = ask_of(request.scope, address, account, request.path_params["who"])
         return partial(self._answering, address=address, ask=ask)
 
     @_POSTED
