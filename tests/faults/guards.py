@@ -228,8 +228,8 @@ GUARDS = (
     Guard(
         "what is for some is not given again to all",
         "web/answering.py",
-        "and not owner and ask.for_all:",
-        "and not owner:",
+        "and not by_accept and ask.for_all and not",
+        "and not by_accept and not",
         ("tests/integration/test_sharing.py",),
     ),
     Guard(
