@@ -33,6 +33,8 @@ from tileserver.web.usage import UsageRoutes
 
 _LOG: Final = logging.getLogger("tileserver.web")
 _TOKEN_PREFIXES: Final = (b"/tiles/", b"/files/", b"/server/v1/realtime-shared/")
+_PLACES: Final = ("/tiles/{token}", "/server/v1/realtime-shared/{token}/run/tiles")
+"""Where the tile templates are, ours and the hosted API's."""
 _SIBLINGS: Final = (b"/tilejson.json", b"/metadata.json", b"/map")
 """What else there is below a token; the router knows the rest."""
 _CACHE: Final = re.compile(rb"/server/v1/realtime-shared/[^/]+/udf-cache/")
@@ -148,9 +150,8 @@ def routes(answering: Answering, publisher: Publisher, code: CodeProxy, addresse
         Route("/readyz", health.readyz),
         Route("/metrics", answering.metrics.show),
         Route("/favicon.ico", owner.favicon),
-        Route("/tiles/{token}/tilejson.json", maps.tilejson),
-        Route("/tiles/{token}/metadata.json", maps.metadata),
-        Route("/server/v1/realtime-shared/{token}/run/tiles/metadata.json", maps.metadata),
+        *(Route(f"{place}/tilejson.json", maps.tilejson) for place in _PLACES),
+        *(Route(f"{place}/metadata.json", maps.metadata) for place in _PLACES),
         Route("/tiles/{token}/map", maps.map),
         *RunRoutes(pipeline.registry, pipeline.runs, access).routes(),
         *UsageRoutes(answering).routes(),
