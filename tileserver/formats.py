@@ -53,6 +53,8 @@ def is_media_type(text: object) -> bool:
     return isinstance(text, str) and _MEDIA_TYPE.fullmatch(text) is not None
 
 
+PREVIEW: Final = "preview"
+"""What a browser gets of a file where nobody asks for a format: a page that shows it (hosted API, section 3.5)."""
 _R, _V, _T, _D = Kind.RASTER, Kind.VECTOR, Kind.TABLE, Kind.DOCUMENT
 
 
@@ -64,16 +66,20 @@ ALL: Final = (
     _format("png", "image/png", _R, _D),
     _format("jpg", "image/jpeg", _R, _D, aliases=("jpeg",)),
     _format("webp", "image/webp", _R, _D),
+    _format("gif", "image/gif", _R, _D),
     _format("tiff", "image/tiff", _R, _D, aliases=("tif",)),
     _format("npy", "application/x-numpy-data", _R, _D),
     _format("mvt", "application/vnd.mapbox-vector-tile", _V, gzipped=True, aliases=("pbf",)),
     _format("geojson", "application/geo+json", _V, gzipped=True),
     _format("parquet", "application/vnd.apache.parquet", _V, _T, _D),
+    _format("feather", "application/vnd.apache.arrow.file", _V, _T, aliases=("arrow",)),
+    _format("excel", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _V, _T, aliases=("xlsx",)),
     _format("csv", "text/csv; charset=utf-8", _V, _T, gzipped=True),
     _format("json", "application/json", _V, _T, _D, gzipped=True),
     _format("html", "text/html; charset=utf-8", _V, _T, _D, gzipped=True, aliases=("htm",)),
     _format("txt", "text/plain; charset=utf-8", _D, gzipped=True),
     _format("zip", "application/zip", _D),
+    _format(PREVIEW, "text/html; charset=utf-8", _R, _V, _T, _D, gzipped=True),
 )
 
 FORMATS: Final[dict[str, Format]] = {name: fmt for fmt in ALL for name in (fmt.name, *fmt.aliases)}
@@ -81,6 +87,8 @@ FORMATS: Final[dict[str, Format]] = {name: fmt for fmt in ALL for name in (fmt.n
 
 POSSIBLE: Final = {kind: tuple(fmt.name for fmt in ALL if kind in fmt.kinds) for kind in Kind}
 """Canonical names of the formats that can be made of a result of each kind."""
+
+PICTURES: Final = ("png", "jpg", "webp", "gif")
 
 TILE_DEFAULTS: Final = ("png", "mvt", "json", "html")
 FILE_DEFAULTS: Final = ("png", "geojson", "parquet", "json", "html")

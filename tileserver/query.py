@@ -5,7 +5,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from tileserver.errors import FormatNotPossibleError, InvalidParameterError
-from tileserver.formats import FILE_DEFAULTS, FORMATS, HOSTED_FILE_DEFAULTS, POSSIBLE, TILE_DEFAULTS, Kind
+from tileserver.formats import FILE_DEFAULTS, FORMATS, HOSTED_FILE_DEFAULTS, PICTURES, POSSIBLE, TILE_DEFAULTS, Kind
 from tileserver.jobs import Output
 from tileserver.udfs import Options, Udf
 
@@ -15,7 +15,7 @@ MAX_TILE_SIZE: Final = 2048
 _FAMILIES: Final = ("dtype_out_raster", "dtype_out_vector")
 _DICTS: Final = frozenset({"npy", "json"})
 """Who reads both reads a zip of them, and never asks for it (hosted API, section 2.6)."""
-_MAPPED: Final = frozenset({"png", "jpg", "webp", "mvt", "geojson"})
+_MAPPED: Final = frozenset({*PICTURES, "mvt", "geojson"})
 """What map clients take from the hosted API's tile routes; the others are for its SDK."""
 
 Query = dict[str, list[str]]
@@ -64,6 +64,7 @@ def output(
         formats=formats,
         blank=_blank(kind, formats, tiled=tiled, hosted=hosted),
         tiled=tiled,
+        indexed=hosted and "csv" in formats,
         size=_number("tile_size", given, 256, 64, MAX_TILE_SIZE // scale) * scale if tiled else 256,
         rescale=_ranges(given, options),
         colormap=given.get("colormap") or options.colormap,
@@ -113,10 +114,11 @@ def _listed(query: Query, name: str) -> tuple[str, ...]:
 
 
 def _blank(kind: str | None, formats: tuple[str, ...], *, tiled: bool, hosted: bool) -> str:
-    """The format that says that nothing is there; empty where no byte says it, which the SDK reads as None."""
+    """The format that says that nothing is there; empty where no byte says it, which programs read as None."""
     able = formats if len(formats) == 1 else POSSIBLE[Kind(kind)] if kind and kind != Kind.DOCUMENT else ()
     name = next((each for each in formats if each in able), "")
-    return name if not hosted or (tiled and name in _MAPPED) else ""
+    program = hosted or _DICTS.issubset(formats)
+    return name if not program or (tiled and name in _MAPPED) else ""
 
 
 def _refusal(name: str, kind: str | None) -> str:

@@ -1,4 +1,4 @@
-"""RGBA pixels to PNG, JPEG or WebP."""
+"""RGBA pixels to PNG, JPEG, WebP or GIF."""
 
 import io
 
@@ -12,7 +12,7 @@ from tileserver.jobs import Output
 
 
 def encode(pixels: NDArray[np.uint8], name: str, output: Output) -> bytes:
-    """An image file in the format `name`: png, jpg or webp.
+    """An image file in the format `name`: png, jpg, webp or gif, which has 256 colours and no half transparency.
 
     Args:
         pixels: (height, width, channels), uint8; 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA.
@@ -27,6 +27,8 @@ def encode(pixels: NDArray[np.uint8], name: str, output: Output) -> bytes:
     stream = io.BytesIO()
     if name == "jpg":
         _opaque(pixels, output.background).save(stream, "JPEG", quality=output.quality)
+    elif name == "gif":
+        _image(pixels).save(stream, "GIF")
     else:
         # method 0: six times faster than the default for a few per cent more bytes
         _image(pixels).save(stream, "WEBP", quality=output.quality, method=0)
