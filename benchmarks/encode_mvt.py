@@ -2,9 +2,9 @@
 
 Synthetic buildings, points and lines, 1,000, 10,000 and 50,000 on one tile with some over its edge, with four
 attributes. All three get the same: ours a frame in EPSG:3857, PostGIS an indexed table in EPSG:3857
-(ST_AsMVT of ST_AsMVTGeom, which repairs validity as ours does, on one core), mapbox-vector-tile the same geometries,
-clipped by shapely before the clock runs and in metres. They take turns, round by round; printed are medians and their ratios, the
-bytes, and the peak of memory that encoding adds.
+(ST_AsMVT of ST_AsMVTGeom, which repairs validity as ours does, on one core), mapbox-vector-tile the same geometries in
+metres, clipped by shapely before the clock runs. They take turns, round by round; printed are medians and their ratios,
+the bytes, and the peak of memory that encoding adds.
 
     python benchmarks/encode_mvt.py [ROUNDS]
 """

@@ -48,7 +48,8 @@ def report(name: str, tries: dict[str, Callable[[], bytes]], rounds: int) -> Non
     middle = {each: statistics.median(own) for each, own in times.items()}
     print(
         f"{name:18} ours {middle['ours']:6.2f} ms {sizes['ours'] / 1000:6.1f} kB"
-        f"   rio-tiler {middle['default']:7.2f} ms {sizes['default'] / 1000:6.1f} kB: {middle['default'] / middle['ours']:5.1f} times faster,"
+        f"   rio-tiler {middle['default']:7.2f} ms {sizes['default'] / 1000:6.1f} kB:"
+        f" {middle['default'] / middle['ours']:5.1f} times faster,"
         f" {sizes['ours'] / sizes['default']:.2f} of its bytes, {sizes['ours'] / sizes['fast']:.2f} of ZLEVEL=1's"
         f" ({middle['fast'] / middle['ours']:.1f} times faster)",
         flush=True,
