@@ -91,12 +91,13 @@ def test_generated_features_are_the_references(make):
     reference = mapbox_vector_tile.encode({"name": "udf", "features": given}, default_options=options)
     theirs = {each.id: each for each in features(reference, "udf")}
     ours = {each.id: each for each in features(mvt.encode(frame, HERE), "udf")}
-    missing = [row for row in theirs.keys() - ours.keys() if shapely.area(theirs[row].shape) > 4]
-    assert not missing
+    assert all(vanishes(cut[row]) for row in theirs.keys() - ours.keys())
     assert len(ours.keys() - theirs.keys()) < len(ours) / 1000
-    for row in ours.keys() & theirs.keys():
-        assert ours[row].properties == theirs[row].properties
-        assert shapely.hausdorff_distance(ours[row].shape, theirs[row].shape) < 1.6, row
+    both = sorted(ours.keys() & theirs.keys())
+    assert all(ours[row].properties == theirs[row].properties for row in both)
+    apart = np.array([shapely.hausdorff_distance(ours[row].shape, theirs[row].shape) for row in both])
+    assert apart.max() < 3  # of slivers, whose tips either may round away
+    assert (apart > 1.6).mean() < 0.001  # both round, each by up to a quantum
 
 
 @pytest.mark.slow
