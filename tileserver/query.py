@@ -5,17 +5,18 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from tileserver.errors import FormatNotPossibleError, InvalidParameterError
-from tileserver.formats import FILE_DEFAULTS, FORMATS, HOSTED_FILE_DEFAULTS, POSSIBLE, TILE_DEFAULTS, Kind
+from tileserver.formats import FILE_DEFAULTS, FORMATS, HOSTED_FILE_DEFAULTS, PICTURES, POSSIBLE, TILE_DEFAULTS, Kind
 from tileserver.jobs import Output
-from tileserver.udfs import Options, Udf
+from tileserver.udfs import COMPRESSIONS, Options, Udf, is_gamma
 
 MAX_PARAMETERS: Final = 200
 MAX_TILE_SIZE: Final = 2048
 """Pixels of a tile's side, after the scale."""
+_BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 _FAMILIES: Final = ("dtype_out_raster", "dtype_out_vector")
 _DICTS: Final = frozenset({"npy", "json"})
 """Who reads both reads a zip of them, and never asks for it (hosted API, section 2.6)."""
-_MAPPED: Final = frozenset({"png", "jpg", "webp", "mvt", "geojson"})
+_MAPPED: Final = frozenset({*PICTURES, "mvt", "geojson"})
 """What map clients take from the hosted API's tile routes; the others are for its SDK."""
 
 Query = dict[str, list[str]]
@@ -66,9 +67,12 @@ def output(
         tiled=tiled,
         size=_number("tile_size", given, 256, 64, MAX_TILE_SIZE // scale) * scale if tiled else 256,
         rescale=_ranges(given, options),
+        gamma=_gamma(given, options),
         colormap=given.get("colormap") or options.colormap,
         bands=_bands(given),
         quality=_number("quality", given, 75, 1, 100),
+        lossless=_BOOLEANS[_choice("lossless", given, "false", *_BOOLEANS)],
+        compression=_choice("compression", given, options.compression, *COMPRESSIONS),
         **{name: getattr(options, name) for name in _FROM_OPTIONS},
     )
 
@@ -133,6 +137,22 @@ def _number(name: str, given: dict[str, str], default: int, low: int, high: int)
     if not (text.isascii() and text.isdigit() and len(text) < 6 and low <= int(text) <= high):
         raise InvalidParameterError(f"Parameter '{name}' is not a number from {low} to {high}.", parameter=name)
     return int(text)
+
+
+def _choice(name: str, given: dict[str, str], default: str, *choices: str) -> str:
+    text = given.get(name) or default
+    if text not in choices:
+        raise InvalidParameterError(f"Parameter '{name}' is not one of {', '.join(choices)}.", parameter=name)
+    return text
+
+
+def _gamma(given: dict[str, str], options: Options) -> float:
+    if not given.get("gamma"):
+        return options.gamma
+    values = _numbers("gamma", given["gamma"], float)
+    if len(values) != 1 or not is_gamma(values[0]):
+        raise InvalidParameterError("Parameter 'gamma' is not a number from 0.1 to 10.", parameter="gamma")
+    return float(values[0])
 
 
 def _numbers(name: str, text: str, convert: Any) -> list[Any]:

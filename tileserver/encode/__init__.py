@@ -9,7 +9,7 @@ from isal import igzip
 from tileserver.encode.drawn import Drawn, chosen
 from tileserver.encode.kinds import kind_of
 from tileserver.errors import ResultTooLargeError
-from tileserver.formats import FILE_DEFAULTS, FORMATS, POSSIBLE, TILE_DEFAULTS, Kind
+from tileserver.formats import FILE_DEFAULTS, FORMATS, PICTURES, POSSIBLE, TILE_DEFAULTS, Kind
 from tileserver.jobs import Output, Rendered
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _nothing(output: Output) -> Drawn:
     """The empty answer in the format that says so."""
     name = output.blank
     body, media_type = b"", FORMATS[name].media_type if name else "application/json"
-    if name in ("png", "jpg", "webp"):
+    if name in PICTURES:
         from tileserver.encode import image
 
         body = image.blank(name, output)

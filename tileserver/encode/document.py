@@ -11,7 +11,7 @@ from tileserver.encode import image
 from tileserver.encode.drawn import Drawn, chosen
 from tileserver.encode.kinds import is_a, is_dict_of_parts, is_named
 from tileserver.errors import BadResultError
-from tileserver.formats import Response
+from tileserver.formats import PICTURES, Response
 from tileserver.jobs import Output
 
 _MAGIC: Final = (
@@ -26,7 +26,7 @@ _MAGIC: Final = (
 def draw(result: Any, output: Output, part: Callable[[object], Drawn]) -> Drawn:
     """A document in the first of the formats asked for that suits it; bytes and `Response` are sent as they are.
 
-    Text is html or txt, data json, a dict of arrays and tables a zip, a picture png, jpg or webp. Who asks for none of
+    Text is html or txt, data json, a dict of arrays and tables a zip, a picture an image. Who asks for none of
     these gets what else can hold it: text and data as a table of one row (parquet), text as JSON, a picture as its
     pixels (npy, tiff). So the older clients of the hosted API, which always ask for parquet and tiff, can read every
     answer; they would not read JSON (hosted API, section 2.6). Only bodies that the UDF wrote itself are `authored`:
@@ -49,7 +49,7 @@ def draw(result: Any, output: Output, part: Callable[[object], Drawn]) -> Drawn:
     if isinstance(result, str):
         return _text(result, chosen("text", output.formats, ("html", "txt"), ("json",), ("parquet",)))
     if is_a(result, "PIL.Image", "Image") or is_a(result, "matplotlib.figure", "Figure"):
-        return _picture(result, chosen("picture", output.formats, ("png", "jpg", "webp"), ("tiff", "npy")), output)
+        return _picture(result, chosen("picture", output.formats, PICTURES, ("tiff", "npy")), output)
     return _data(result, chosen("data", output.formats, *_ranks(result)), part)
 
 

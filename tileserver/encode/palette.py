@@ -18,8 +18,8 @@ OPAQUE: Final = 255
 class Indexed(NamedTuple):
     """An image with its palette."""
 
-    numbers: NDArray[np.uint8]
-    """(height, width)."""
+    numbers: NDArray[Any]
+    """(height, width): uint8, or uint16 where there are more colours than a PNG's palette has room for."""
     colours: NDArray[np.uint8]
     """(colours, 4): RGBA."""
     steps: bool = False
@@ -46,7 +46,25 @@ class Indexed(NamedTuple):
 
     def pixels(self) -> NDArray[np.uint8]:
         """(height, width, 4)."""
-        return np.asarray(self.colours[self.numbers])
+        words = np.ascontiguousarray(self.colours).view(np.uint32)[:, 0].take(self.numbers)
+        return words.view(np.uint8).reshape(*self.numbers.shape, 4)
+
+    @property
+    def fits(self) -> bool:
+        """Whether a PNG's palette has room for the colours."""
+        return len(self.colours) <= _MOST
+
+    def without(self, gaps: NDArray[np.bool_]) -> "Indexed | None":
+        """The image, transparent at `gaps`; None where all numbers are taken."""
+        used = np.zeros(_MOST, bool)
+        used[self.numbers[~gaps]] = True
+        free = np.flatnonzero(~used)
+        if not len(free):
+            return None
+        colours = np.zeros((max(len(self.colours), free[0] + 1), 4), np.uint8)
+        colours[: len(self.colours)] = self.colours
+        colours[free[0]] = 0
+        return self._replace(numbers=np.where(gaps, np.uint8(free[0]), self.numbers), colours=colours)
 
 
 def of(pixels: NDArray[Any], *, thoroughly: bool = False) -> Indexed | None:

@@ -36,15 +36,13 @@ class Raster:
 
 
 def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: bool = False) -> Drawn:
-    """A raster result as png, jpg or webp: of `output.size` on a tile, of its own size in a file."""
+    """A raster result as a picture: of its own size, or of `output.size` where it had to be warped to the tile."""
     raster = read(result)
     facts = {"dtype": str(raster.bands.dtype), "bands": raster.bands.shape[0]} if sample else {}
     raster = chosen(raster, output.bands)
     if tile is not None:
         raster = placed(raster, tile, output)
-    pixels = colour.pixels(raster.bands, output)
-    if raster.alpha is not None:
-        pixels = colour.with_alpha(pixels, raster.alpha)
+    pixels = colour.pixels(raster.bands, output, raster.alpha)
     return Drawn.of(name, image.encode(pixels, name, output), **facts)
 
 
@@ -90,13 +88,13 @@ def chosen(raster: Raster, bands: tuple[int, ...] | None) -> Raster:
 
 
 def placed(raster: Raster, tile: Tile, output: Output) -> Raster:
-    """The raster on the pixels of the tile: stretched over it, or warped to it if it lies elsewhere."""
-    here = raster.bounds is None or raster.crs is None or warp.is_tile(raster.bounds, raster.crs, tile)
-    place = None if here else (raster.bounds, raster.crs)
-    bands = warp.fit(raster.bands, tile, output.size, output.resampling, place)
+    """The raster as it is, for clients to stretch over the tile; warped to the tile's pixels where it lies elsewhere."""
+    if raster.bounds is None or raster.crs is None or warp.is_tile(raster.bounds, raster.crs, tile):
+        return raster
+    bands = warp.fit(raster.bands, raster.bounds, raster.crs, tile, output)
     if raster.alpha is None:
         return replace(raster, bands=bands)
-    alpha = warp.fit(np.ma.MaskedArray(raster.alpha[np.newaxis]), tile, output.size, output.resampling, place)
+    alpha = warp.fit(np.ma.MaskedArray(raster.alpha[np.newaxis]), raster.bounds, raster.crs, tile, output)
     return replace(raster, bands=bands, alpha=alpha.filled(0)[0])
 
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from PIL import Image
 
-from tileserver.formats import FORMATS
+from tileserver.formats import FORMATS, PICTURES
 from tileserver.layers import Layer
 from tileserver.tilecache import Entry, Facts, etag
 
@@ -29,7 +29,7 @@ def blank(layer: Layer, now: float) -> Entry:
 
 
 def _is_image(name: str) -> bool:
-    return name in {"png", "jpg", "webp"}
+    return name in PICTURES
 
 
 @lru_cache(64)
@@ -38,8 +38,8 @@ def _image(name: str, size: int, background: str) -> bytes:
     stream = io.BytesIO()
     if name == "jpg":
         Image.new("RGB", (size, size), background).save(stream, "JPEG")
-    elif name == "webp":
-        Image.new("RGBA", (size, size)).save(stream, "WEBP", lossless=True)
+    elif name != "png":
+        Image.new("RGBA", (size, size)).save(stream, name, lossless=True)
     else:
         palette = Image.new("P", (size, size))
         palette.putpalette([0, 0, 0])

@@ -1,0 +1,111 @@
+"""Colour maps: by name, as colours with or without the values at which they are, and value by value."""
+
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from PIL import ImageColor
+
+from tileserver.errors import InvalidParameterError
+
+Colours = NDArray[np.uint8]
+"""(colours, 4): RGBA."""
+_MOST: Final = 256
+_OPAQUE: Final = 255
+
+
+class Ramp(NamedTuple):
+    """Colours for a range, the first for its low end."""
+
+    colours: Colours
+    stops: NDArray[np.float64] | None = None
+    """Values at equal distances along the colours, ascending; None where the range is not the map's own."""
+
+
+class Categories(NamedTuple):
+    """Colours for values, and for no other."""
+
+    values: NDArray[np.float64]
+    """Ascending."""
+    colours: Colours
+    """One for each value, and a transparent one behind them."""
+
+
+@lru_cache(64)
+def read(text: str) -> Ramp | Categories:
+    """A colour map by its name, of a JSON list of colours or of [value, colour], or of a JSON object {value: colour}.
+
+    Colours are "#rrggbb", "#rrggbbaa", what CSS names, or lists of three or four numbers up to 255.
+
+    Raises:
+        InvalidParameterError: it is none of these.
+    """
+    if text.lstrip()[:1] not in ("{", "["):
+        return Ramp(_named(text.strip()))
+    try:
+        given = orjson.loads(text)
+        return _categories(given) if isinstance(given, dict) else _ramp(given)
+    except (ValueError, TypeError, AttributeError):
+        message = 'colormap is neither a name nor {value: "#rrggbb"}, ["#rrggbb", ...] or [[value, "#rrggbb"], ...]'
+        raise InvalidParameterError(message, parameter="colormap") from None
+
+
+def _named(name: str) -> Colours:
+    """256 colours. rio-tiler has its own, and most of matplotlib's."""
+    from rio_tiler.colormap import cmap
+    from rio_tiler.errors import InvalidColorMapName
+
+    try:
+        colours = cmap.get(name.lower())
+    except (InvalidColorMapName, KeyError):
+        return _of_matplotlib(name)
+    return np.array([colours[step] for step in range(_MOST)], np.uint8)
+
+
+def _of_matplotlib(name: str) -> Colours:
+    unknown = f"colormap={name} is not known"
+    try:
+        from matplotlib import colormaps
+    except ImportError:
+        raise InvalidParameterError(f"{unknown}; matplotlib is not installed here", parameter="colormap") from None
+    exact = next((each for each in colormaps if each.lower() == name.lower()), None)
+    if exact is None:
+        raise InvalidParameterError(unknown, parameter="colormap")
+    return np.asarray(colormaps[exact](np.linspace(0, 1, _MOST), bytes=True))
+
+
+def _categories(given: dict[str, Any]) -> Categories:
+    pairs = sorted((float(value), _rgba(colour)) for value, colour in given.items())
+    return Categories(
+        np.array([value for value, _ in pairs]), np.array([*(own for _, own in pairs), (0, 0, 0, 0)], np.uint8)
+    )
+
+
+def _ramp(given: list[Any]) -> Ramp:
+    """Between the colours that are given as many, everywhere, as there is room for."""
+    paired = all(isinstance(each, list) and len(each) == 2 for each in given)
+    fixed = np.array([_rgba(each[1] if paired else each) for each in given], np.float64)
+    steps = (_MOST - 1) // (len(fixed) - 1) * (len(fixed) - 1) if 1 < len(fixed) <= _MOST else 0
+    stops = np.array([float(value) for value, _ in given]) if paired else None
+    if not steps or (stops is not None and not (np.isfinite(stops).all() and (np.diff(stops) >= 0).all())):
+        raise ValueError(given)
+    places, fixes = np.linspace(0, 1, steps + 1), np.linspace(0, 1, len(fixed))
+    channels = [np.rint(np.interp(places, fixes, channel)) for channel in fixed.T]
+    return Ramp(np.stack(channels, axis=-1).astype(np.uint8), stops)
+
+
+def _rgba(colour: Any) -> tuple[int, ...]:
+    rgba = bytes(colour) if isinstance(colour, list) else _hexadecimal(colour) or bytes(ImageColor.getrgb(colour))
+    if len(rgba) not in (3, 4):
+        raise ValueError(colour)
+    return (*rgba, _OPAQUE)[:4]
+
+
+def _hexadecimal(colour: str) -> bytes | None:
+    """Of "rrggbb" and "rrggbbaa", with a # before it or not."""
+    try:
+        return bytes.fromhex(colour.removeprefix("#"))
+    except ValueError:
+        return None
