@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar, overload
 
 from tileserver.errors import CallError, TileserverError
-from tileserver.jobs import Call, Fetch, Source
+from tileserver.jobs import Call, Fetch, Source, Wish
 from tileserver.parameters import as_text
 from tileserver.tiles import Tile
 from tileserver.udfs import seconds
@@ -35,7 +35,7 @@ def _marked(function: Callable[P, R], options: dict[str, Any]) -> Callable[P, R]
     return function
 
 
-Ask = Callable[[Call | Fetch], "Future[Any]"]
+Ask = Callable[[Wish], "Future[Any]"]
 _connection: list[Ask] = []
 """Where questions go in a worker: its socket."""
 
@@ -91,7 +91,7 @@ def _ask(name: str, tile: Any, max_age: int | str | None, parameters: dict[str, 
     return ask(call_of(name, tile, max_age, parameters))
 
 
-def ask(request: Call | Fetch) -> "Future[Any]":
+def ask(request: Wish) -> "Future[Any]":
     """What the server answers.
 
     Raises:

@@ -107,6 +107,7 @@ class UdfError(TileserverError):
         traceback: str = "",
         line: int | None = None,
         printed: str = "",
+        streams: tuple[str, str] = ("", ""),
         exception: str = "",
         spent: tuple[float, float, int] = (0.0, 0.0, 0),
     ) -> None:
@@ -119,6 +120,8 @@ class UdfError(TileserverError):
         """The line of the UDF's source at which it failed, from 1."""
         self.printed = printed
         """What the run printed, at most 64 kB."""
+        self.streams = streams
+        """The same of standard output and of standard error, each for itself."""
         self.exception = exception
         """The exception's class name; empty where there was none."""
         self.spent = spent
@@ -235,6 +238,7 @@ class PublicationError(TileserverError):
     """A source that cannot become a UDF."""
 
     code = "not_publishable"
+    sentence = "This source cannot become a UDF."
 
     def __init__(self, reason: str, *, file: str, line: int | None = None) -> None:
         super().__init__(f"{file}:{line}: {reason}" if line else f"{file}: {reason}")

@@ -8,11 +8,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
 from tileserver.errors import ConflictError, InvalidParameterError, NotFoundError
+from tileserver.settings import Settings
 
 SCHEME: Final = "fd://"
 INCOMING: Final = ".incoming"
@@ -72,6 +73,11 @@ class Folder:
         self.root, self.incoming, self._quota = base / account_id, base / INCOMING / account_id, quota
         for each in (self.root, self.incoming):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @classmethod
+    def of(cls, settings: Settings, account_id: str) -> Self:
+        """The account's on this server."""
+        return cls(settings.data_dir / "files", account_id, settings.files_disk)
 
     def place(self, address: str) -> Path:
         """Where an address lies, whether or not something is there."""

@@ -54,6 +54,8 @@ def is_media_type(text: object) -> bool:
     return isinstance(text, str) and _MEDIA_TYPE.fullmatch(text) is not None
 
 
+PREVIEW: Final = "preview"
+"""What a browser gets of a file where nobody asks for a format: a page that shows it (hosted API, section 3.5)."""
 _R, _V, _T, _D = Kind.RASTER, Kind.VECTOR, Kind.TABLE, Kind.DOCUMENT
 
 
@@ -72,11 +74,14 @@ ALL: Final = (
     _format("mvt", "application/vnd.mapbox-vector-tile", _V, gzipped=True, aliases=("pbf",)),
     _format("geojson", "application/geo+json", _V, gzipped=True),
     _format("parquet", "application/vnd.apache.parquet", _V, _T, _D),
+    _format("feather", "application/vnd.apache.arrow.file", _V, _T, aliases=("arrow",)),
+    _format("excel", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _V, _T, aliases=("xlsx",)),
     _format("csv", "text/csv; charset=utf-8", _V, _T, gzipped=True),
     _format("json", "application/json", _V, _T, _D, gzipped=True),
     _format("html", "text/html; charset=utf-8", _V, _T, _D, gzipped=True, aliases=("htm",)),
     _format("txt", "text/plain; charset=utf-8", _D, gzipped=True),
     _format("zip", "application/zip", _D),
+    _format(PREVIEW, "text/html; charset=utf-8", _R, _V, _T, _D, gzipped=True),
 )
 
 FORMATS: Final[dict[str, Format]] = {name: fmt for fmt in ALL for name in (fmt.name, *fmt.aliases)}

@@ -8,11 +8,11 @@ from typing import Final
 
 import msgspec
 
-from tileserver.jobs import Call, Called, Describe, Described, Failed, Fetch, Job, Rendered, Source
+from tileserver.jobs import Call, Called, Describe, Described, Failed, Fetch, Job, Read, Rendered, Source
 
-Message = Source | Job | Describe | Rendered | Failed | Described | Call | Fetch | Called
+Message = Source | Job | Describe | Rendered | Failed | Described | Call | Fetch | Read | Called
 
-PROTOCOL: Final = 3
+PROTOCOL: Final = 4
 BODY_LIMIT: Final = 8 * 2**20
 """Bytes of a body in a frame."""
 MESSAGE_LIMIT: Final = 64 * 2**20
@@ -41,7 +41,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Birth(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """To the nursery: a worker is wanted. With it come its channel, output pipe, results and calls."""
+    """To the nursery: a worker is wanted. With it come its channel, output pipes, results and calls."""
 
     id: int
     scratch: str

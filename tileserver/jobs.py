@@ -16,6 +16,8 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the answer is a tile; else it is a file."""
     exchange: bool = False
     """Whether another function wants the result as it was returned."""
+    indexed: bool = False
+    """Whether CSV begins with the index (hosted API, section 3.5)."""
     size: int = 256
     """Pixels of the tile's side, with the scale of `@2x` in it."""
     rescale: tuple[tuple[float, float], ...] | None = None
@@ -120,6 +122,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=Tru
     caller: Caller = Caller()
 
 
+class Printed(NamedTuple):
+    """The ends of what a run printed, as text."""
+
+    text: str = ""
+    """To standard output and standard error, in the order in which it came as far as that is known."""
+    stdout: str = ""
+    stderr: str = ""
+
+
 class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
     """The answer to a job."""
 
@@ -154,7 +165,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_default
     """Bytes that the worker left in `Results` instead of `body`."""
     callees: tuple[Callee, ...] = ()
     """What the function called, and what those called; the server's to say."""
-    printed: str = ""
+    printed: Printed = Printed()
 
 
 class Describe(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -179,7 +190,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=
     runnable_ms: float = 0.0
     memory: int = 0
     leak: str = ""
-    printed: str = ""
+    printed: Printed = Printed()
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -219,11 +230,25 @@ class Fetch(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The UDF's name, a shared token, or an address on GitHub."""
 
 
+class Read(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A function wants a file of its account, or to know what is in a folder."""
+
+    id: int
+    job: int
+    """The job whose function asks."""
+    name: str
+    """The address, as `fd://path`."""
+    listed: bool = False
+    """Whether it is a folder's list that is wanted."""
+
+
+Wish = Call | Fetch | Read
+"""What a function asks the server for."""
 CODE: Final = "application/x-tileserver-code"
 
 
 class Called(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The answer to `Call` or `Fetch`; its body is the frame's."""
+    """The answer to `Call`, `Fetch` or `Read`; its body is the frame's."""
 
     id: int
     media_type: str = ""

@@ -18,8 +18,8 @@ from tileserver.udfs import Udf, bind, is_reserved, seconds
 _TEXT_LIMIT: Final = 64_000
 """Characters of each of its texts that a run keeps."""
 _REPLAYED: Final = 4000
-"""Characters of what a run printed that are kept with its answer, to be told again with it."""
-_HARMLESS: Final = frozenset({"", *(each.media_type for each in ALL if each.name != "html")})
+"""Characters of each stream that are kept with a run's answer, to be told again with it, and in the log."""
+_HARMLESS: Final = frozenset({"", *(each.media_type for each in ALL if not each.media_type.startswith("text/html"))})
 """Media types that browsers run nothing of; of any other a worker may not say that we wrote it."""
 
 
@@ -81,6 +81,8 @@ class Posted(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     code: str
     headers: dict[str, str]
+    entry: str = ""
+    """The function's name, where who posted it names one."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +131,7 @@ def called(grant: Grant, udf: Udf, call: Call) -> Layer:
     tiled = call.tile is not None
     arguments = bind(udf, call.arguments, tiled=tiled)
     output = Output(exchange=True, tiled=tiled, size=call.size)
+    max_age = udf.options.cache_max_age if call.max_age is None else call.max_age
     return Layer(
         grant=grant,
         udf=udf,
@@ -136,7 +139,7 @@ def called(grant: Grant, udf: Udf, call: Call) -> Layer:
         output=output,
         key=layer_key(grant.digest, grant.udf_id, arguments, output),
         tiled=tiled,
-        max_age=udf.options.cache_max_age if call.max_age is None else call.max_age,
+        max_age=max_age if grant.cache else 0,
     )
 
 
@@ -220,7 +223,8 @@ def entry_of(rendered: Rendered, layer: Layer, created: float) -> Entry:
         udf_ms=rendered.udf_ms,
         encode_ms=rendered.encode_ms,
         callees=rendered.callees,
-        printed=rendered.printed[-_REPLAYED:],
+        stdout=rendered.printed.stdout[-_REPLAYED:],
+        stderr=rendered.printed.stderr[-_REPLAYED:],
     )
     return Entry(facts=facts, body=rendered.body)
 
@@ -260,14 +264,18 @@ def _cost(came: Rendered | TileserverError, took: float) -> dict[str, Any]:
 
 def _said(came: Rendered | TileserverError) -> dict[str, Any]:
     if isinstance(came, Rendered):
-        return {"bytes": len(came.body), "media_type": came.media_type, "printed": came.printed[-_TEXT_LIMIT:]}
+        return {"bytes": len(came.body), "media_type": came.media_type, **_printed(*came.printed)}
     if not isinstance(came, UdfError):
         return {"outcome": came.code, "message": str(came)}
     return {
         "outcome": came.code,
-        "printed": came.printed[-_TEXT_LIMIT:],
+        **_printed(came.printed, *came.streams),
         "message": came.message[:_TEXT_LIMIT],
         "exception": came.exception,
         "traceback": came.traceback[-_TEXT_LIMIT:],
         "line": came.line,
     }
+
+
+def _printed(text: str, stdout: str, stderr: str) -> dict[str, str]:
+    return {"printed": text[-_TEXT_LIMIT:], "stdout": stdout[-_REPLAYED:], "stderr": stderr[-_REPLAYED:]}

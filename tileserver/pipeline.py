@@ -20,7 +20,7 @@ from tileserver.errors import CallError, InvalidParameterError, TileserverError,
 from tileserver.execution import Executor
 from tileserver.execution.calls import first_look
 from tileserver.grants import Grants
-from tileserver.jobs import Call, Callee, Caller, Fetch, Job, Rendered, Source
+from tileserver.jobs import Call, Callee, Caller, Fetch, Job, Read, Rendered, Source
 from tileserver.layers import Answer, Ask, Layer, Posted, bound, called, granted
 from tileserver.loading import Loading
 from tileserver.registry import Grant, Registry
@@ -79,7 +79,7 @@ class Pipeline:
         self._posted: LRUCache[tuple[str, str], Udf] = LRUCache(256)
         """What sources say that came with a request, which often come again: by name and digest."""
         self._calls, self._callees = CallGraph(), Callees(registry)
-        self._loading = Loading(self.grants, code_proxy or CodeProxy())
+        self._loading = Loading(settings, self.grants, code_proxy or CodeProxy())
         executor.answer = self
 
     # Token to layer
@@ -126,11 +126,13 @@ class Pipeline:
 
     async def posted_udf(self, posted: Posted) -> Udf:
         """The UDF that came with a request, as its text describes it; raises PublicationError where it is none."""
-        key = posted.name, digest(posted.code, posted.headers)
+        key = posted.name, digest(posted.code, posted.headers, posted.entry)
         udf = self._posted.get(key)
         if udf is None:
             file = f"{posted.name}.py"
-            udf = await asyncio.to_thread(parse, posted.code, file=file, headers=posted.headers, name=posted.name)
+            udf = await asyncio.to_thread(
+                parse, posted.code, file=file, headers=posted.headers, name=posted.name, entry=posted.entry
+            )
             self._posted[key] = udf
         return udf
 
@@ -239,6 +241,10 @@ class Pipeline:
     async def code(self, fetch: Fetch, job: Job) -> tuple[Source, tuple[Callee, ...]]:
         """What a function of `job` loads; see `Loading.code`."""
         return await self._loading.code(fetch.name, job.caller.account_id)
+
+    async def file(self, read: Read, job: Job) -> Rendered:
+        """What a function of `job` reads of its account's files; see `Loading.file`."""
+        return await self._loading.file(read, job.caller.account_id)
 
     async def _callee(self, name: str, caller: Caller) -> Grant:
         grant = await self.grants.named(name, caller.account_id)

@@ -47,14 +47,16 @@ class Publisher:
         headers: dict[str, str],
         sharing: Sharing | None = None,
         *,
+        entry: str = "",
         renamed: str = "",
     ) -> Published:
         """Publish a source that came through the API under `name`; raises like `publish_file`.
 
         Args:
+            entry: the function's name; needed where the source decorates several, or none.
             renamed: the id of the UDF that has this name from now on.
         """
-        udf = await asyncio.to_thread(parse, code, file=f"{name}.py", headers=headers, name=name)
+        udf = await asyncio.to_thread(parse, code, file=f"{name}.py", headers=headers, name=name, entry=entry)
         if renamed:
             await self.registry.publications.rename(renamed, udf.name)
         return await self._publish(account_id, udf, code, headers, source="api", sharing=sharing)

@@ -65,6 +65,7 @@ def output(
         formats=formats,
         blank=_blank(kind, formats, tiled=tiled, hosted=hosted),
         tiled=tiled,
+        indexed=hosted and "csv" in formats,
         size=_number("tile_size", given, 256, 64, MAX_TILE_SIZE // scale) * scale if tiled else 256,
         rescale=_ranges(given, options),
         gamma=_gamma(given, options),
@@ -117,10 +118,11 @@ def _listed(query: Query, name: str) -> tuple[str, ...]:
 
 
 def _blank(kind: str | None, formats: tuple[str, ...], *, tiled: bool, hosted: bool) -> str:
-    """The format that says that nothing is there; empty where no byte says it, which the SDK reads as None."""
+    """The format that says that nothing is there; empty where no byte says it, which programs read as None."""
     able = formats if len(formats) == 1 else POSSIBLE[Kind(kind)] if kind and kind != Kind.DOCUMENT else ()
     name = next((each for each in formats if each in able), "")
-    return name if not hosted or (tiled and name in _MAPPED) else ""
+    program = hosted or _DICTS.issubset(formats)
+    return name if not program or (tiled and name in _MAPPED) else ""
 
 
 def _refusal(name: str, kind: str | None) -> str:

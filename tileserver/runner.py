@@ -11,7 +11,7 @@ import msgspec
 
 from tileserver.errors import TileserverError, UdfError
 from tileserver.execution import Executor
-from tileserver.jobs import Caller, Job, Rendered, Source
+from tileserver.jobs import Caller, Job, Printed, Rendered, Source
 from tileserver.layers import Answer, Layer, entry_of, run_of, source_of
 from tileserver.registry import Grant, Secrets
 from tileserver.runlog import RunLog
@@ -82,7 +82,9 @@ class Runner:
             if failure.code not in REFUSALS:
                 self._runs.add(run_of(layer, job, asked, failure))
             raise
-        rendered = msgspec.structs.replace(rendered, printed=masked(rendered.printed, source.secrets))
+        if rendered.printed.text:
+            printed = Printed(*(masked(text, source.secrets) for text in rendered.printed))
+            rendered = msgspec.structs.replace(rendered, printed=printed)
         self._runs.add(run_of(layer, job, asked, rendered))
         return rendered
 
@@ -125,3 +127,5 @@ def _mask(failure: TileserverError, secrets: Mapping[str, str]) -> None:
     if isinstance(failure, UdfError):
         for name in ("message", "traceback", "printed"):
             setattr(failure, name, masked(getattr(failure, name), secrets))
+        output, errors = failure.streams
+        failure.streams = masked(output, secrets), masked(errors, secrets)

@@ -48,7 +48,8 @@ def parse(code: str, *, file: str, headers: dict[str, str] | None = None, name: 
         entry: the name of its function; needed where the source decorates two, or none.
 
     Raises:
-        PublicationError: the text does not parse, has no UDF or two, or an option or parameter that cannot be.
+        PublicationError: the text does not parse, has no UDF or two, no function of that name, or an option or
+            parameter that cannot be.
     """
     try:
         return _parsed(_tree(code, file), code, file, headers or {}, name, entry)
@@ -72,7 +73,8 @@ def imported(code: str) -> set[str]:
 
 
 def _parsed(tree: ast.Module, code: str, file: str, headers: dict[str, str], name: str, entry: str) -> Udf:
-    function, decorator, fused = _entry(tree, file, entry)
+    marked = _marked(tree)
+    function, decorator, fused = _entry(tree, marked, file, entry)
     if function.args.posonlyargs:
         raise PublicationError("parameters before '/' cannot be given by name", file=file, line=function.lineno)
     constants = _constants(tree)
@@ -83,7 +85,7 @@ def _parsed(tree: ast.Module, code: str, file: str, headers: dict[str, str], nam
     options = options_of(given, file, function.lineno)
     return Udf(
         name=_name(name or options.name or PurePath(file).stem, file, function.lineno),
-        digest=digest(code, headers),
+        digest=digest(code, headers, "" if [each[0] for each in marked] == [function] else function.name),
         entry=function.name,
         line=function.lineno,
         parameters=parameters,
@@ -117,25 +119,41 @@ def _text(doc: str) -> str:
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def _entry(tree: ast.Module, file: str, entry: str) -> tuple[_Function, ast.expr | None, bool]:
-    """The function, its decorator, and whether it is one of `fused`'s."""
+_Marked = tuple[_Function, ast.expr | None, bool]
+"""A function, its decorator, and whether it is one of `fused`'s."""
+
+
+def _marked(tree: ast.Module) -> list[_Marked]:
+    """The functions that are decorated."""
     spellings = {"udf", "tileserver.udf", "fused.udf"}
     of_fused = {"fused.udf"} | ({"udf"} if _imports_from_fused(tree) else set())
-    functions = [node for node in tree.body if isinstance(node, _Function) and entry in ("", node.name)]
-    found: list[tuple[_Function, ast.expr | None, bool]] = [
+    return [
         (node, decorator, _spelling(decorator) in of_fused)
-        for node in functions
+        for node in tree.body
+        if isinstance(node, _Function)
         for decorator in node.decorator_list
         if _spelling(decorator) in spellings
     ]
-    if not found and entry and functions:
-        return functions[-1], None, True
+
+
+def _entry(tree: ast.Module, marked: list[_Marked], file: str, entry: str) -> _Marked:
+    """The one that is decorated, or that is named: then it need not be."""
+    found = [each for each in marked if entry in ("", each[0].name)]
+    if not found and entry:
+        return _named(tree, file, entry), None, True
     if not found:
         raise PublicationError("no function here is decorated with @udf", file=file, line=1)
     if len(found) > 1:
         names = ", ".join(node.name for node, *_ in found)
         raise PublicationError(f"one file holds one UDF, but this has {names}", file=file, line=found[1][0].lineno)
     return found[0]
+
+
+def _named(tree: ast.Module, file: str, name: str) -> _Function:
+    functions = [node for node in tree.body if isinstance(node, _Function) and node.name == name]
+    if not functions:
+        raise PublicationError(f"there is no function {name!r} here, which shall be the UDF", file=file, line=1)
+    return functions[-1]
 
 
 def _imports_from_fused(tree: ast.Module) -> bool:

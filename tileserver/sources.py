@@ -89,7 +89,8 @@ def read(file: Path) -> SourceFile:
     """
     code = _text(file)
     headers: dict[str, str] = {}
-    _collect(file.parent, code, headers)
+    # what it imports under its own name is a library
+    _collect(file.parent, imported(code) - {file.stem}, headers)
     return SourceFile(file=file, code=code, headers=headers)
 
 
@@ -115,13 +116,13 @@ def _text(file: Path) -> str:
         raise PublicationError(f"cannot be read: {error.strerror}", file=str(file)) from None
 
 
-def _collect(folder: Path, code: str, headers: dict[str, str]) -> None:
-    """Add the siblings that `code` imports, and theirs, to `headers`."""
-    for name in imported(code):
+def _collect(folder: Path, names: set[str], headers: dict[str, str]) -> None:
+    """Add the siblings of these names, and those that they import, to `headers`."""
+    for name in names:
         for module, place in _modules(folder, name):
             if module not in headers:
                 headers[module] = _text(place)
-                _collect(folder, headers[module], headers)
+                _collect(folder, imported(headers[module]), headers)
 
 
 def _modules(folder: Path, name: str) -> Iterator[tuple[str, Path]]:

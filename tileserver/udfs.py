@@ -118,10 +118,14 @@ class Udf(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-def digest(code: str, headers: dict[str, str]) -> str:
-    """SHA-256 in hexadecimal over the source and its sibling modules, each length-prefixed."""
+def digest(code: str, headers: dict[str, str], entry: str = "") -> str:
+    """SHA-256 in hexadecimal over the source and its sibling modules, each length-prefixed.
+
+    Args:
+        entry: the function's name, where the source does not say which one it is.
+    """
     total = hashlib.sha256()
-    for part in (code, *(text for pair in sorted(headers.items()) for text in pair)):
+    for part in (code, *(text for pair in sorted(headers.items()) for text in pair), *filter(None, (entry,))):
         raw = part.encode("utf-8", "surrogatepass")
         total.update(b"%d:" % len(raw) + raw)
     return total.hexdigest()

@@ -4,7 +4,6 @@ import json
 
 import httpx
 import pytest
-from pending import STREAMS
 from server import Running
 from session import Sdk
 from versions import only
@@ -42,7 +41,6 @@ def test_run_raises_in_the_oldest(sdk: Sdk, server: Running) -> None:
 
 
 @only("1.14.2", "2.9.5")
-@STREAMS
 def test_the_two_streams_are_told_apart(sdk: Sdk, server: Running) -> None:
     """What went to standard error comes out there."""
     told = sdk.get("fused.core.run_shared_file(token=token, n=4)", token=server.token("fails"))

@@ -183,3 +183,31 @@ def test_kept_tiles_are_given_up(sdk: Sdk, owner: httpx.Client) -> None:
     answer = owner.post(f"{place}/batch-delete", json={"tiles": [{"z": 1, "x": 0, "y": 1}]})
     assert (answer.status_code, answer.content) == (204, b"")
     assert sdk.get(stamp) not in (first, second)
+
+
+SEVERAL = """
+def helper(n):
+    import pandas as pd
+    return pd.DataFrame({"n": [n]})
+
+@fused.udf
+def first(n: int = 1):
+    return helper(n)
+
+@fused.udf
+def second(n: int = 1):
+    return helper(n * 10)
+"""
+
+
+@only("1.14.2")
+def test_one_of_several_functions(sdk: Sdk) -> None:
+    """The object's `entrypoint` says which, posted and saved; a name that no function has is an error that says so."""
+    taken = "udf = fused.load('owner@localhost/hello')\nudf.code, udf.entrypoint, udf.metadata = code, entry, None\n"
+    for entry, n in (("second", 40), ("first", 4)):
+        run = f"{taken}int(fused.run(udf, engine='remote', n=4).n[0])"
+        assert sdk.get(run, code=SEVERAL, entry=entry) == n
+    sdk.get(f"{taken}udf.to_fused(slug='several')\nNone", code=SEVERAL, entry="second")
+    assert sdk.get("int(fused.run('owner@localhost/several', n=5).n[0])") == 50
+    error = sdk.raised(f"{taken}fused.run(udf, engine='remote')", code=SEVERAL, entry="third")
+    assert "no function 'third'" in error.text

@@ -212,3 +212,13 @@ def test_a_token_for_the_team(sdk: Sdk, stranger: Sdk, other: Sdk) -> None:
         assert "HTTPError" in each.raised("fused.run(token, n=4)", token=made["token"]).bases
     sdk.get("token = token.update(access_scope='public')")
     assert stranger.get("fused.run(token, n=4)", token=made["token"]) == hello(4)
+
+
+def test_a_token_at_its_cap_is_an_error(sdk: Sdk, owner: httpx.Client) -> None:
+    """Which comes at once: nobody waits for tomorrow, as the answer says when it will be open again."""
+    asked = {"udf_id": ids(owner)["hello"], "calls_per_day": 1}
+    token = owner.post("/server/v1/udf-access-token/new", json=asked).json()["token"]
+    run = "fused.core.run_shared_file(token=token)"
+    sdk.get(run, token=token)
+    error = sdk.raised(run, token=token)
+    assert "429" in error.text or "has had all of its calls for today" in error.text

@@ -1,5 +1,6 @@
 """Files of an account: listed, read, written and deleted; signed addresses; nobody else's, and nothing outside."""
 
+import json
 import re
 import socket
 import time
@@ -226,6 +227,69 @@ def test_what_comes_at_once_has_room_together(running: Running, owner: httpx.Cli
 def coming(running: Running) -> int:
     """Bytes of what is on its way."""
     return sum(each.stat().st_size for each in (running.data / "files" / ".incoming").rglob("*") if each.is_file())
+
+
+READS = """
+import fused
+@fused.udf
+def udf(path: str, how: str = "get"):
+    try:
+        if how == "download":
+            return open(fused.download(path, "kept/" + path.rsplit("/")[-1]), "rb").read().decode()
+        if how == "details":
+            return [[each.file_name, each.size, each.last_modified.year] for each in fused.api.list(path, details=True)]
+        found = getattr(fused.api, how)(path)
+        return found.decode() if how == "get" else found
+    except fused.types.UdfRuntimeError as error:
+        return {"error": str(error)}
+"""
+
+
+def read(client: httpx.Client, path: str, how: str = "get") -> Any:
+    """What a function of the account reads."""
+    udf = {"code": READS, "parameters": {"path": path, "how": how, "cache_max_age": 0}}
+    body = {"step_config": json.dumps({"udf": udf}), "format": "json"}
+    answer = client.post("/server/v1/realtime/any/api/v1/run/udf?cache_max_age=0", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_function_reads_files_of_its_account(owner: httpx.Client) -> None:
+    """Their content, what is in a folder, and a copy that stays."""
+    put(owner, "fd://read/é.txt", b"rivers")
+    put(owner, "fd://read/empty", b"")
+    put(owner, "fd://read/below/c.txt", b"c")
+    assert read(owner, "fd://read/é.txt") == "rivers"
+    assert read(owner, "fd://read/empty") == ""
+    assert read(owner, "fd://read", "list") == ["fd://read/below/", "fd://read/empty", "fd://read/é.txt"]
+    assert read(owner, "fd://read/", "details")[2] == ["é.txt", 6, time.gmtime().tm_year]
+    assert read(owner, "fd://read/é.txt", "download") == "rivers"
+    assert ask(owner, "delete", "fd://read", "DELETE").json() is True
+    assert read(owner, "fd://read/é.txt", "download") == "rivers"
+    assert "There is no such file" in read(owner, "fd://read/é.txt")["error"]
+
+
+def test_a_function_reads_nobody_elses(running: Running, owner: httpx.Client, other: httpx.Client) -> None:
+    """Nor what is no address here, nor what is too large for memory, of which it is told."""
+    put(owner, "fd://alone.txt", b"alone")
+    [folder] = [each for each in (running.data / "files").iterdir() if (each / "alone.txt").exists()]
+    with (folder / "large").open("wb") as file:
+        file.truncate(65 << 20)
+    (folder / "out").symlink_to("/etc/passwd")
+    assert read(owner, "fd://alone.txt") == "alone"
+    assert "no such file" in read(other, "fd://alone.txt")["error"]
+    assert "fd://alone.txt" not in read(other, "fd://", "list")
+    assert "at most 64 MB" in read(owner, "fd://large")["error"]
+    (folder / "large").unlink()
+    for path in (
+        "fd://out",
+        "fd://../" + folder.name + "/alone.txt",
+        f"fd://{folder}/alone.txt",
+        str(folder / "alone.txt"),
+    ):
+        for how in ("get", "list"):
+            assert "error" in read(other, path, how)
+            assert "error" in read(owner, path, how)
 
 
 def test_nothing_is_left_of_what_was_refused(running: Running) -> None:

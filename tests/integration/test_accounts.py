@@ -386,6 +386,9 @@ def test_accounts_as_typed(shared: Running) -> None:
     with shared.client(headers={"Authorization": f"Bearer {made['token']}"}) as eva:
         assert eva.get(f"{V1}/user/self").json()["email"] == "eva@example.org"
         assert "changed" in typed(shared.data, "update", "eva@example.org", "--team", "", "--name", "Éva").stdout
+        capped = json.loads(typed(shared.data, "update", made["email"], "--calls-per-day", "9", "--json").stdout)
+        assert (capped["calls_per_day"], capped["name"]) == (9, "Éva")
+        assert eva.get("/api/v1/usage").json()["calls_per_day"] == 9
         assert eva.get(f"{V1}/user/self").json()["name"] == "Éva"
         assert "revoked" in typed(shared.data, "token", "eva@example.org", "--revoke").stdout
         assert eva.get(f"{V1}/user/self").status_code == 401

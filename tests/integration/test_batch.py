@@ -21,9 +21,10 @@ BASE = "/server/v1"
 SOURCE = """
 @fused.udf
 def udf(n: int = 1, wait: float = 0.0):
-    import time, pandas as pd
+    import sys, time, pandas as pd
     time.sleep(wait)
     print("computing", n)
+    print("of", n, file=sys.stderr)
     if n == 13:
         raise ValueError("unlucky")
     return pd.DataFrame({"n": [n]})
@@ -82,15 +83,29 @@ def test_a_job_runs_for_every_input(batching: Running) -> None:
         tables = [client.get(each["url"]) for each in results[::2]]
         assert [int(pd.read_parquet(io.BytesIO(each.content)).n[0]) for each in tables] == [1, 2, 3]
         assert {each.headers["content-type"] for each in tables} == {"application/octet-stream"}
-        assert client.get(results[1]["url"]).json()["stdout"] == "computing 1\n"
+        said = client.get(results[1]["url"]).json()
+        assert (said["stdout"], said["stderr"]) == ("computing 1\n", "of 1\n")
         for wrong in (
             results[0]["url"][:-1] + "!",
             results[0]["url"].replace("/0?", "/1?"),
             results[0]["url"].split("?")[0],
         ):
             assert client.get(wrong).status_code == 404
-    assert "[1] computing 2" in log(batching, job["job_id"])
+    assert {"[1] computing 2", "[1] of 2"} <= set(log(batching, job["job_id"]))
     assert log(batching, job["job_id"], int(time.time() * 1000) + 5000) == []
+
+
+def test_a_job_of_one_of_a_sources_functions(batching: Running) -> None:
+    """The one that is named; a name that none has starts nothing."""
+    code = SOURCE + "\n@fused.udf\ndef other(n: int = 1): return udf(n=n + 1)\n"
+    job = step([1], code)
+    job["udf"]["entrypoint"] = "other"
+    begun = begin(batching, job).json()["job_id"]
+    assert ended(batching, begun)["status"] == "completed"
+    assert "[0] computing 2" in log(batching, begun)
+    job["udf"]["entrypoint"] = "none"
+    refused = begin(batching, job)
+    assert (refused.status_code, "no function 'none'" in refused.json()["detail"]) == (422, True)
 
 
 def test_one_failure_ends_a_job(batching: Running) -> None:
@@ -98,7 +113,7 @@ def test_one_failure_ends_a_job(batching: Running) -> None:
     done = ended(batching, job)
     assert (done["status"], done["finished_job_status"]) == ("failed", True)
     assert done["finished_tasks"] < 40
-    assert "[0] ERROR: ValueError: unlucky (line 8)" in log(batching, job)
+    assert "[0] ERROR: ValueError: unlucky (line 9)" in log(batching, job)
 
 
 def test_a_job_may_go_on_behind_failures(batching: Running) -> None:
@@ -174,6 +189,23 @@ def test_jobs_are_listed_by_page_and_for_their_account_only(batching: Running) -
             assert client.get(f"{BASE}/{path}").status_code == 401
             assert client.get(f"{BASE}/{path}", headers=stranger).status_code == 404
             assert owner.get(f"{BASE}/{path.replace(job, str(uuid.uuid4()))}").status_code == 404
+
+
+def test_tasks_are_calls(batching: Running) -> None:
+    """Counted with their failures and the time that they took, under the account's own id."""
+
+    def counts() -> dict[str, Any]:
+        with batching.owner() as owner:
+            return dict(owner.get("/api/v1/usage?days=1").json())
+
+    before = counts()
+    ended(batching, begin(batching, step([{"wait": 0.2}, 13, 2], ignore_chunk_error=True)).json()["job_id"])
+    after = counts()
+    assert [after[name] - before[name] for name in ("calls", "failures", "cached")] == [3, 1, 0]
+    assert after["ms"] - before["ms"] > 200
+    with batching.owner() as owner:
+        [account] = [each["id"] for each in owner.get("/api/v1/accounts").json() if each["handle"] == "owner"]
+    assert [day["udf_id"] for day in after["days"] if not day["token_id"]] == [account]
 
 
 @pytest.mark.parametrize("steps", [[], [step([1]) | {"type": "partition_geospatial"}], [step([1], code="x = 1")]])

@@ -23,6 +23,7 @@ from tileserver.errors import (
     NotFoundError,
     PublicationError,
     SetupError,
+    TooManyRequestsError,
     UdfRaisedError,
     UnauthorisedError,
 )
@@ -181,6 +182,8 @@ def test_requests_that_can_be_mended(client: Any) -> None:
         client.run("numbers", count="many")
     with pytest.raises(FormatNotPossibleError):
         client.run("numbers", format="png")
+    with pytest.raises(InvalidParameterError, match="give less"):
+        client.run("page", name="x" * 70_000)
     with pytest.raises(ValueError, match="outside the pyramid"):
         client.run("address", tile=(1, 2, 0))
 
@@ -240,6 +243,13 @@ def test_the_life_of_a_token(client: Any, own: Running, make: Make) -> None:
         stranger.run(made.token)
     assert client.enable_token(made.token).enabled is True
     assert len(stranger.run(made.token)) == 3
+    assert client.cap_token(made, 2).calls_per_day == 2
+    assert stranger.file(made.token, "csv").media_type.startswith("text/csv")
+    with pytest.raises(TooManyRequestsError, match="This token"):
+        stranger.run(made.token)
+    assert client.cap_token(made, None).calls_per_day is None
+    capped = client.create_token("numbers", calls_per_day=5)
+    assert (capped.calls_per_day, client.delete_token(capped).calls_per_day) == (5, 5)
     assert client.delete_token(made).token == made.token
     with pytest.raises(NotFoundError):
         client.token(made.token)
@@ -279,6 +289,15 @@ def test_many_tiles(client: Any) -> None:
         assert answer.data[:3, 0, 0].tolist() == [z, x, y]
     across = {(tile.x, tile.y) for tile, _ in client.tiles("address", (170, 10, -170, 20), 3)}
     assert across == {(7, 3), (0, 3)}
+
+
+def test_warm(own: Running, client: Any, tmp_path: Path) -> None:
+    """All tiles of an area are there afterwards: asked for again, by whomever, none is a run."""
+    log = tmp_path / "log"
+    log.touch()
+    for _ in range(2):
+        assert client.warm("counted", (-180, -85, 180, 85), range(2), log=str(log)) == 1 + 4
+    assert len(log.read_text().splitlines()) == 1 + 4
 
 
 def test_a_tile_that_fails_ends_the_row(client: Any) -> None:

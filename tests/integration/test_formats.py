@@ -144,6 +144,47 @@ def test_a_table_is_a_page_and_a_features_attributes_too(running: Running) -> No
     assert "sandbox" in answer.headers["content-security-policy"]
 
 
+def test_csv_of_the_hosted_api_has_the_index(running: Running) -> None:
+    """As its documentation shows it; ours begins with the first column."""
+    hosted = ask(running, "features", dtype_out_vector="csv")
+    assert hosted.text.startswith(",") and hosted.headers["content-type"] == "text/csv"
+    with running.client() as client:
+        ours = client.get(f"/files/{running.token('vector')}.csv")
+    assert [line.partition(",")[2] for line in hosted.text.splitlines()] == ours.text.splitlines()
+
+
+BROWSER = {"accept": "text/html,application/xhtml+xml,image/avif,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    "place", ["/files/{}", "/server/v1/realtime-shared/{}/run/file", "/server/v1/realtime-shared/{}/run"]
+)
+@pytest.mark.parametrize(
+    ("layer", "shown"), [("raster", "data:image/png"), ("vector", "POINT (10 50)"), ("table", "<td>")]
+)
+def test_a_browser_sees_a_page(running: Running, place: str, layer: str, shown: str) -> None:
+    """Only where nobody names a format; others get what they get, whoever came first, and caches are told."""
+    path = place.format(running.token(layer))
+    with running.client() as client:
+        for _ in range(2):
+            plain, page = client.get(path), client.get(path, headers=BROWSER)
+            assert "text/html" not in plain.headers["content-type"]
+            assert page.headers["content-type"].startswith("text/html") and shown in page.text
+            assert page.headers["content-security-policy"] == "sandbox allow-scripts"
+            assert plain.headers["vary"] == page.headers["vary"] == "Accept-Encoding, Accept"
+        assert client.get(path, params={"format": "npy,parquet"}, headers=BROWSER).content[:4] in (b"\x93NUM", b"PAR1")
+        assert "application/json" in client.get(f"{path}?{'a=1&' * 300}", headers=BROWSER).headers["content-type"]
+
+
+def test_a_browser_sees_tiles_as_they_are(running: Running) -> None:
+    """And files with an extension."""
+    with running.client() as client:
+        tile = client.get(f"/tiles/{running.token('raster')}/1/1/0", headers=BROWSER)
+        file = client.get(f"/files/{running.token('raster')}.gif", headers=BROWSER)
+    assert (tile.headers["content-type"], file.headers["content-type"]) == ("image/png", "image/gif")
+    assert tile.headers["vary"] == file.headers["vary"] == "Accept-Encoding"
+
+
 def test_tiles_have_their_place(running: Running) -> None:
     """A GeoTIFF tile of an array lies on the tile."""
     with running.client() as client:

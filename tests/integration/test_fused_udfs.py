@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ import pytest
 import shapely
 from PIL import Image
 from server import Running, serving
+
+from tileserver import Client
 
 FUSED = Path(__file__).parents[1] / "udfs" / "fused"
 
@@ -180,3 +183,29 @@ def test_numbers_of_a_posted_call(fused: Running) -> None:
         answer = owner.post("/server/v1/realtime/any/api/v1/run/udf", json=body)
     assert answer.status_code == 200, answer.text
     assert answer.json() == [[5, "int"], ["5", "str"], ["5", "str"], [5.0, "float"]]
+
+
+def test_what_passes_between_functions(fused: Running) -> None:
+    """Whole numbers, masks, reference systems and nothing, as they were; features in metres as places on Earth."""
+    place = geopandas.GeoDataFrame(geometry=[shapely.Point(500_000, 0)], crs=32633)
+    with Client(fused.url, fused.private_token) as client:
+        told = client.run("receives", area=place, ident=uuid.UUID(int=1))
+        assert client.run("kinds", kind="nothing") is None
+    assert told == {
+        "series": {"a": 2**62 + 1},
+        "crs": 3857,
+        "placed": [[[0, 1], [2, -1]], [0, 0, 1, 1]],
+        "nothing": None,
+        "area": [15, 0, 15, 0],
+        "ident": "UUID",
+        "submitted": [],
+    }
+
+
+def test_a_udf_named_as_a_library(fused: Running, tmp_path: Path) -> None:
+    """Imports the library all the same."""
+    (tmp_path / "numpy.py").write_text(
+        "@fused.udf\ndef udf():\n    import numpy as np\n    return np.arange(3).tolist()\n"
+    )
+    with Client(fused.url, fused.private_token) as client:
+        assert client.run(client.push(tmp_path / "numpy.py")) == [0, 1, 2]

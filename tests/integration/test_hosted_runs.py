@@ -17,9 +17,10 @@ RUNS = "/server/v1/realtime/{client}/api/v1/run/udf"
 SOURCE = """
 @fused.udf
 def udf(n: int = 1, wait: float = 0.0, flag: bool = False, items: list = []):
-    import time, pandas as pd
+    import sys, time, pandas as pd
     time.sleep(wait)
     print("computing", n)
+    print("of", n, file=sys.stderr)
     if n == 13:
         raise ValueError("the secret is 42")
     return pd.DataFrame({"n": [n], "flag": [flag], "items": [str(items)]})
@@ -57,9 +58,9 @@ def saved(running: Running, path: str = "owner@localhost/hello", client: str = "
         return owner.get(f"{RUNS.format(client=client)}/saved/{path}", params={"format": "parquet"} | query)
 
 
-def step(code: str = SOURCE, **parameters: Any) -> str:
+def step(code: str = SOURCE, entry: str = "udf", **parameters: Any) -> str:
     """A source with parameters, as the SDK packs it."""
-    udf = {"name": "hello there!", "type": "geopandas_v2", "code": code, "headers": [], "entrypoint": "udf"}
+    udf = {"name": "hello there!", "type": "geopandas_v2", "code": code, "headers": [], "entrypoint": entry}
     return json.dumps({"type": "udf", "udf": udf | {"parameters": parameters}, "input": None})
 
 
@@ -136,16 +137,16 @@ def test_what_is_kept_says_so_and_repeats_what_was_printed(hosting: Running) -> 
     assert "x-cache" not in first.headers
     assert second.headers["x-cache"] == "HIT"
     assert told(first) == told(second)
-    assert told(first)["stdout"] == "computing 4\n"
+    assert (told(first)["stdout"], told(first)["stderr"]) == ("computing 4\n", "of 4\n")
 
 
 def test_strangers_hear_that_it_failed_and_the_owner_why(hosting: Running) -> None:
     failed = saved(hosting, n=13)
     assert failed.status_code == 422
     said = told(failed)
-    assert (said["has_exception"], said["exception_class"], said["lineno"]) == (True, "ValueError", 8)
+    assert (said["has_exception"], said["exception_class"], said["lineno"]) == (True, "ValueError", 9)
     assert "the secret is 42" in said["errormsg"]
-    assert said["stdout"] == "computing 13\n"
+    assert (said["stdout"], said["stderr"]) == ("computing 13\n", "of 13\n")
     path = f"/server/v1/realtime-shared/{hosting.token('hello')}/run/file?format=parquet"
     with hosting.client() as client, hosting.owner() as owner:
         stranger, good = client.get(f"{path}&n=13"), client.get(f"{path}&n=5")
@@ -171,17 +172,29 @@ def test_a_source_runs_as_it_came(hosting: Running) -> None:
     assert posted(hosting, step_config=step(n=7, flag="true", items="[1, 2]")).headers["x-cache"] == "HIT"
 
 
+def test_one_of_a_sources_functions_runs(hosting: Running) -> None:
+    """The one that is named, decorated or not; their answers are kept apart."""
+    code = (
+        SOURCE
+        + "\n@fused.udf\ndef other(n: int = 1): return udf(n=n + 1)\ndef third(n: int = 1): return udf(n=n + 2)\n"
+    )
+    for _ in range(2):
+        found = [frame(posted(hosting, step_config=step(code, entry, n=1)))["n"] for entry in ("udf", "other", "third")]
+        assert found == [1, 2, 3]
+
+
 def test_a_source_that_fails_tells_its_sender_why(hosting: Running) -> None:
     answer = posted(hosting, step_config=step(n=13))
     assert answer.status_code == 422
-    assert told(answer)["lineno"] == 8
+    assert told(answer)["lineno"] == 9
 
 
 @pytest.mark.parametrize(
     ("body", "words"),
     [
         ({"step_config": step("def udf(")}, "not Python"),
-        ({"step_config": step("x = 1")}, "udf"),
+        ({"step_config": step("x = 1")}, "no function 'udf'"),
+        ({"step_config": step(entry="f")}, "no function 'f'"),
         ({"step_config": "{"}, "cannot be read"),
         ({"step_config": json.dumps({"udf": {"code": 1}})}, "cannot be read"),
         ({}, "cannot be read"),

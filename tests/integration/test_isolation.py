@@ -85,6 +85,17 @@ def test_strict_keeps_results_of_cached_functions_by_account(guarded: Running) -
 
 
 @strict
+def test_strict_reads_files_through_the_server(guarded: Running) -> None:
+    """The account's, for which its sandbox has no folder."""
+    code = "@fused.udf\ndef udf():\n    return [fused.api.get('fd://a.txt').decode(), fused.api.list('fd://')]"
+    body = {"step_config": json.dumps({"udf": {"code": code}}), "format": "json"}
+    with guarded.owner() as owner:
+        assert owner.put("/server/v1/files/upload?path=fd://a.txt", content=b"strict").status_code == 200
+        answer = owner.post("/server/v1/realtime/any/api/v1/run/udf", json=body)
+    assert answer.json() == ["strict", ["fd://a.txt"]]
+
+
+@strict
 def test_ready_names_the_layers(guarded: Running, server: Running) -> None:
     """Asked of the kernel, in both modes."""
     with guarded.client() as client:

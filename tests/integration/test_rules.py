@@ -264,6 +264,7 @@ def test_hosted_routes_and_files_have_the_same(server: Running, client: httpx.Cl
     for url in (
         f"/server/v1/realtime-shared/{token}/run/tiles/3/1/2",
         f"/server/v1/realtime-shared/{token}/run/tiles/metadata.json",
+        f"/server/v1/realtime-shared/{token}/run/tiles/tilejson.json",
         "/server/v1/realtime-shared/x/run",
         f"/files/{server.token('numbers')}",
         "/files/x.csv",

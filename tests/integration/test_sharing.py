@@ -34,6 +34,7 @@ SIBLINGS = (
     "/tiles/TOKEN/metadata.json",
     "/tiles/TOKEN/map",
     f"{SHARED}/TOKEN/run/tiles/metadata.json",
+    f"{SHARED}/TOKEN/run/tiles/tilejson.json",
 )
 UNKNOWN = "fsh_" + "a" * 43
 Headers = dict[str, str]

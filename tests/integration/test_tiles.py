@@ -236,6 +236,8 @@ def test_tilejson(server: Running) -> None:
         client.get(f"/tiles/{token}/0/0/0")
         document = client.get(f"/tiles/{token}/tilejson.json?wide=true").json()
         assert document["tilejson"] == "3.0.0"
+        hosted = f"/server/v1/realtime-shared/{token}/run/tiles/tilejson.json?wide=true"
+        assert client.get(hosted).json() == document
         assert document["vector_layers"][0]["id"] == "corners"
         assert document["vector_layers"][0]["fields"]["name"] == "String"
         url = document["tiles"][0].format(z=3, x=1, y=2)

@@ -53,6 +53,21 @@ def test_a_token_without_a_cache_runs_each_time(server: Running, typed) -> None:
     typed("delete", made["token"])
 
 
+def test_caps_as_typed(typed) -> None:
+    """Set, shown, taken away; and something has to be changed."""
+    made = json.loads(typed("create", "address", "--calls-per-day", "4", "--json").stdout)
+    assert made["calls_per_day"] == 4
+    assert "4 calls a day" in typed("show", made["token"]).stdout
+    assert typed("update", made["token"], "--disabled").stdout.splitlines()[0].endswith("4 calls a day")
+    assert json.loads(typed("update", made["token"], "--calls-per-day", "5", "--json").stdout)["enabled"] is False
+    [line] = [each for each in typed("list").stdout.splitlines() if made["token"] in each]
+    assert line.split()[2:4] == ["no", "5"]
+    assert "calls a day" not in typed("update", made["token"], "--calls-per-day", "0").stdout
+    for wrong in ((), ("--calls-per-day", "-1")):
+        assert typed("update", made["token"], *wrong).exit_code == 2
+    typed("delete", made["token"])
+
+
 @pytest.mark.parametrize("arguments", [("create", "no such"), ("show", "fsh_x"), ("delete", "../x"), ("show", "é")])
 def test_what_is_not_there(typed, arguments: tuple[str, ...]) -> None:
     """The server's own sentence; the command line prints it and ends with status 1."""

@@ -1,5 +1,6 @@
 """Tokens and the owner: what opens what, and what stops at once."""
 
+import json
 import re
 from pathlib import Path
 
@@ -80,7 +81,6 @@ def test_a_udf_file_cannot_be_changed_through_the_api(server: Running) -> None:
 
 def test_a_source_posted_through_the_api(server: Running) -> None:
     """Saved, given a token, drawn, saved again under the same id, deleted."""
-    import json
 
     def body(code: str) -> dict[str, str]:
         return {"slug": "posted", "udf_body": json.dumps({"code": code, "type": "geopandas_v2", "entrypoint": "udf"})}
@@ -99,6 +99,27 @@ def test_a_source_posted_through_the_api(server: Running) -> None:
         assert client.get(f"/files/{token}?n=5").json() == {"m": 5}
         assert owner.delete(f"/server/v1/udf/by-id/{saved['id']}").status_code == 200
         assert client.get(f"/files/{token}?n=5").status_code == 404
+
+
+def test_one_of_several_functions_of_a_posted_source(server: Running) -> None:
+    """`entrypoint` says which; the record says it too, and another one of the same source is another version."""
+    code = "@fused.udf\ndef one(n: int = 1): return {'one': n}\n@fused.udf\ndef two(n: int = 2): return {'two': n}"
+
+    def body(entry: str | None) -> dict[str, str]:
+        return {"slug": "several", "udf_body": json.dumps({"code": code, "entrypoint": entry})}
+
+    with server.owner() as owner, server.client() as client:
+        saved = owner.post("/server/v1/udf/new", json=body("two")).json()
+        assert json.loads(saved["udf_body"])["entrypoint"] == "two"
+        token = owner.post("/server/v1/udf-access-token/new", json={"udf_id": saved["id"]}).json()["token"]
+        assert client.get(f"/files/{token}").json() == {"two": 2}
+        assert owner.post(f"/server/v1/udf/by-id/{saved['id']}", json=body("one")).status_code == 200
+        assert client.get(f"/files/{token}").json() == {"one": 1}
+        for entry, words in (("three", "no function 'three'"), (None, "one, two")):
+            refused = owner.post(f"/server/v1/udf/by-id/{saved['id']}", json=body(entry))
+            assert (refused.status_code, refused.json()["code"]) == (422, "not_publishable")
+            assert words in refused.json()["detail"]
+        assert client.get(f"/files/{token}").json() == {"one": 1}
 
 
 def test_edits_are_published_and_tokens_stay(tmp_path: Path) -> None:

@@ -1,8 +1,14 @@
-"""What an owner sees of what his functions were asked for."""
+"""What an owner sees of what his functions were asked for, and how he caps it."""
 
+import contextlib
+import json
+import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 from server import Running, second_account, serving
 
@@ -48,6 +54,19 @@ def test_every_call_counts_once(counting: Running) -> None:
     assert {day["udf_id"] for day in after["days"]} == {seen(counting, "/api/v1/usage")["days"][0]["udf_id"]}
     month = seen(counting, "/server/v1/execution-env/self/realtime/usage")
     assert month["calls_total"] == month["calls_success"] + month["calls_error"] >= 23
+
+
+def test_the_catalogue_tells_the_counts(counting: Running) -> None:
+    """Of the last thirty days, to who is signed in."""
+    with counting.client() as browser:
+        assert browser.get(f"/files/{counting.token('talks')}?n=13").status_code == 422
+        assert "failed" not in browser.get("/").text
+        browser.get(counting.wait_for(r"sign in +(http\S+)")[1])
+        page = browser.get("/").text
+    told = seen(counting, "/api/v1/udf/talks/usage")
+    assert re.search(
+        rf"{told['calls']} calls? in 30 days · {told['failures']} failed · {told['cached']} cached · ", page
+    )
 
 
 def test_the_log_of_runs_is_paged(counting: Running) -> None:
@@ -99,3 +118,108 @@ def test_the_log_of_runs_ends_where_it_was_said(counting: Running) -> None:
     with counting.owner() as owner:
         for name in ("limit", "page_token", "start_timestamp"):
             assert f"'{name}' should be" in owner.get(f"/server/v1/log/self?{name}=x").json()["detail"]
+
+
+OWNER, TOKENS = "/api/v1/accounts/owner@localhost", "/server/v1/udf-access-token"
+
+
+@contextlib.contextmanager
+def capped(running: Running, calls: int) -> Iterator[None]:
+    """The owner may have so many more calls today."""
+    with running.owner() as owner:
+        cap = seen(running, "/api/v1/usage?days=1")["calls"] + calls
+        assert owner.post(OWNER, json={"calls_per_day": cap}).json()["calls_per_day"] == cap
+        assert seen(running, "/api/v1/usage")["calls_per_day"] == cap
+        yield
+        assert owner.post(OWNER, json={"calls_per_day": 0}).json()["calls_per_day"] is None
+
+
+def token_with(running: Running, calls: int | None) -> str:
+    """Another token with a cap."""
+    with running.owner() as owner:
+        made = owner.post(f"{TOKENS}/new", json={"udf_slug": "talks", "calls_per_day": calls}).json()
+    assert made["calls_per_day"] == calls
+    return str(made["token"])
+
+
+def asked(running: Running, path: str, times: int) -> list[int]:
+    """What so many at once are answered; `{}` in the path makes each another one."""
+    with running.client() as client, ThreadPoolExecutor(8) as pool:
+        return sorted(each.status_code for each in pool.map(client.get, map(path.format, range(times))))
+
+
+def test_a_token_answers_no_more_calls_than_its_cap(counting: Running) -> None:
+    """Cached or not, failed or not, on every route; then 429 until midnight, and nothing is counted any more."""
+    token, others = token_with(counting, 20), counting.token("talks")
+    with counting.client() as client, counting.owner() as owner:
+        assert [client.get(f"/files/{token}?n={n}").status_code for n in (50, 50, 13, "x")] == [200, 200, 422, 422]
+        assert client.get(f"/tiles/{token}/map").status_code == 200, "which is no call"
+        assert asked(counting, f"/files/{token}?n=50", 8) == [200] * 8
+        assert asked(counting, f"/files/{token}?n=5{{}}", 30) == [200] * 9 + [429] * 21
+        for path in (f"/files/{token}", f"/tiles/{token}/0/0/0", f"/server/v1/realtime-shared/{token}/run/file"):
+            refused = client.get(path)
+            assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
+            assert refused.json()["detail"].startswith("This token ")
+            assert 0 < int(refused.headers["retry-after"]) <= 86_400
+            assert refused.headers["access-control-allow-origin"] == "*"
+            assert refused.headers["cache-control"] == "no-store"
+        assert "This token " in refused.headers["x-fused-error"]
+        assert client.get(f"/files/{others}?n=50").status_code == 200
+        manage = f"{TOKENS}/by-token/{token}"
+        assert owner.post(manage, json={"calls_per_day": None, "client_id": "c"}).json()["calls_per_day"] == 20
+        assert owner.post(manage, json={"calls_per_day": 22}).json()["calls_per_day"] == 22
+        assert asked(counting, f"/files/{token}?n=50", 5) == [200] * 2 + [429] * 3
+        assert owner.post(manage, json={"calls_per_day": 0}).json()["calls_per_day"] is None
+        assert asked(counting, f"/files/{token}?n=50", 5) == [200] * 5
+        for wrong in (-1, 1.5, "many", 10**13):
+            assert owner.post(manage, json={"calls_per_day": wrong}).status_code == 422
+    assert 27 in [day["calls"] for day in seen(counting, "/api/v1/udf/talks/usage?days=1")["days"]]
+
+
+def test_an_account_answers_no_more_calls_than_its_cap(counting: Running) -> None:
+    """By token, by name, with its source, and in batch jobs; its own calls too."""
+    token, runs = counting.token("talks"), "/server/v1/realtime/x/api/v1/run/udf"
+    config = {"udf": {"name": "own", "code": SOURCE, "headers": [], "parameters": {}}}
+    posted = {"step_config": json.dumps(config), "format": "txt"}
+    job = {"config": {"steps": [{"type": "udf", "input": [1, 2, 3], **config}]}}
+    with capped(counting, 4), counting.owner() as owner, counting.client() as client:
+        assert client.get(f"/files/{token}?n=60").status_code == 200
+        assert owner.get(f"{runs}/saved/owner@localhost/talks?n=60").status_code == 200
+        assert owner.post(runs, json=posted).status_code == 200
+        begun = owner.post("/server/v1/run", json=job).json()["job_id"]
+        until = time.monotonic() + 30
+        while (status := owner.get(f"/server/v1/run/by-id/{begun}").json()["status"]) == "running":
+            assert time.monotonic() < until
+        assert status == "failed"
+        said = [each["message"] for each in owner.get(f"/server/v1/logs/{begun}").json()]
+        assert [line for line in said if "The account" in line]
+        assert len([line for line in said if "done in" in line]) == 1
+        for refused in (
+            client.get(f"/files/{token}?n=60"),
+            owner.get(f"{runs}/saved/owner@localhost/talks"),
+            owner.post(runs, json=posted),
+        ):
+            assert (refused.status_code, refused.json()["detail"][:12]) == (429, "The account ")
+    assert httpx.get(f"{counting.url}/files/{token}?n=60").status_code == 200
+
+
+@contextlib.contextmanager
+def second(first: Running) -> Iterator[Running]:
+    """Another server on the data of the first, which stays the one that commands speak to."""
+    kept = (first.data / "credentials.json").read_bytes()
+    with serving(first.data.parent / "talks.py", data=first.data, arguments=("--trust-authors",)) as running:
+        yield running
+    (first.data / "credentials.json").write_bytes(kept)
+
+
+def test_processes_share_a_cap(counting: Running) -> None:
+    """What one has written counts for the next; a server that starts later has forgotten nothing."""
+    token, url = token_with(counting, 20), counting.url
+    assert asked(counting, f"/files/{token}?n=70", 15) == [200] * 15
+    seen(counting, "/api/v1/usage")  # which writes
+    with second(counting) as other:
+        assert asked(other, f"/files/{token}?n=70", 15) == [200] * 5 + [429] * 10
+        seen(other, "/api/v1/usage")
+        until = time.monotonic() + 10
+        while httpx.get(f"{url}/files/{token}?n=x").status_code != 429:
+            assert time.monotonic() < until

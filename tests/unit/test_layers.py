@@ -3,10 +3,12 @@
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
-from tileserver.jobs import Rendered
-from tileserver.layers import entry_of
+from tileserver.jobs import Call, Rendered
+from tileserver.layers import Posted, called, entry_of, granted
+from tileserver.signature import parse
 
 LAYER: Any = SimpleNamespace(grant=SimpleNamespace(epoch=0))
 
@@ -25,3 +27,13 @@ def test_no_worker_says_that_a_page_is_ours(media_type: str, authored: bool) -> 
     """What browsers may run is sent as somebody else's, whoever is said to have written it."""
     rendered = Rendered(media_type=media_type, kind="", body=b"body", authored=False)
     assert entry_of(rendered, LAYER, 0.0).facts.authored is authored
+
+
+def test_a_token_without_cache_keeps_nothing_for_callers() -> None:
+    """As little as for requests, whatever the call allows."""
+    code = "@fused.udf(cache_max_age='1h')\ndef udf(): ...\n"
+    grant = granted(Posted(account_id="a", name="u", code=code, headers={}), udf := parse(code, file="u.py"))
+    calls = [Call(id=1, job=1, name="u", arguments={}, max_age=max_age) for max_age in (None, 60)]
+    for cache, ages in ((True, [3600, 60]), (False, [0, 0])):
+        opened = msgspec.structs.replace(grant, cache=cache)
+        assert [called(opened, udf, call).max_age for call in calls] == ages

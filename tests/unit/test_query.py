@@ -89,6 +89,7 @@ def test_a_file_of_the_hosted_api_is_parquet(kind: str | None, tiled: bool, name
         ("dtype_out_raster=webp&dtype_out_vector=mvt", None, True, True, ""),
         ("format=npy,tiff,parquet,json", "raster", True, True, ""),
         ("format=npy,tiff,parquet,json", "table", False, True, ""),
+        ("format=npy,tiff,parquet,json", "table", False, False, ""),
         ("format=parquet", "table", False, True, ""),
         ("format=parquet", "table", False, False, "parquet"),
         ("format=geojson", "vector", True, True, "geojson"),
@@ -98,7 +99,7 @@ def test_a_file_of_the_hosted_api_is_parquet(kind: str | None, tiled: bool, name
 def test_nothing_is_said_by_the_format_of_the_kind(
     text: str, kind: str | None, tiled: bool, hosted: bool, blank: str
 ) -> None:
-    """The hosted API's clients read no byte as None; its map clients need a tile."""
+    """The hosted API's clients and ours read no byte as None; map clients need a tile."""
     assert output(text, kind, tiled=tiled, hosted=hosted).blank == blank
 
 
@@ -129,9 +130,13 @@ def test_a_format_that_cannot_be_says_which_can(kind: str | None, extension: str
 @pytest.mark.parametrize(
     ("text", "kind", "message"),
     [
-        ("format=png,npy", "table", "'png' is not possible: this layer is table and can be parquet, csv, json, html"),
+        (
+            "format=png,npy",
+            "table",
+            "'png' is not possible: this layer is table and can be parquet, feather, ex",
+        ),
         ("format=exe,com", None, "'exe' is not a format that can be served"),
-        ("dtype_out_vector=excel&dtype_out_raster=tiff", "vector", "'excel' is not possible: this layer is vector"),
+        ("dtype_out_vector=zip&dtype_out_raster=tiff", "vector", "'tiff' is not possible: this layer is vector"),
         ("format=%3Cb%3E", None, "'That' is not a format"),
     ],
 )

@@ -45,6 +45,8 @@ def test_siblings_may_import_each_other(tmp_path: Path) -> None:
     """In a circle, and themselves."""
     files(tmp_path, one="import two", two="import one, two")
     assert sorted(read(tmp_path / "one.py").headers) == ["one", "two"]
+    files(tmp_path, json="import json")
+    assert read(tmp_path / "json.py").headers == {}
 
 
 @pytest.mark.parametrize(("content", "part"), [(b"\xff\xfe", "UTF-8"), (None, "no file")])

@@ -170,3 +170,27 @@ def test_a_colour_map_of_numbers() -> None:
     """Keys may be what they stand for."""
     found = udf(options="colormap={0: '#000000', 1: '#ffffff'}")
     assert found.options.colormap == '{"0":"#000000","1":"#ffffff"}'
+
+
+TWO = "import fused\n@fused.udf\ndef a(n: int): ...\n@fused.udf\ndef b(m: str): ...\ndef c(k: float): ...\n"
+
+
+def test_a_name_says_which_function_is_the_udf() -> None:
+    """Also one that is not decorated; each is another version. What was clear without a name stays the same."""
+    found = [parse(TWO, file="two.py", entry=name) for name in "abc"]
+    assert [(each.entry, each.parameters[0].name, each.fused) for each in found] == [
+        ("a", "n", True),
+        ("b", "m", True),
+        ("c", "k", True),
+    ]
+    assert len({each.digest for each in found}) == 3
+    sole = "import fused\ndef helps(): ...\n@fused.udf\ndef a(): ...\n"
+    assert parse(sole, file="a.py", entry="a").digest == parse(sole, file="a.py").digest == digest(sole, {})
+    assert parse(sole, file="a.py", entry="helps").digest != digest(sole, {})
+
+
+def test_a_name_that_no_function_has() -> None:
+    """The message says it, also where another function is decorated."""
+    for name in ("d", "a.b", ""):
+        with pytest.raises(PublicationError, match=f"no function '{name}'" if name else "has a, b"):
+            parse(TWO, file="two.py", entry=name)

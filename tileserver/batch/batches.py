@@ -16,6 +16,7 @@ from tileserver.errors import BusyError, TileserverError, UdfError
 from tileserver.layers import Answer, Ask, Posted
 from tileserver.locks import hold
 from tileserver.pipeline import Pipeline
+from tileserver.usage import Usage
 
 _LOG: Final = logging.getLogger("tileserver")
 _LOOK_SECONDS: Final = 0.5
@@ -35,10 +36,10 @@ class Task(NamedTuple):
 class Batches:
     """The jobs that this process runs; of all others it knows from their files."""
 
-    def __init__(self, pipeline: Pipeline, store: Store, at_once: int) -> None:
+    def __init__(self, pipeline: Pipeline, usage: Usage, store: Store, at_once: int) -> None:
         """With the number of a job's tasks that may run at once."""
         self.store = store
-        self.pipeline, self._at_once = pipeline, at_once
+        self.pipeline, self._usage, self._at_once = pipeline, usage, at_once
         self._running: set[asyncio.Task[None]] = set()
         self._notes = ThreadPoolExecutor(1, "batch")
         """Where is kept how jobs stand, in the order in which they stood so."""
@@ -46,7 +47,8 @@ class Batches:
     async def begin(self, job: BatchJob, config: bytes, tasks: Sequence[Task]) -> None:
         """Start a job; it goes on when who asked has gone."""
         lock = await asyncio.to_thread(lambda: hold(self.store.create(job, config)))
-        running = asyncio.create_task(self._run(_Work(self.pipeline, self.store, job, self._notes), tasks, lock))
+        work = _Work(self.pipeline, self._usage, self.store, job, self._notes)
+        running = asyncio.create_task(self._run(work, tasks, lock))
         self._running.add(running)
         running.add_done_callback(self._running.discard)
 
@@ -68,8 +70,10 @@ class Batches:
 class _Work:
     """One job."""
 
-    def __init__(self, pipeline: Pipeline, store: Store, record: BatchJob, notes: ThreadPoolExecutor) -> None:
-        self._pipeline, self._store, self.record, self._notes = pipeline, store, record, notes
+    def __init__(
+        self, pipeline: Pipeline, usage: Usage, store: Store, record: BatchJob, notes: ThreadPoolExecutor
+    ) -> None:
+        self._pipeline, self._usage, self._store, self.record, self._notes = pipeline, usage, store, record, notes
         self._failed = False
 
     async def work(self, tasks: Sequence[Task], at_once: int) -> str:
@@ -95,18 +99,31 @@ class _Work:
 
     async def _do(self, number: int, task: Task) -> bool:
         try:
-            answer = await self._answer(task)
+            answer = await self._counted(task)
         except TileserverError as error:
-            printed, words = (error.printed, error.words) if isinstance(error, UdfError) else ("", "")
-            await self._say(number, printed)
-            await self._say(number, f"ERROR: {words or error}")
+            streams, words = (error.streams, error.words) if isinstance(error, UdfError) else ((), "")
+            await self._say(number, *streams, f"ERROR: {words or error}")
             return False
         facts = answer.entry.facts
-        await self._say(number, facts.printed)
-        result = Result(facts.media_type, facts.coding, bytes(answer.entry.body), facts.printed)
+        await self._say(number, *facts.printed)
+        result = Result(facts.media_type, facts.coding, bytes(answer.entry.body), *facts.printed)
         await asyncio.to_thread(self._store.keep, self.record, number, result)
         await self._say(number, f"done in {facts.udf_ms / 1000:.2f} s")
         return True
+
+    async def _counted(self, task: Task) -> Answer:
+        """The answer, or the failure, as one more call of the account's; raises TooManyRequestsError at its cap."""
+        account_id = task.posted.account_id
+        caps = await self._pipeline.registry.accounts.caps(account_id)  # which may be others than when the job began
+        async with self._usage.admitted(caps):
+            try:
+                answer = await self._answer(task)
+            except UdfError as error:
+                self._usage.count(account_id, account_id, "", failures=1, ms=error.spent[0])
+                raise
+            facts, size = answer.entry.facts, len(answer.entry.body)
+            self._usage.count(account_id, account_id, "", ms=facts.udf_ms, bytes=size)
+        return answer
 
     async def _answer(self, task: Task) -> Answer:
         layer = await self._pipeline.posted_layer(task.posted, _FILE, task.query)
@@ -116,6 +133,6 @@ class _Work:
             except BusyError as busy:  # nobody waits for it
                 await asyncio.sleep(busy.retry_after)
 
-    async def _say(self, number: int, message: str) -> None:
-        if message:
+    async def _say(self, number: int, *messages: str) -> None:
+        for message in filter(None, messages):
             await asyncio.to_thread(self._store.say, self.record, f"[{number}] {message.rstrip()}")

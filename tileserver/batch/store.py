@@ -46,7 +46,8 @@ class Result(msgspec.Struct, frozen=True):
     coding: str
     """`gzip`, or empty for identity."""
     body: bytes
-    printed: str
+    stdout: str = ""
+    stderr: str = ""
 
 
 class Store:

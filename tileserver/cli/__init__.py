@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from tileserver import __version__
-from tileserver.errors import TileserverError
+from tileserver.errors import TileserverError, UdfError
 
 app = typer.Typer(
     name="tileserver",
@@ -47,5 +47,13 @@ def run() -> None:
         app.add_typer(account.app, name="account")
         app()
     except TileserverError as error:
-        print(f"tileserver: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        print(f"tileserver: {_line(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _line(error: TileserverError) -> str:
+    """One line; of a function that failed its own words and its line, where the server told them."""
+    from tileserver.cli.runs import plain
+
+    words = error.words if isinstance(error, UdfError) else ""
+    return plain(" ".join((words or str(error)).splitlines()))

@@ -20,12 +20,25 @@ Name = Annotated[str | None, typer.Option("--name", help="The name to show.", sh
 Team = Annotated[
     str | None, typer.Option("--team", help="Accounts of a team see each other's UDFs.", show_default=False)
 ]
+Calls = Annotated[
+    int | None,
+    typer.Option(
+        "--calls-per-day", min=0, help="How many calls its UDFs answer a day; 0 for no cap.", show_default=False
+    ),
+]
 
 
 @app.command()
-def create(email: Email, handle: Handle = None, name: Name = None, team: Team = None, as_json: Json = False) -> None:
+def create(
+    email: Email,
+    handle: Handle = None,
+    name: Name = None,
+    team: Team = None,
+    calls_per_day: Calls = None,
+    as_json: Json = False,
+) -> None:
     """Make an account; its private token is shown this once."""
-    wanted = {"email": email, "handle": handle, "name": name, "team": team}
+    wanted = {"email": email, "handle": handle, "name": name, "team": team, "calls_per_day": calls_per_day}
     _show_token(request("POST", "/accounts", wanted, base=OWN), as_json)
 
 
@@ -36,16 +49,25 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(accounts, indent=2))
         return
-    table = Table("e-mail", "handle", "name", "team", box=None)
+    table = Table("e-mail", "handle", "name", "team", "calls a day", box=None)
     for each in accounts:
-        table.add_row(each["email"], each["handle"], each["name"], each["team"] or "")
+        cap = str(each["calls_per_day"] or "")
+        table.add_row(each["email"], each["handle"], each["name"], each["team"] or "", cap)
     Console(width=1000).print(table)
 
 
 @app.command()
-def update(email: Email, handle: Handle = None, name: Name = None, team: Team = None, as_json: Json = False) -> None:
-    """Change an account; --team '' takes it out of its team."""
-    changed = request("POST", _place(email), {"handle": handle, "name": name, "team": team}, base=OWN)
+def update(
+    email: Email,
+    handle: Handle = None,
+    name: Name = None,
+    team: Team = None,
+    calls_per_day: Calls = None,
+    as_json: Json = False,
+) -> None:
+    """Change an account; --team '' takes it out of its team, --calls-per-day 0 takes its cap away."""
+    change = {"handle": handle, "name": name, "team": team, "calls_per_day": calls_per_day}
+    changed = request("POST", _place(email), change, base=OWN)
     print(json.dumps(changed, indent=2) if as_json else f"changed the account '{changed['email']}'")
 
 

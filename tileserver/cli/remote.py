@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from tileserver.client import Client
 
 _TIMEOUT_SECONDS: Final = 30.0
+_LONGEST_SECONDS: Final = 3600.0
+"""The server ends what takes longer than its own limits, which it alone knows."""
 
 
 def request(method: str, path: str, body: dict[str, Any] | None = None, *, base: str = HOSTED) -> Any:
@@ -31,6 +33,14 @@ def pages(path: str) -> list[dict[str, Any]]:
     """Every page of a list; raises like `request`."""
     with _client(_credentials()) as client:
         return client.pages(path)
+
+
+def client() -> "Client":
+    """The client, with time for long runs; raises like `request`."""
+    from tileserver.client import Client
+
+    found = _credentials()
+    return Client(found.url, found.token, timeout=_LONGEST_SECONDS)
 
 
 def _credentials() -> Credentials:

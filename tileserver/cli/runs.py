@@ -20,10 +20,10 @@ def shown(run: dict[str, Any]) -> Text:
     text.append(f"{run['tile'] or 'file':<12}  ", "bold")
     text.append(f"{run['outcome']:<16}  ", "green" if ok else "bold red")
     text.append(
-        f"{_milliseconds(run['wall_ms']):>8}  cpu {_milliseconds(run['cpu_ms']):>8}  {_size(run['memory']):>7}  "
+        f"{_milliseconds(run['wall_ms']):>8}  cpu {_milliseconds(run['cpu_ms']):>8}  {size(run['memory']):>7}  "
     )
     text.append(f"{run['cache']:<5}  {_parameters(run['parameters'])}", "dim")
-    for line in _plain(run["printed"]).splitlines():
+    for line in plain(run["printed"]).splitlines():
         text.append(f"\n  {line}")
     if not ok:
         text.append(f"\n  {_reason(run)}", "red")
@@ -32,11 +32,11 @@ def shown(run: dict[str, Any]) -> Text:
 
 
 def _reason(run: dict[str, Any]) -> str:
-    message = "\n  ".join(_plain(run["message"] or run["exception"] or run["outcome"]).splitlines())
+    message = "\n  ".join(plain(run["message"] or run["exception"] or run["outcome"]).splitlines())
     return f"line {run['line']}: {message}" if run["line"] else message
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that does nothing to a terminal: a parameter of a stranger's may be in it."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", _COLOURS.sub("", text.replace("\r\n", "\n")))
 
@@ -52,5 +52,9 @@ def _milliseconds(value: float) -> str:
     return f"{value / 1000:.1f} s" if value >= 10_000 else f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
 
 
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB" if count else "-"
+def size(count: int) -> str:
+    """Bytes in the unit that fits; a dash for none."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {name}" if count < 10 * unit else f"{count / unit:.0f} {name}"
+    return f"{count} B" if count else "-"

@@ -26,7 +26,10 @@ def set_(key: Key) -> None:
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False) -> None:
     """Show the keys."""
     secrets: dict[str, Any] = request("GET", _PLACE)
-    print(json.dumps(list(secrets), indent=2) if as_json else "\n".join(secrets))
+    if as_json:
+        print(json.dumps(list(secrets), indent=2))
+    else:
+        print("\n".join(secrets) or "no secrets; 'tileserver secret set KEY' keeps one")
 
 
 @app.command()

@@ -14,6 +14,10 @@ app = typer.Typer(help="Shared tokens: each opens exactly one UDF.", no_args_is_
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Token = Annotated[str, typer.Argument(help="The token, as fsh_...", show_default=False)]
+Calls = Annotated[
+    int | None,
+    typer.Option("--calls-per-day", min=0, help="How many calls it answers a day; 0 for no cap.", show_default=False),
+]
 
 
 @app.command()
@@ -24,11 +28,12 @@ def create(
     expose_errors: Annotated[bool, typer.Option("--expose-errors", help="Tell everybody why a run failed.")] = False,
     shared_cache: Annotated[bool, typer.Option("--shared-cache", help="Let caches on the way keep answers.")] = False,
     team: Annotated[bool, typer.Option("--team", help="Only for your team, who send their private tokens.")] = False,
+    calls_per_day: Calls = None,
 ) -> None:
     """Make a token for a UDF."""
     chosen = {"cache": not no_cache, "expose_errors": expose_errors, "shared_cache": shared_cache}
-    scope = "team" if team else None
-    _show(request("POST", "/udf-access-token/new", {"udf_slug": udf, "access_scope": scope, **chosen}), as_json)
+    wanted = {"udf_slug": udf, "access_scope": "team" if team else None, "calls_per_day": calls_per_day, **chosen}
+    _show(request("POST", "/udf-access-token/new", wanted), as_json)
 
 
 @app.command("list")
@@ -38,9 +43,10 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps(tokens, indent=2))
         return
-    table = Table("UDF", "token", "enabled", "changed", box=None)
+    table = Table("UDF", "token", "enabled", "calls a day", "changed", box=None)
     for each in tokens:
-        table.add_row(each["udf_slug"], each["token"], "yes" if each["enabled"] else "no", each["last_updated"][:19])
+        enabled, cap = "yes" if each["enabled"] else "no", str(each["calls_per_day"] or "")
+        table.add_row(each["udf_slug"], each["token"], enabled, cap, each["last_updated"][:19])
     Console(width=1000).print(table)  # wider than any: a token that is cut off is none
 
 
@@ -54,12 +60,15 @@ def show(token: Token, as_json: Json = False) -> None:
 def update(
     token: Token,
     enabled: Annotated[
-        bool, typer.Option("--enabled/--disabled", help="Whether it opens its UDF.", show_default=False)
-    ],
+        bool | None, typer.Option("--enabled/--disabled", help="Whether it opens its UDF.", show_default=False)
+    ] = None,
+    calls_per_day: Calls = None,
     as_json: Json = False,
 ) -> None:
-    """Enable or disable a token; a disabled one stops at its next request."""
-    _show(request("POST", _place(token), {"enabled": enabled}), as_json)
+    """Enable, disable or cap a token; a disabled one stops at its next request."""
+    if enabled is None and calls_per_day is None:
+        raise typer.BadParameter("nothing is to be changed; say --enabled, --disabled or --calls-per-day N")
+    _show(request("POST", _place(token), {"enabled": enabled, "calls_per_day": calls_per_day}), as_json)
 
 
 @app.command()
@@ -78,6 +87,7 @@ def _show(token: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(token, indent=2))
         return
     state = "enabled" if token["enabled"] else "disabled"
-    print(f"  {token['udf_slug']}  {state}  {token['token']}")
+    cap = f"  {token['calls_per_day']} calls a day" if token["calls_per_day"] else ""
+    print(f"  {token['udf_slug']}  {state}  {token['token']}{cap}")
     for name in ("map", "tile", "file"):
         print(f"    {name:<5} {token[f'{name}_url']}")

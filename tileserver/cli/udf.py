@@ -1,26 +1,35 @@
-"""`tileserver udf`: what is published, and what its runs printed, raised and cost."""
+"""`tileserver udf`: what is published, pushed, run and deleted; what its runs said, and what was asked for."""
 
 import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote, urlencode
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from tileserver.cli.remote import pages, request
+from tileserver.cli import results, usage
+from tileserver.cli.remote import client, pages, request
 from tileserver.cli.report import warn
 from tileserver.cli.runs import shown
 from tileserver.credentials import OWN
 from tileserver.errors import TileserverError
 from tileserver.runlog import KEPT
+from tileserver.tiles import Tile
+
+if TYPE_CHECKING:
+    from tileserver.client import Udf
 
 app = typer.Typer(help="Functions, and what their runs said.", no_args_is_help=True)
 
+Name = Annotated[str, typer.Argument(help="The UDF's name.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+_NOT_STORED: Final = "(not stored)"
+"""What came with its call, or is deleted."""
 _WAIT_SECONDS: Final = 25
 _AWAY: Final = frozenset({"setup", "busy", "error"})
 """Codes that say that nobody answers, or somebody in front of the server."""
@@ -41,8 +50,108 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
+def push(
+    file: Annotated[Path, typer.Argument(help="A file, or a folder of files, with a UDF each.", show_default=False)],
+    name: Annotated[str | None, typer.Option("--name", help="Its name; else the file's.", show_default=False)] = None,
+    as_json: Json = False,
+) -> None:
+    """Send functions to the server, with the modules beside them that they import."""
+    if file.is_dir() and name is not None:
+        raise typer.BadParameter("a folder's functions are named after their files; leave --name out")
+    with client() as server:
+        pushed = server.push_all(file) if file.is_dir() else [server.push(file, name)]
+    if as_json:
+        print(json.dumps([_told(each) for each in pushed] if file.is_dir() else _told(pushed[0]), indent=2))
+        return
+    for each in pushed:
+        _show(each)
+
+
+@app.command()
+def show(
+    name: Name,
+    code: Annotated[bool, typer.Option("--code", help="Show its source, and nothing else.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a function and its addresses."""
+    with client() as server:
+        found = server.udf(name)
+    if as_json:
+        rest = {"id": found.id, "last_updated": found.last_updated, "code": found.code, "headers": found.headers}
+        print(json.dumps(_told(found) | rest, indent=2))
+    elif code:
+        print(found.code.removesuffix("\n"))
+    else:
+        _show(found)
+
+
+@app.command()
+def run(
+    name: Annotated[str, typer.Argument(help="The UDF's name, or a shared token.", show_default=False)],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameter", "-p", metavar="NAME=VALUE", help="A parameter; again for more.", show_default=False
+        ),
+    ] = None,
+    tile: Annotated[
+        str | None, typer.Option("--tile", metavar="Z/X/Y", help="Run it on a tile.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to write the result.", show_default=False),
+    ] = None,
+    format: Annotated[  # noqa: A002 - the query's word
+        str | None, typer.Option("--format", help="As png or csv; else by FILE's ending.", show_default=False)
+    ] = None,
+) -> None:
+    """Run a function; show what it returns, or write it to a file."""
+    from tileserver.client.progress import waiting
+
+    given, place = _given(parameters or []), _tile(tile) if tile is not None else None
+    wanted = results.format_of(output, format)
+    with client() as server, waiting(f"running {name}"):
+        answer = server.file(name, wanted, **given) if place is None else server.tile(name, place, wanted, **given)
+    if output is None:
+        results.show(answer)
+    else:
+        results.write(answer, output)
+
+
+@app.command()
+def delete(
+    name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False, as_json: Json = False
+) -> None:
+    """Delete a function that was pushed, with its tokens."""
+    with client() as server:
+        found = server.udf(name)
+        if not yes:
+            _confirm(f"Delete '{name}' and its tokens for good?")
+        server.delete_udf(found)
+    print(json.dumps(_told(found), indent=2) if as_json else f"deleted '{name}'")
+
+
+@app.command("usage")
+def usage_(
+    name: Annotated[str | None, typer.Argument(help="The UDF's name; else all of them.", show_default=False)] = None,
+    days: Annotated[int, typer.Option("--days", min=1, max=3660, help="How many, today included.")] = 30,
+    as_json: Json = False,
+) -> None:
+    """Show what was asked for: of one function by day, of all by function."""
+    with client() as server:
+        counts = server.usage(name, days=days)
+        names = {} if name or as_json else {each["id"]: each["slug"] for each in server.pages("/udf/self")}
+    if as_json:
+        print(json.dumps(counts, indent=2))
+    elif name:
+        usage.show(counts, "day", lambda day: day["day"])
+    else:
+        usage.show(counts, "UDF", lambda day: names.get(day["udf_id"], _NOT_STORED))
+
+
+@app.command()
 def logs(
-    name: Annotated[str, typer.Argument(help="The UDF's name.", show_default=False)],
+    name: Name,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new runs until Ctrl-C.")] = False,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, max=KEPT, help="How many runs at most.")] = 50,
     failed: Annotated[bool, typer.Option("--failed", help="Only runs that failed.")] = False,
@@ -111,3 +220,51 @@ def _text_lines() -> Callable[[list[dict[str, Any]]], None]:
 def _summary(udf: dict[str, Any], token: dict[str, Any]) -> dict[str, Any]:
     addresses = {name: token.get(name) for name in ("token", "tile_url", "file_url", "map_url")}
     return {"name": udf["slug"], "kind": udf["kind"], **addresses}
+
+
+def _told(udf: "Udf") -> dict[str, Any]:
+    """As `list` tells it."""
+    addresses = {name: getattr(udf.token, name, None) for name in ("token", "tile_url", "file_url", "map_url")}
+    return {"name": udf.name, "kind": udf.kind, **addresses}
+
+
+def _show(udf: "Udf") -> None:
+    print(f"  {udf.name}  {udf.kind or 'kind not known yet'}  changed {udf.last_updated[:19]}")
+    if udf.token is None:
+        print(f"    no enabled token; 'tileserver token create {udf.name}' makes one")
+        return
+    for label in ("map", "tile", "file"):
+        print(f"    {label:<5} {getattr(udf.token, f'{label}_url')}")
+
+
+def _given(texts: list[str]) -> dict[str, str | list[str]]:
+    """Parameters as they are typed; one that is there twice is a list."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        name, value = _pair(text)
+        found.setdefault(name, []).append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not (name and sign):
+        raise typer.BadParameter(f"'{text}' is not NAME=VALUE", param_hint="-p")
+    if name in ("format", "tile"):
+        raise typer.BadParameter(f"'{name}' is no parameter; say --{name}", param_hint="-p")
+    return name, value
+
+
+def _tile(text: str) -> Tile:
+    try:
+        z, x, y = map(int, text.split("/"))
+        return Tile(z, x, y)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is no tile Z/X/Y", param_hint="--tile") from None
+
+
+def _confirm(question: str) -> None:
+    """Ask, where somebody can answer."""
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("nobody is here to be asked; say --yes")
+    typer.confirm(question, abort=True)

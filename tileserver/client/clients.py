@@ -129,9 +129,11 @@ class Client:
     create_token = _blocking(_tokens.create_token)
     enable_token = _blocking(_tokens.enable_token)
     disable_token = _blocking(_tokens.disable_token)
+    cap_token = _blocking(_tokens.cap_token)
     delete_token = _blocking(_tokens.delete_token)
     run = _blocking(_runs.run)
     tile = _blocking(_runs.tile)
+    file = _blocking(_runs.file)
     tile_url = _blocking(_runs.tile_url)
     file_url = _blocking(_runs.file_url)
     map_url = _blocking(_runs.map_url)
@@ -156,6 +158,15 @@ class Client:
             for each in self._at_once(steps):
                 done()
                 yield each
+
+    def warm(
+        self, what: What, bounds: Box, zooms: int | Iterable[int], /, format: str | None = None, **parameters: Any
+    ) -> int:
+        """How many tiles an area takes, which the server then has; arguments, bar and errors as of `tiles`.
+
+        What was stopped goes on where it was: tiles that the server has take no run.
+        """
+        return sum(1 for _ in self.tiles(what, bounds, zooms, format, **parameters))
 
     def _at_once(self, steps: Iterator[Steps[T]]) -> Iterator[T]:
         waiting: set[Future[T]] = set()
@@ -231,9 +242,11 @@ class AsyncClient:
     create_token = _awaited(_tokens.create_token)
     enable_token = _awaited(_tokens.enable_token)
     disable_token = _awaited(_tokens.disable_token)
+    cap_token = _awaited(_tokens.cap_token)
     delete_token = _awaited(_tokens.delete_token)
     run = _awaited(_runs.run)
     tile = _awaited(_runs.tile)
+    file = _awaited(_runs.file)
     tile_url = _awaited(_runs.tile_url)
     file_url = _awaited(_runs.file_url)
     map_url = _awaited(_runs.map_url)
@@ -248,6 +261,15 @@ class AsyncClient:
             async for each in self._at_once(steps):
                 done()
                 yield each
+
+    async def warm(
+        self, what: What, bounds: Box, zooms: int | Iterable[int], /, format: str | None = None, **parameters: Any
+    ) -> int:
+        """How many tiles an area takes, which the server then has; arguments, bar and errors as of `tiles`.
+
+        What was stopped goes on where it was: tiles that the server has take no run.
+        """
+        return sum([1 async for _ in self.tiles(what, bounds, zooms, format, **parameters)])
 
     async def _at_once(self, steps: Iterator[Steps[T]]) -> AsyncIterator[T]:
         waiting: set[asyncio.Task[T]] = set()

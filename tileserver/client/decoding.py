@@ -152,6 +152,7 @@ _READERS: Final[dict[str, Callable[[bytes], Any]]] = {
     "image/png": _picture,
     "image/jpeg": _picture,
     "image/webp": _picture,
+    "image/gif": _picture,
     "image/tiff": _tiff,
     "application/x-numpy-data": _npy,
     "application/x-npy": _npy,

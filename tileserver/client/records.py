@@ -17,6 +17,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool
     cache: bool | None = None
     """Whether answers may come from the cache."""
+    calls_per_day: int | None = None
+    """How many calls it answers a day; None as many as come."""
     client_id: str | None = None
     metadata_json: dict[str, Any] | None = None
     last_updated: str = ""

@@ -31,7 +31,7 @@ def run(
     Args:
         what: a UDF's name, a shared token, or a record of either.
         tile: the tile for which it is run, z, x, y where it is a tuple; None runs it without a tile.
-        format: as `png` or `geojson`; None takes what loses nothing.
+        format: as `png` or `geojson`, or several between commas, the best first; None takes what loses nothing.
         parameters: the UDF's own, and those of the query such as `cache_max_age`. None leaves the default.
 
     Raises:
@@ -40,8 +40,13 @@ def run(
         UdfError: the function failed; its owner reads why in `message`, `traceback` and `printed`.
     """
     token = yield from token_of(session, what)
-    formats = {} if format else {"format": _LOSSLESS}
-    return (yield from _answer(session, token, tile, format, parameters | formats)).data
+    return (yield from _answer(session, token, tile, format or _LOSSLESS, parameters)).data
+
+
+def file(session: Session, what: What, /, format: str | None = None, **parameters: Any) -> Steps[Answer]:
+    """The answer without a tile as it is sent, with `body`, `media_type` and `data`; else as `run`."""
+    token = yield from token_of(session, what)
+    return (yield from _answer(session, token, None, format, parameters))
 
 
 def tile(session: Session, what: What, tile: Place, /, format: str | None = None, **parameters: Any) -> Steps[Answer]:
@@ -125,7 +130,10 @@ def _answer(
         tile = place if isinstance(place, Tile) else Tile(*place)
         path = f"/tiles/{token}/{tile.z}/{tile.x}/{tile.y}"
         query |= {"tile_size": str(tile.size)} if tile.size != 256 else {}
-    response = yield from session.fetch(path + _extension(format), query)
+    if format and "," in format:  # a list is said in the query only
+        response = yield from session.fetch(path, query | {"format": format})
+    else:
+        response = yield from session.fetch(path + _extension(format), query)
     return Answer(response.content, response.headers.get("content-type", ""))
 
 

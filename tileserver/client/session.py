@@ -7,7 +7,7 @@ import httpx2
 from tileserver import credentials
 from tileserver.client.exchange import Steps, exchange, nobody
 from tileserver.credentials import HOSTED
-from tileserver.errors import SetupError
+from tileserver.errors import InvalidParameterError, SetupError
 
 _PAGE: Final = 100
 _HEADERS: Final = {"accept-encoding": "gzip", "user-agent": "tileserver-client"}
@@ -58,7 +58,12 @@ class Session:
         return (yield from exchange(self._request("GET", path, query, None)))
 
     def _request(self, method: str, path: str, query: dict[str, Any] | None, body: Any) -> httpx2.Request:
-        return httpx2.Request(method, self.url + path, params=query, json=body, headers=self._headers)
+        try:
+            return httpx2.Request(method, self.url + path, params=query, json=body, headers=self._headers)
+        except httpx2.InvalidURL as error:
+            raise InvalidParameterError(
+                f"the request cannot be an address ({error}); give less in its parameters"
+            ) from None
 
 
 def _is_address(url: str) -> bool:

@@ -26,18 +26,22 @@ def token(session: Session, text: str) -> Steps[Token]:
     return _token((yield from session.ask("GET", _place(text))))
 
 
-def create_token(session: Session, udf: str | Udf, *, cache: bool = True) -> Steps[Token]:
+def create_token(
+    session: Session, udf: str | Udf, *, cache: bool = True, calls_per_day: int | None = None
+) -> Steps[Token]:
     """A new token for a UDF.
 
     Args:
         udf: the UDF, or its name.
         cache: whether answers may come from the cache; without it the function runs for every request.
+        calls_per_day: how many calls it answers a day; None as many as come.
 
     Raises:
         NotFoundError: the account has no such UDF.
     """
     which = {"udf_id": udf.id} if isinstance(udf, Udf) else {"udf_slug": udf}
-    return _token((yield from session.ask("POST", "/udf-access-token/new", which | {"cache": cache, "enabled": True})))
+    chosen = {"cache": cache, "calls_per_day": calls_per_day, "enabled": True}
+    return _token((yield from session.ask("POST", "/udf-access-token/new", which | chosen)))
 
 
 def enable_token(session: Session, token: str | Token) -> Steps[Token]:
@@ -48,6 +52,11 @@ def enable_token(session: Session, token: str | Token) -> Steps[Token]:
 def disable_token(session: Session, token: str | Token) -> Steps[Token]:
     """The token, which opens nothing from the next request on."""
     return _token((yield from session.ask("POST", _place(token), {"enabled": False})))
+
+
+def cap_token(session: Session, token: str | Token, calls_per_day: int | None) -> Steps[Token]:
+    """The token, which answers so many calls a day from now on; None takes the cap away."""
+    return _token((yield from session.ask("POST", _place(token), {"calls_per_day": calls_per_day or 0})))
 
 
 def delete_token(session: Session, token: str | Token) -> Steps[Token]:

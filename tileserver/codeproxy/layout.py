@@ -26,6 +26,7 @@ class Code(msgspec.Struct, frozen=True):
     """The name of the function."""
     headers: dict[str, str]
     """Sources of the modules that belong to it, by name."""
+    digest: str
 
 
 class _Header(msgspec.Struct):
@@ -35,6 +36,7 @@ class _Header(msgspec.Struct):
 
 class _Udf(msgspec.Struct):
     source: str
+    entrypoint: str | None = None
     headers: list[_Header] | None = None
 
 
@@ -64,12 +66,14 @@ async def collected(folder: Folder, address: Address) -> Code:
     described = _described(await texts.find(_META) or "")
     file = address.file or (described.source if described else f"{address.folder_name}.py")
     code = await texts.one(file)
+    entry = ""
     if described and described.source == file:
         headers = {each.module_name: await texts.one(each.source_file) for each in described.headers or ()}
+        entry = described.entrypoint or ""
     else:
         headers = await _siblings(texts, code)
-    udf = await asyncio.to_thread(parse, code, file=file, headers=headers)
-    return Code(name=udf.name, code=code, entry=udf.entry, headers=headers)
+    udf = await asyncio.to_thread(parse, code, file=file, headers=headers, entry=entry)
+    return Code(name=udf.name, code=code, entry=udf.entry, headers=headers, digest=udf.digest)
 
 
 def _described(meta: str) -> _Udf | None:

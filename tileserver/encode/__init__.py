@@ -63,17 +63,20 @@ def _draw(kind: Kind, result: object, output: Output, tile: "Tile | None", sampl
         return vector.draw(result, name, output, tile, sample=sample)
     from tileserver.encode import table
 
-    return table.draw(result, name, sample=sample)
+    return table.draw(result, name, output, sample=sample)
 
 
 def _raster(result: object, name: str, output: Output, tile: "Tile | None", sample: bool) -> Drawn:
-    """A picture, or the values themselves: npy, which yields to tiff where it would lose something."""
-    from tileserver.encode import geotiff, npy, raster
+    """A picture, a page with one, or the values themselves: npy, which yields to tiff where it would lose something."""
+    from tileserver.encode import geotiff, npy, page, raster
 
     if name == "npy" and ("tiff" not in output.formats or npy.keeps(result)):
         return npy.draw(result)
     if name in ("npy", "tiff"):
         return geotiff.draw(result, tile)
+    if name == "preview":
+        drawn = raster.draw(result, "png", output, tile, sample=sample)
+        return Drawn.of(name, page.picture(drawn.body), **drawn.facts)
     return raster.draw(result, name, output, tile, sample=sample)
 
 
@@ -95,10 +98,10 @@ def _nothing(output: Output) -> Drawn:
         from tileserver.encode import image
 
         body = image.blank(name, output)
-    elif name == "parquet":
+    elif name in ("parquet", "feather", "excel", "preview"):
         from tileserver.encode import table
 
-        body = table.empty()
+        body = table.empty(name)
     elif name == "geojson":
         body = b'{"type":"FeatureCollection","features":[]}'
     elif name == "json":

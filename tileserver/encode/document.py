@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from tileserver.encode import image
+from tileserver.encode import image, page
 from tileserver.encode.drawn import Drawn, chosen
 from tileserver.encode.kinds import is_a, is_dict_of_parts, is_named
 from tileserver.errors import BadResultError
@@ -47,9 +47,9 @@ def draw(result: Any, output: Output, part: Callable[[object], Drawn]) -> Drawn:
         body = bytes(result)
         return Drawn(body=body, media_type=media_type(body), authored=True)
     if isinstance(result, str):
-        return _text(result, chosen("text", output.formats, ("html", "txt"), ("json",), ("parquet",)))
+        return _text(result, chosen("text", output.formats, ("html", "txt", "preview"), ("json",), ("parquet",)))
     if is_a(result, "PIL.Image", "Image") or is_a(result, "matplotlib.figure", "Figure"):
-        return _picture(result, chosen("picture", output.formats, PICTURES, ("tiff", "npy")), output)
+        return _picture(result, chosen("picture", output.formats, (*PICTURES, "preview"), ("tiff", "npy")), output)
     return _data(result, chosen("data", output.formats, *_ranks(result)), part)
 
 
@@ -63,8 +63,8 @@ def media_type(body: bytes) -> str:
 def _ranks(data: Any) -> tuple[tuple[str, ...], ...]:
     """The formats that can hold data, the best first."""
     if is_dict_of_parts(data):
-        return ("zip",), ("json",), ("parquet",)
-    return ("json",), ("parquet", "zip") if is_named(data) else ("parquet",)
+        return ("zip",), ("json", "preview"), ("parquet",)
+    return ("json", "preview"), ("parquet", "zip") if is_named(data) else ("parquet",)
 
 
 def _data(data: Any, name: str, part: Callable[[object], Drawn]) -> Drawn:
@@ -72,6 +72,8 @@ def _data(data: Any, name: str, part: Callable[[object], Drawn]) -> Drawn:
         from tileserver.encode import parts
 
         return Drawn.of(name, parts.zipped({key: part(one) for key, one in data.items()}))
+    if name == "preview":
+        return Drawn.of(name, page.text(_json(data).decode()))
     return Drawn.of(name, _row(data) if name == "parquet" else _json(data))
 
 
@@ -88,6 +90,8 @@ def _picture(picture: Any, name: str, output: Output) -> Drawn:
     if name in ("tiff", "npy"):
         bands = np.moveaxis(pixels, 2, 0)
         return npy.draw(bands) if name == "npy" else geotiff.draw(bands, None)
+    if name == "preview":
+        return Drawn.of(name, page.picture(image.encode(pixels, "png", output)))
     return Drawn.of(name, image.encode(pixels, name, output))
 
 

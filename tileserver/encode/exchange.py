@@ -31,6 +31,8 @@ def draw(result: Any) -> Drawn:
     Raises:
         BadResultError: it has no such form.
     """
+    if is_a(result, "pandas", "Series"):
+        result = result.to_frame(result.name if result.name is not None else _name(result))
     for fits, media_type, write in _WRITERS:
         if fits(result):
             return Drawn(body=write(result), media_type=media_type)
@@ -40,10 +42,15 @@ def draw(result: Any) -> Drawn:
 def read(body: bytes, media_type: str) -> Any:
     """What `draw` was given: an array (masked where it was), a (Geo)DataFrame, an Arrow table, bytes, or plain data.
 
-    An array with bounds is again a tuple of the two, the bounds a list and a mask filled in; other tuples come back as
-    lists, and numbers of NumPy as numbers of Python.
+    A (Geo)Series comes back as a (Geo)DataFrame. An array with bounds is again a tuple of the two, the bounds a list;
+    other tuples come back as lists, and numbers of NumPy as numbers of Python.
     """
     return _READERS[media_type](body)
+
+
+def _name(series: Any) -> str:
+    """That of the column which a Series without a name becomes."""
+    return "geometry" if is_a(series, "geopandas", "GeoSeries") else "value"
 
 
 def _is_array(result: Any) -> bool:
@@ -80,12 +87,15 @@ def _is_placed(result: Any) -> bool:
 
 def _placed(result: Any) -> bytes:
     array, bounds = result
-    return _npy(np.asarray(bounds, "float64")) + _npy(np.ma.filled(array))
+    mask = _npy(np.ma.getmaskarray(array)) if _is_masked(array) else b""
+    return _npy(np.asarray(bounds, "float64")) + _npy(np.ma.getdata(array)) + mask
 
 
 def _read_placed(body: bytes) -> Any:
     stream = io.BytesIO(body)
     bounds, array = np.load(stream, allow_pickle=False), np.load(stream, allow_pickle=False)
+    if stream.tell() < len(body):
+        array = np.ma.MaskedArray(array, np.load(stream, allow_pickle=False))
     return array, bounds.tolist()
 
 
@@ -103,13 +113,18 @@ def _frame(frame: Any) -> bytes:
     import pyarrow as pa
 
     try:
-        if not is_a(frame, "geopandas", "GeoDataFrame"):
+        if not is_a(frame, "geopandas", "GeoDataFrame") or "geometry" not in frame.dtypes.astype(str).to_numpy():
             return _arrow(pa.Table.from_pandas(frame))
         table = pa.table(frame.to_arrow())
         active = (frame.active_geometry_name or "").encode()
         return _arrow(table.replace_schema_metadata({**(table.schema.metadata or {}), _ACTIVE: active}))
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise BadResultError(f"the function's table cannot be handed to another function: {error}") from error
+
+
+def _is_table(result: Any) -> bool:
+    """Not a DataArray, which hands itself over as a table of its cells."""
+    return is_arrow(result) and not is_a(result, "xarray", "DataArray")
 
 
 def _read_table(body: bytes) -> Any:
@@ -154,7 +169,7 @@ _WRITERS: Final[tuple[tuple[Callable[[Any], bool], str, Callable[[Any], bytes]],
     (_is_array, ARRAY, _npy),
     (_is_placed, PLACED, _placed),
     (lambda result: is_a(result, "pandas", "DataFrame"), FRAME, _frame),
-    (is_arrow, TABLE, lambda result: _arrow(_as_table(result))),
+    (_is_table, TABLE, lambda result: _arrow(_as_table(result))),
     (lambda result: isinstance(result, (bytes, bytearray, memoryview)), BYTES, bytes),
 )
 

@@ -1,4 +1,4 @@
-"""Tables and the attributes of features as Parquet, CSV, JSON and HTML."""
+"""Tables and the attributes of features as Parquet, Feather, Excel, CSV, JSON and HTML."""
 
 import io
 from collections.abc import Callable, Iterable, Iterator
@@ -6,28 +6,41 @@ from contextlib import contextmanager
 from datetime import date, time
 from decimal import Decimal
 from html import escape
+from itertools import chain
 from typing import Any, Final
 
 import orjson
 import pandas as pd
 import pyarrow as pa
+from pyarrow.feather import write_feather
 
 from tileserver.encode import facts
 from tileserver.encode.drawn import Drawn
-from tileserver.encode.kinds import is_arrow
-from tileserver.errors import BadResultError
+from tileserver.encode.kinds import is_a, is_arrow
+from tileserver.encode.page import page
+from tileserver.errors import BadResultError, FormatNotPossibleError
+from tileserver.jobs import Output
+
+_PREVIEWED: Final = 1000
+"""Rows."""
 
 
-def draw(result: Any, name: str, *, sample: bool = False) -> Drawn:
-    """A DataFrame, Series, Arrow table or what hands itself over as one, as parquet, csv, json or html.
+def draw(result: Any, name: str, output: Output, *, sample: bool = False) -> Drawn:
+    """A DataFrame, Series, Arrow table or what hands itself over as one, in a table's format.
 
     Raises:
         BadResultError: two columns share a name, or the format has no way to write a value.
+        FormatNotPossibleError: the library for the format is not installed.
     """
     frame = named(read(result))
     sampled = facts.of_frame(frame, geometry=False) if sample else {}
     with writing(name):
-        return Drawn.of(name, WRITERS[name](frame), **sampled)
+        return Drawn.of(name, written(frame, name, output), **sampled)
+
+
+def written(frame: Any, name: str, output: Output) -> bytes:
+    """A (Geo)DataFrame in a table's format."""
+    return csv(frame, index=output.indexed) if name == "csv" else _WRITERS[name](frame)
 
 
 def read(result: Any) -> pd.DataFrame:
@@ -77,19 +90,56 @@ def parquet(frame: Any) -> bytes:
     return stream.getvalue()
 
 
-def csv(frame: Any) -> bytes:
-    """CSV with a header, without the index; geometries as WKT."""
-    return _with_wkt(frame).to_csv(index=False).encode()
+def feather(frame: Any) -> bytes:
+    """An Arrow file, with geometries as GeoParquet has them; an index that is no plain count is kept."""
+    stream = io.BytesIO()
+    if is_a(frame, "geopandas", "GeoDataFrame"):
+        frame.to_feather(stream)
+    else:
+        write_feather(pa.Table.from_pandas(frame), stream)
+    return stream.getvalue()
+
+
+def excel(frame: Any) -> bytes:
+    """A workbook with one sheet, without the index; geometries as WKT. A text that begins with `=` is no formula.
+
+    Raises:
+        FormatNotPossibleError: openpyxl is not installed.
+    """
+    stream = io.BytesIO()
+    try:
+        with pd.ExcelWriter(stream, engine="openpyxl") as book:
+            _with_wkt(frame).to_excel(book, index=False)
+            for cell in chain.from_iterable(book.book.active.iter_rows()):
+                cell.data_type = "s" if cell.data_type == "f" else cell.data_type
+    except ImportError:
+        message = "'excel' needs the library openpyxl, which this server does not have; ask for csv."
+        raise FormatNotPossibleError(message) from None
+    return stream.getvalue()
+
+
+def csv(frame: Any, *, index: bool) -> bytes:
+    """CSV with a header; geometries as WKT."""
+    return _with_wkt(frame).to_csv(index=index).encode()
 
 
 def html(frame: Any) -> bytes:
     """An HTML table with a header, without the index; text is escaped, geometries are WKT, missing values nothing."""
+    return f'<!doctype html>\n<meta charset="utf-8">\n{_table(frame)}'.encode("utf-8", "replace")
+
+
+def preview(frame: Any) -> bytes:
+    """A page with the first rows, and how many there are."""
+    count = f"{len(frame):,} rows" + f", the first {_PREVIEWED:,} of them here" * (len(frame) > _PREVIEWED)
+    return page(f"<p>{count}</p>\n{_table(frame.head(_PREVIEWED))}")
+
+
+def _table(frame: Any) -> str:
     shown = _with_wkt(frame).astype(object)
     shown = shown.where(shown.notna(), "")
     head = _html_row("th", shown.columns)
     rows = "".join(_html_row("td", row) for row in shown.itertuples(index=False, name=None))
-    table = f"<table>\n<thead>\n{head}</thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
-    return f'<!doctype html>\n<meta charset="utf-8">\n{table}'.encode("utf-8", "replace")
+    return f"<table>\n<thead>\n{head}</thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
 
 
 def _html_row(tag: str, values: Iterable[Any]) -> str:
@@ -116,12 +166,19 @@ def json(frame: Any) -> bytes:
     return dumps(rows(shown))
 
 
-def empty() -> bytes:
-    """A Parquet file without columns and rows."""
-    return parquet(pd.DataFrame())
+def empty(name: str) -> bytes:
+    """A file without columns and rows; raises FormatNotPossibleError where its library is not installed."""
+    return _WRITERS[name](pd.DataFrame())
 
 
-WRITERS: Final[dict[str, Callable[[Any], bytes]]] = {"parquet": parquet, "csv": csv, "json": json, "html": html}
+_WRITERS: Final[dict[str, Callable[[Any], bytes]]] = {
+    "parquet": parquet,
+    "feather": feather,
+    "excel": excel,
+    "json": json,
+    "html": html,
+    "preview": preview,
+}
 
 
 def attributes(frame: Any) -> list[Any]:

@@ -20,10 +20,10 @@ from tileserver.tiles import Tile
 
 
 def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: bool = False) -> Drawn:
-    """A vector result as mvt (clipped to the tile), geojson, csv, json, html or parquet.
+    """A vector result as mvt (clipped to the tile), geojson, or in a table's format.
 
-    On a tile these hold the features that meet it, whole; their coordinates are degrees (EPSG:4326), but a Parquet file
-    keeps the CRS of the result, or that it has none.
+    On a tile these hold the features that meet it, whole; their coordinates are degrees (EPSG:4326), but Parquet and
+    Feather keep the CRS of the result, or that it has none.
 
     Raises:
         BadResultError: the result has no CRS and is not in degrees, or one that has no place on the Earth, is not
@@ -41,12 +41,12 @@ def _drawn(frame: geopandas.GeoDataFrame, name: str, output: Output, tile: Tile 
     sampled = facts.of_frame(frame, geometry=True) if sample else {}
     if name == "mvt":
         return _tile(_with_crs(frame), output, tile, sampled)
-    if name != "parquet" or tile is not None:
+    if name not in ("parquet", "feather") or tile is not None:
         frame = in_degrees(_with_crs(frame))
     if tile is not None:
         frame = meeting(frame, tile)
     with table.writing(name):
-        body = geojson(frame, output.id_column) if name == "geojson" else table.WRITERS[name](frame)
+        body = geojson(frame, output.id_column) if name == "geojson" else table.written(frame, name, output)
     return Drawn.of(name, body, empty=not len(frame), **sampled)
 
 

@@ -1,4 +1,4 @@
-"""The server's end of a worker's socket for calls: other UDFs that a function runs or loads meanwhile."""
+"""The server's end of a worker's socket for calls: what a function runs, loads or reads meanwhile."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ import msgspec
 from tileserver.errors import NotFoundError, TileserverError, UdfError
 from tileserver.execution.queue import Slot
 from tileserver.frames import CALL_LIMIT, Assembler, FrameError, pack
-from tileserver.jobs import CODE, Call, Called, Callee, Caller, Fetch, Job, Output, Rendered, Source
+from tileserver.jobs import CODE, Call, Called, Callee, Caller, Fetch, Job, Output, Read, Rendered, Source, Wish
 
 MOST: Final = 64
 """Calls of one job that may be under way at once."""
@@ -36,6 +36,10 @@ class Answer(Protocol):
         """The code that a job's function wants, and what the answer then rests on; raises TileserverError."""
         ...
 
+    async def file(self, read: Read, job: Job) -> Rendered:
+        """The file, or the list, that a job's function wants; raises TileserverError."""
+        ...
+
     async def current(self, callees: tuple[Callee, ...]) -> bool:
         """Whether all that was called is as it was."""
         ...
@@ -47,6 +51,9 @@ class _Nobody:
 
     async def code(self, fetch: Fetch, job: Job) -> tuple[Source, tuple[Callee, ...]]:
         raise NotFoundError(f"There is nobody who knows '{fetch.name}'.")
+
+    async def file(self, read: Read, job: Job) -> Rendered:
+        raise NotFoundError(f"There is nobody who knows '{read.name}'.")
 
     async def current(self, callees: tuple[Callee, ...]) -> bool:
         return False
@@ -130,12 +137,12 @@ class CallsProtocol(asyncio.Protocol):
         """A piece of a call; what is none ends the conversation, and the functions' calls fail."""
         try:
             for message, _ in self._frames.feed(data):
-                if isinstance(message, (Call, Fetch)):
+                if isinstance(message, Wish):
                     self._received(message)
         except FrameError:
             self.close()
 
-    def _received(self, call: Call | Fetch) -> None:
+    def _received(self, call: Wish) -> None:
         if self._calling is None or call.job != self._calling[0].id:
             self._refuse(call, "run() only works while the function runs.")
         elif len(self._tasks) >= MOST:
@@ -144,13 +151,13 @@ class CallsProtocol(asyncio.Protocol):
         else:
             self._begin(call, *self._calling)
 
-    def _refuse(self, call: Call | Fetch, message: str) -> None:
+    def _refuse(self, call: Wish, message: str) -> None:
         self._send(Called(id=call.id, code="call_failed", message=message), b"")
         self._refused = 0 if self._writable.is_set() else self._refused + 1
         if self._refused > _REFUSALS:  # it asks and asks, and reads nothing
             self.close()
 
-    def _begin(self, call: Call | Fetch, job: Job, slot: Slot, answer: Answer, until: float) -> None:
+    def _begin(self, call: Wish, job: Job, slot: Slot, answer: Answer, until: float) -> None:
         if not slot.paused:
             slot.pause()
         outcome = partial(_outcome, call, job, answer, until - time.monotonic())
@@ -169,23 +176,23 @@ class CallsProtocol(asyncio.Protocol):
         self._note(callees)
         async with self._turn:
             await self._writable.wait()
-            self._send(answer, body)
+            self._send(answer, body if isinstance(body, bytes) else await asyncio.to_thread(bytes, body))
 
     def _note(self, callees: tuple[Callee, ...]) -> None:
         self.tainted |= not all(each.digest for each in callees)
         if not set(callees).issubset(self.callees):
             self.callees = tuple(sorted({*self.callees, *callees}))
 
-    def _send(self, answer: Called, body: Any) -> None:
+    def _send(self, answer: Called, body: bytes) -> None:
         if self._transport is not None:
-            self._transport.write(pack(answer, bytes(body)))
+            self._transport.write(pack(answer, body))
 
 
 Outcome = tuple[Called, Any, tuple[Callee, ...]]
 """The answer to a call, its body, and what it rests on."""
 
 
-async def _outcome(call: Call | Fetch, job: Job, answer: Answer, seconds: float) -> Outcome:
+async def _outcome(call: Wish, job: Job, answer: Answer, seconds: float) -> Outcome:
     try:
         return await _answered(call, job, answer, seconds)
     except TileserverError as error:
@@ -196,15 +203,15 @@ async def _outcome(call: Call | Fetch, job: Job, answer: Answer, seconds: float)
         return Called(id=call.id, code=TileserverError.code, message=message), b"", _UNSETTLED
 
 
-async def _answered(call: Call | Fetch, job: Job, answer: Answer, seconds: float) -> Outcome:
+async def _answered(call: Wish, job: Job, answer: Answer, seconds: float) -> Outcome:
     if isinstance(call, Fetch):
         source, callees = await answer.code(call, job)
         return Called(id=call.id, media_type=CODE), msgspec.msgpack.encode(source), callees
-    rendered = await answer.call(call, job, seconds)
+    rendered = await (answer.file(call, job) if isinstance(call, Read) else answer.call(call, job, seconds))
     return Called(id=call.id, media_type=rendered.media_type), rendered.body, rendered.callees
 
 
-def _sentence(call: Call | Fetch, error: TileserverError) -> str:
+def _sentence(call: Wish, error: TileserverError) -> str:
     """What the caller reads: the function's own words where `Answer` lets them through."""
     if isinstance(error, UdfError) and error.message:
         return f"'{call.name}' failed: {error.words}"

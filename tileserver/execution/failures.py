@@ -2,6 +2,7 @@
 
 import signal
 import time
+from typing import Any, Final
 
 from tileserver.errors import (
     BY_CODE,
@@ -12,13 +13,23 @@ from tileserver.errors import (
     UdfError,
 )
 from tileserver.frames import Died
-from tileserver.jobs import Failed
+from tileserver.jobs import Failed, Printed
+
+_NOTHING: Final = Printed()
 
 
 class WorkerLostError(Exception):
     """The worker died before it answered."""
 
-    def __init__(self, reason: str, *, started: bool, status: int | None, breach: str = "", printed: str = "") -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        started: bool,
+        status: int | None,
+        breach: str = "",
+        printed: Printed = _NOTHING,
+    ) -> None:
         super().__init__(reason)
         self.reason, self.started, self.status, self.breach, self.printed = reason, started, status, breach, printed
 
@@ -48,12 +59,17 @@ def spent(began: float) -> tuple[float, float, int]:
     return (time.monotonic() - began) * 1000, 0.0, 0
 
 
+def of_printed(printed: Printed) -> dict[str, Any]:
+    """What a run printed, as the arguments of a UdfError."""
+    return {"printed": printed.text, "streams": printed[1:]}
+
+
 def crash(lost: WorkerLostError, began: float) -> UdfError:
     """The error for a worker that died of its function."""
     kind = BY_CODE.get(lost.breach, UdfCrashedError)
     assert issubclass(kind, UdfError)
     message = "" if lost.breach else lost.reason
-    return kind(message or kind.sentence, printed=lost.printed, spent=spent(began))
+    return kind(message or kind.sentence, **of_printed(lost.printed), spent=spent(began))
 
 
 def failure(reply: Failed) -> TileserverError:
@@ -69,7 +85,7 @@ def failure(reply: Failed) -> TileserverError:
         reply.message,
         traceback=reply.traceback,
         line=reply.line,
-        printed=reply.printed,
+        **of_printed(reply.printed),
         exception=reply.exception,
         spent=(reply.wall_ms, reply.cpu_ms, reply.memory),
     )

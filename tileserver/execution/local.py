@@ -18,7 +18,7 @@ from tileserver.errors import (
 from tileserver.execution.breaker import Breaker
 from tileserver.execution.calls import Answer, description, nobody
 from tileserver.execution.executor import ExecutorStats
-from tileserver.execution.failures import WorkerLostError, crash, failure, spent
+from tileserver.execution.failures import WorkerLostError, crash, failure, of_printed, spent
 from tileserver.execution.queue import Queue, Slot
 from tileserver.execution.sandbox import Sandbox
 from tileserver.execution.shares import Share, Shares, as_weight
@@ -141,7 +141,7 @@ class LocalExecutor:
             reply = await worker.perform(job)
         except TimeoutError:
             message = f"took longer than {round(job.timeout, 2):g} seconds"
-            raise UdfTimedOutError(message, printed=worker.take_printed(), spent=spent(began)) from None
+            raise UdfTimedOutError(message, **of_printed(worker.take_printed()), spent=spent(began)) from None
         finally:
             callees = worker.calls.dismiss()
             worker.retired |= worker.calls.tainted

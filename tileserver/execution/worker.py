@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import mmap
-import os
 import socket
 import time
 from collections.abc import Callable
@@ -16,9 +15,9 @@ from tileserver import processes
 from tileserver.execution.calls import CallsProtocol
 from tileserver.execution.failures import WorkerLostError, breach, ending
 from tileserver.execution.nursery import Nursery
-from tileserver.execution.printed import Printed
+from tileserver.execution.printed import Pipes
 from tileserver.frames import REPLY_LIMIT, Assembler, Died, FrameError, Limits, Message, pack
-from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
+from tileserver.jobs import Describe, Described, Failed, Job, Printed, Rendered, Source
 from tileserver.results import Results
 
 _MOST: Final = 2**50
@@ -46,7 +45,7 @@ class Worker(asyncio.Protocol):
         self._reply: asyncio.Future[tuple[Message, bytes]] | None = None
         self._looked: tuple[float, float] | None = None
         self._death: asyncio.Future[Died] | None = None
-        self._printed: Printed | None = None
+        self._pipes = Pipes()
         self._results: Results | None = None
         self._fault = ""
         """What the process did for which it was ended."""
@@ -75,13 +74,12 @@ class Worker(asyncio.Protocol):
             ours, theirs = _pair(kept, lent)
             our_calls, their_calls = _pair(kept, lent)
             kept.callback(self._close_files)
-            self._printed = Printed()
-            lent.callback(os.close, self._printed.writing_end)
+            output, errors = self._pipes.open(lent)
             self._results = Results.create()
-            given = (theirs.fileno(), self._printed.writing_end, self._results.descriptor, their_calls.fileno())
+            given = (theirs.fileno(), output, errors, self._results.descriptor, their_calls.fileno())
             self.number, self.pid, self._death = await nursery.fork(given, limits, cache)
             kept.pop_all()
-        self._printed.listen()
+        self._pipes.listen()
         await loop.create_unix_connection(lambda: self, sock=ours)
         await loop.create_unix_connection(lambda: self.calls, sock=our_calls)
         self._write(source)
@@ -95,7 +93,7 @@ class Worker(asyncio.Protocol):
         """
         self.jobs += 1
         reply, body = await self._ask(job, job.timeout)
-        printed = self._printed.text() if self._printed is not None else ""
+        printed = self._pipes.take()
         if not isinstance(reply, (Rendered, Failed)) or reply.id != job.id or not _is_possible(reply):
             raise self._broken("answered something else")
         self.memory = max(reply.memory, self.memory)
@@ -119,9 +117,8 @@ class Worker(asyncio.Protocol):
             raise WorkerLostError("died while it was idle", started=False, status=None)
         self._looked = None
         assert self._results is not None
-        assert self._printed is not None
         self._results.mark(begun=False)
-        self._printed.clear()
+        self._pipes.clear()
         reply: asyncio.Future[tuple[Message, bytes]] = asyncio.get_running_loop().create_future()
         self._reply = reply
         self._write(message)
@@ -173,12 +170,10 @@ class Worker(asyncio.Protocol):
         self.kill()
         return WorkerLostError(f"the process {reason}", started=True, status=1)
 
-    def take_printed(self) -> str:
+    def take_printed(self) -> Printed:
         """What the last run printed, though there is no reply; call it once."""
-        if self._printed is None:
-            return ""
-        self._printed.read()
-        return self._printed.text()
+        self._pipes.read()
+        return self._pipes.take()
 
     def share(self) -> float | None:
         """The part of a core that it takes, or would, since this was asked last; None at first in a job."""
@@ -222,8 +217,7 @@ class Worker(asyncio.Protocol):
         self._close_files()
 
     def _close_files(self) -> None:
-        if self._printed is not None:
-            self._printed.close()
+        self._pipes.close()
         if self._results is not None:
             self._results.close()
             self._results = None

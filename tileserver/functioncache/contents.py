@@ -2,8 +2,8 @@
 
 import datetime as dt
 import decimal
-import enum
 import hashlib
+import io
 import pickle
 import uuid
 from collections.abc import Callable
@@ -27,8 +27,8 @@ class Contents:
         """Args: function: what adds a function, a class or a module, which are more than their name."""
         self._total = hashlib.blake2b(digest_size=24)
         self._function = function
-        self.seen: set[int] = set()
-        """Functions that are in it."""
+        self.seen: dict[int, Any] = {}
+        """Functions, classes and modules that are in it, by their id, which is theirs as long as they are here."""
 
     def hexdigest(self) -> str:
         """What was added, in 48 digits."""
@@ -80,7 +80,7 @@ class Contents:
         return other.hexdigest()
 
     def _other(self, value: Any) -> None:
-        if isinstance(value, (enum.Enum, PurePath)):
+        if isinstance(value, PurePath):
             self.text(str(value))
         elif is_a(value, "tileserver.worker.fused.loaded", "Loaded"):
             self.text(value._source.digest)
@@ -108,10 +108,32 @@ class Contents:
             self._pickled(table)
 
     def _pickled(self, value: Any) -> None:
+        stream = io.BytesIO()
         try:
-            self.raw(pickle.dumps(value, protocol=5))
+            _Pickler(stream, self, self._function).dump(value)
         except Exception as error:  # whatever a class of the author's raises
             raise NoContentError(f"{type(value).__name__} has no content that could be compared") from error
+        self.raw(stream.getbuffer())
+
+
+class _Pickler(pickle.Pickler):
+    """Adds what a pickle only names: classes of instances and enumerations, functions of partials and methods."""
+
+    def __init__(self, stream: io.BytesIO, contents: Contents, function: Callable[[Contents, Any], None]) -> None:
+        super().__init__(stream, protocol=5)
+        self._contents, self._function = contents, function
+
+    def persistent_id(self, value: Any) -> str | None:
+        """The name of what has been added; None where the pickle says all."""
+        if not isinstance(value, (FunctionType, type, ModuleType)) and not _wraps(value):
+            return None
+        self._function(self._contents, value)
+        return str(getattr(value, "__qualname__", ""))
+
+
+def _wraps(value: Any) -> bool:
+    """Whether it is a function that `functools.lru_cache` or the like has made another object."""
+    return callable(value) and isinstance(getattr(value, "__wrapped__", None), FunctionType)
 
 
 _PLAIN: Final = frozenset(

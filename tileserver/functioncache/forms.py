@@ -21,7 +21,7 @@ def write(value: Any) -> tuple[str, bytes]:
         if fits(value):
             try:
                 return name, dump(value)
-            except (ValueError, TypeError, ArithmeticError):  # as Parquet of two columns with one name
+            except Exception:  # noqa: S112 - as Arrow's of complex numbers; a pickle holds whatever it is
                 continue
     return "pickle", pickle.dumps(value, protocol=5)
 
@@ -49,16 +49,21 @@ def _is_frame(value: Any) -> bool:
 
 
 def _is_features(value: Any) -> bool:
-    return _is_exactly(value, "geopandas", "GeoDataFrame") and _survives(value)
+    return _is_exactly(value, "geopandas", "GeoDataFrame") and bool(value.active_geometry_name) and _survives(value)
 
 
 def _survives(frame: Any) -> bool:
-    """Whether Parquet gives it back as it is: columns that hold objects come back as others unless they are text."""
+    """Whether Parquet gives it back as it is: objects other than text come back as others, seconds as milliseconds."""
     from pandas.api.types import infer_dtype
 
-    objects = [frame.iloc[:, place] for place, kind in enumerate(frame.dtypes) if kind.name == "object"]
+    index = frame.index
+    columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
+    columns += [index.get_level_values(level) for level in range(index.nlevels)]
+    objects = [each for each in columns if each.dtype.name == "object"]
     named = all(type(name) is str for name in frame.columns)
-    return named and not frame.attrs and all(infer_dtype(column, skipna=False) == "string" for column in objects)
+    plain = named and not frame.attrs and getattr(index, "freq", None) is None
+    plain = plain and not any(each.dtype.name.startswith("datetime64[s") for each in columns)
+    return plain and all(infer_dtype(column, skipna=False) == "string" for column in objects)
 
 
 def _parquet(frame: Any) -> bytes:

@@ -2,7 +2,6 @@
 
 import dis
 import functools
-import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
@@ -12,6 +11,9 @@ from tileserver.functioncache.contents import Contents, NoContentError
 
 HEADERS: Final = "__headers__"
 """The global of a UDF's modules that holds the texts of those that came with it, by name; no other module has it."""
+
+TEXT: Final = "__text__"
+"""The global of the same modules that holds the module's own."""
 
 _FORMAT: Final = "1"
 """Changes with what is digested, and how."""
@@ -37,28 +39,41 @@ def key(function: Callable[..., Any], namespace: str, arguments: Mapping[str, An
 
 def _add(contents: Contents, thing: Any) -> None:
     """A function, a class or a module: of the author's all that it is, of a library's its name and version."""
-    thing = inspect.unwrap(thing) if callable(thing) and not isinstance(thing, type) else thing
     contents.text(getattr(thing, "__qualname__", ""))
     if id(thing) in contents.seen:
         return
-    contents.seen.add(id(thing))
+    contents.seen[id(thing)] = thing
     if isinstance(thing, ModuleType):
         _add_module(contents, thing)
-    elif isinstance(thing, type):
-        methods = [each for each in vars(thing).values() if isinstance(each, FunctionType)]
-        _add_each(contents, thing, [each for each in methods if HEADERS in each.__globals__])
+    elif isinstance(thing, type) and HEADERS in vars(sys.modules.get(thing.__module__, sys)):
+        _add_class(contents, thing)
     elif isinstance(thing, FunctionType) and HEADERS in thing.__globals__:
         _add_function(contents, thing)
     else:
         module = getattr(thing, "__module__", "") or ""
         contents.text(module, _version(module))
+    if hasattr(thing, "__wrapped__"):
+        _add(contents, thing.__wrapped__)
 
 
-def _add_each(contents: Contents, owner: type, methods: list[FunctionType]) -> None:
-    if not methods:
-        contents.text(owner.__module__, _version(owner.__module__))
-    for method in methods:
-        _add_function(contents, method)
+def _add_class(contents: Contents, thing: type) -> None:
+    """Its bases, and what its body says; of what Python notes there itself only functions count."""
+    for base in thing.__bases__:
+        _add(contents, base)
+    for name, value in vars(thing).items():
+        if isinstance(value, FunctionType) or not name.startswith("__"):
+            contents.text(name)
+            for part in _parts(value):
+                _add_value(contents, part, vars(sys.modules[thing.__module__]))
+
+
+def _parts(attribute: Any) -> tuple[Any, ...]:
+    """The functions of a property or a method of the class; anything else itself."""
+    if isinstance(attribute, property):
+        return attribute.fget, attribute.fset, attribute.fdel
+    if isinstance(attribute, (staticmethod, classmethod)):
+        return (attribute.__func__,)
+    return (attribute.func,) if isinstance(attribute, functools.cached_property) else (attribute,)
 
 
 def _add_module(contents: Contents, module: ModuleType) -> None:
@@ -87,17 +102,22 @@ def _add_function(contents: Contents, function: FunctionType) -> None:
             contents.text(name)
             values.append(function.__globals__[name])
     for value in values:
-        _add_value(contents, value)
+        _add_value(contents, value, function.__globals__)
     if code.imports & {name.partition(".")[0] for name in function.__globals__[HEADERS]}:
         _add_headers(contents, function.__globals__)
 
 
-def _add_value(contents: Contents, value: Any) -> None:
-    """A value that a function refers to; of what has no content, as a connection, its type has to do."""
+def _add_value(contents: Contents, value: Any, names: Mapping[str, Any]) -> None:
+    """A value that a function refers to; of what has no content, as a connection, the text that may have made it.
+
+    Args:
+        names: the globals of the module that refers to it.
+    """
     try:
         contents.add(value)
     except (NoContentError, RecursionError):
-        contents.text("without content")
+        contents.text("without content", names.get(TEXT, ""))
+        _add_headers(contents, names)
 
 
 def _closure(function: FunctionType) -> Iterator[Any]:

@@ -49,7 +49,8 @@ class Store:
     def read(self, key: str, max_age: float) -> Found | None:
         """The result under a key, not older than so many seconds; what is broken is not there."""
         try:
-            head, _, body = (self.folder / key).read_bytes().partition(b"\n")
+            with (self.folder / key).open("rb") as file:
+                head, body = file.readline(), file.read()
             told = msgspec.json.decode(head, type=Head)
             if time.time() - told.created > max_age or told.digest != hashlib.sha256(body).hexdigest():
                 return None
@@ -63,10 +64,13 @@ class Store:
             form, body = forms.write(value)
         except Exception:  # it cannot be pickled; whatever its class raises
             return
+        if len(body) > self._limit * _KEEP:  # it would drive out all others
+            return
         head = Head(form, time.time(), hashlib.sha256(body).hexdigest())
         with contextlib.suppress(OSError):
-            with self.writing(self.folder / key) as place:
-                place.write_bytes(msgspec.json.encode(head) + b"\n" + body)
+            with self.writing(self.folder / key) as place, place.open("wb") as file:
+                file.write(msgspec.json.encode(head) + b"\n")
+                file.write(body)
             self._count(len(body))
 
     def _count(self, size: int) -> None:
@@ -100,8 +104,8 @@ class Store:
             while not _taken(descriptor) and time.monotonic() < until:
                 time.sleep(_PAUSE)
             yield
+        finally:  # gone at once, though a child of the function's holds it open
             place.unlink(missing_ok=True)
-        finally:
             os.close(descriptor)
 
     def tidy(self) -> None:

@@ -6,13 +6,21 @@ from typing import Any, Final
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from tileserver.caps import Cap, caps_of
 from tileserver.errors import ConflictError
 from tileserver.registry.database import Database
 from tileserver.registry.generation import Generation
 from tileserver.registry.records import OWNER, Account
 from tileserver.registry.schema import account, now
 
-FIELDS: Final = (account.c.id, account.c.email, account.c.handle, account.c.name, account.c.team)
+FIELDS: Final = (
+    account.c.id,
+    account.c.email,
+    account.c.handle,
+    account.c.name,
+    account.c.team,
+    account.c.calls_per_day,
+)
 
 
 class Accounts:
@@ -30,19 +38,23 @@ class Accounts:
                 await connection.execute(_insertion(made))
         return Account(**row._mapping) if row else made
 
-    async def create(self, email: str, *, handle: str, name: str, team: str | None) -> Account:
+    async def create(
+        self, email: str, *, handle: str, name: str, team: str | None, calls_per_day: int | None = None
+    ) -> Account:
         """A new account.
 
         Raises:
             ConflictError: the address or the handle is taken.
         """
-        made = Account(id=str(uuid.uuid4()), email=email, handle=handle, name=name, team=team)
+        made = Account(
+            id=str(uuid.uuid4()), email=email, handle=handle, name=name, team=team, calls_per_day=calls_per_day
+        )
         await self._write(_insertion(made), made.email, made.handle)
         return made
 
     async def change(self, changed: Account) -> None:
-        """Give an account another handle, name or team; raises like `create`."""
-        values = {"handle": changed.handle, "name": changed.name, "team": changed.team}
+        """Give an account another handle, name, team or cap; raises like `create`."""
+        values = _values(changed)
         await self._write(update(account).where(account.c.id == changed.id).values(**values), "", changed.handle)
 
     async def by_email(self, email: str) -> Account | None:
@@ -50,6 +62,12 @@ class Accounts:
         async with self._database.read() as connection:
             row = (await connection.execute(select(*FIELDS).where(account.c.email == email.lower()))).first()
         return Account(**row._mapping) if row else None
+
+    async def caps(self, account_id: str) -> tuple[Cap, ...]:
+        """What each call of its UDFs counts towards, whatever opens them."""
+        async with self._database.read() as connection:
+            row = await connection.execute(select(account.c.calls_per_day).where(account.c.id == account_id))
+        return caps_of(account_id, row.scalar())
 
     async def all(self) -> list[Account]:
         """Every account, the oldest first."""
@@ -77,5 +95,9 @@ class Accounts:
 
 
 def _insertion(made: Account) -> Any:
-    values = {"id": made.id, "email": made.email, "handle": made.handle, "name": made.name, "team": made.team}
-    return insert(account).values(**values, created=now())
+    return insert(account).values(id=made.id, email=made.email, **_values(made), created=now())
+
+
+def _values(said: Account) -> dict[str, Any]:
+    """The columns that may be changed."""
+    return {name: getattr(said, name) for name in ("handle", "name", "team", "calls_per_day")}

@@ -8,6 +8,7 @@ from cachetools import LRUCache, TTLCache
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tileserver.caps import caps_of
 from tileserver.registry.database import Database
 from tileserver.registry.generation import Generation
 from tileserver.registry.records import Account, Grant
@@ -30,6 +31,7 @@ _FIELDS: Final = (
     udf.c.digest,
     udf.c.file,
     udf.c.epoch,
+    account.c.calls_per_day.label("account_calls"),
     udf_version.c.code,
     udf_version.c.headers,
     udf_version.c.record,
@@ -43,17 +45,18 @@ _ENABLED: Final = (
         shared_token.c.cache,
         shared_token.c.shared_cache,
         shared_token.c.expose_errors,
+        shared_token.c.calls_per_day.label("token_calls"),
         *_FIELDS,
     )
     .select_from(shared_token)
     .join(udf, udf.c.id == shared_token.c.udf_id)
+    .join(account, account.c.id == udf.c.account_id)
     .join(udf_version, _CURRENT)
     .where(shared_token.c.enabled & udf.c.present)
 )
 _BY_TOKEN: Final = _ENABLED.where(open_to_all())
-_BY_MEMBER: Final = _ENABLED.join(account, account.c.id == udf.c.account_id)
 _BY_NAME: Final = select(*_FIELDS).select_from(AUTHORED).join(udf_version, _CURRENT).where(udf.c.present)
-_NO_TOKEN: Final = {"token_id": "", "cache": True, "shared_cache": False, "expose_errors": False}
+_NO_TOKEN: Final = {"token_id": "", "cache": True, "shared_cache": False, "expose_errors": False, "token_calls": None}
 
 
 _Key = str | tuple[str, ...]
@@ -92,7 +95,7 @@ class Lookup:
 
         No cache on the way to that account may keep what it opens for others.
         """
-        query = _BY_MEMBER.where((shared_token.c.mac == self._keyring.mac(token)) & shared(asking_id))
+        query = _ENABLED.where((shared_token.c.mac == self._keyring.mac(token)) & shared(asking_id))
         return await self._known(("team", asking_id, token), query, {"shared_cache": False})
 
     async def opened(self, token_id: str) -> Grant | None:
@@ -159,4 +162,6 @@ class Lookup:
 
 
 def _grant(row: Any, extra: dict[str, Any]) -> Grant:
-    return Grant(**{**row._mapping, **extra, "headers": json.loads(row.headers)})
+    fields = {**row._mapping, **extra, "headers": json.loads(row.headers)}
+    account_calls, token_calls = fields.pop("account_calls"), fields.pop("token_calls")
+    return Grant(**fields, caps=caps_of(row.account_id, account_calls, fields["token_id"], token_calls))

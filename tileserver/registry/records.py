@@ -5,6 +5,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from tileserver.caps import CallsPerDay, Cap
+
 OWNER: Final = "owner@localhost"
 """The address of the account whose server it is."""
 _TEAMS: Final = uuid.UUID("7a1c3c0e-53a5-4b3f-9c8e-0d4d1a6f2b10")
@@ -19,6 +21,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     team: str | None = None
     """Accounts of one team see each other's UDFs."""
+    calls_per_day: int | None = None
+    """How many calls its UDFs answer a day; None as many as come."""
 
     @property
     def is_owner(self) -> bool:
@@ -90,6 +94,8 @@ class TokenOptions(msgspec.Struct, kw_only=True):
     access_scope: Literal["public", "team"] | None = None
     metadata_json: dict[str, Any] | None = None
     enabled: bool | None = None
+    calls_per_day: CallsPerDay | None = None
+    """How many calls it answers a day; 0 as many as come."""
 
 
 class SharedToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +116,7 @@ class SharedToken(msgspec.Struct, frozen=True, kw_only=True):
     public_read: bool | None
     access_scope: str | None
     metadata_json: dict[str, Any] | None
+    calls_per_day: int | None
     updated: int
     """Microseconds since 1970."""
 
@@ -154,3 +161,5 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     cache: bool
     shared_cache: bool
     expose_errors: bool
+    caps: tuple[Cap, ...] = ()
+    """What a call counts towards; empty where neither token nor account has a cap."""

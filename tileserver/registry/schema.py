@@ -33,6 +33,7 @@ account = Table(
     Column("handle", Text, nullable=False, unique=True, index=True),
     Column("name", Text, nullable=False),
     Column("team", Text),
+    Column("calls_per_day", BigInteger),
     Column("created", BigInteger, nullable=False),
 )
 
@@ -102,6 +103,7 @@ shared_token = Table(
     Column("public_read", Boolean),
     Column("access_scope", Text),
     Column("metadata_json", Text),
+    Column("calls_per_day", BigInteger),
     Column("published", Boolean, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("updated", BigInteger, nullable=False),

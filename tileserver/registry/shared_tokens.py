@@ -26,6 +26,7 @@ _FIELDS: Final = (
     shared_token.c.public_read,
     shared_token.c.access_scope,
     shared_token.c.metadata_json,
+    shared_token.c.calls_per_day,
     shared_token.c.updated,
     udf.c.name.label("slug"),
     account.c.email,
@@ -130,4 +131,6 @@ def _columns(options: TokenOptions) -> dict[str, Any]:
     chosen = {name: value for name, value in fields.items() if value is not None}
     if "metadata_json" in chosen:
         chosen["metadata_json"] = json.dumps(chosen["metadata_json"])
+    if "calls_per_day" in chosen:
+        chosen["calls_per_day"] = chosen["calls_per_day"] or None
     return chosen

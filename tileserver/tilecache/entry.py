@@ -32,8 +32,14 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     encode_ms: float = 0.0
     callees: tuple[Callee, ...] = ()
     """What the run called: when one of these changes, the answer is stale."""
-    printed: str = ""
-    """The end of what the run printed, for the UDF's owner."""
+    stdout: str = ""
+    stderr: str = ""
+    """The ends of what the run printed, for the UDF's owner; of older entries both are in `stdout`."""
+
+    @property
+    def printed(self) -> tuple[str, str]:
+        """To standard output and to standard error."""
+        return self.stdout, self.stderr
 
     @property
     def settled(self) -> bool:
@@ -50,7 +56,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def weight(self) -> int:
         """Bytes that the entry takes in memory, nearly."""
-        return len(self.body) + 4 * len(self.facts.printed) + 1500
+        return len(self.body) + 4 * len(self.facts.stdout + self.facts.stderr) + 1500
 
     def fresh(self, now: float, epoch: int, max_age: int) -> bool:
         """Whether it may be served at `now` (seconds since 1970) under the UDF's purge `epoch`.

@@ -2,15 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from tileserver.errors import NotFoundError, TileserverError, UdfError
+from tileserver import query as queries
+from tileserver.caps import Cap
+from tileserver.errors import InvalidParameterError, NotFoundError, TileserverError, UdfError
+from tileserver.formats import PREVIEW
 from tileserver.layers import Answer, Ask, Layer
 from tileserver.pipeline import Pipeline
-from tileserver.registry import Grant
+from tileserver.registry import Account, Grant
 from tileserver.tiles import Tile
 from tileserver.usage import Day, Usage
 from tileserver.web.access import Access
@@ -59,31 +62,52 @@ class Answering:
                 check_depth(scope)
                 ask = await self._authorisation.asked(scope, ask)
                 found = await unless_gone(receive, self._find(address, ask))
-            _check_empty(*found)
         except ClientGoneError:
             return
         except TileserverError as error:
             await self._fail(scope, send, error, address, ask)
             return
         layer, answer = found
-        self.count(layer, answer)
-        owner = address.hosted and bool(answer.entry.facts.printed) and await self._may_read(scope, ask, layer.grant)
-        prepared = prepare(layer, answer.entry, answer.source, hosted=address.hosted, owner=owner)
+        owner = address.hosted and any(answer.entry.facts.printed) and await self._may_read(scope, ask, layer.grant)
+        by_accept = address.z < 0 and not address.extension
+        prepared = prepare(layer, answer.entry, answer.source, hosted=address.hosted, owner=owner, by_accept=by_accept)
         spent = timing(answer, (time.perf_counter() - began) * 1000)
-        if answer.source == "memory" and not owner and ask.for_all:
+        if answer.source == "memory" and not owner and not by_accept and ask.for_all and not layer.grant.caps:
             self.recent.keep(scope, prepared, spent, generation, partial(self._repeated, layer, answer))
         await send_prepared(scope, send, prepared, spent)
 
     def _hit(self, address: Address, ask: Ask) -> tuple[Layer, Answer] | None:
         layer = self.pipeline.layer(ask)
-        if layer is None:
+        if layer is None or layer.grant.caps:
             return None
         entry = self.pipeline.hit(layer, address.z, *_cell(layer, address))
-        return (layer, Answer(entry=entry, source="memory")) if entry is not None else None
+        return self._counted(layer, Answer(entry=entry, source="memory")) if entry is not None else None
 
     async def _find(self, address: Address, ask: Ask) -> tuple[Layer, Answer]:
-        layer = self.pipeline.layer(ask) or await self.pipeline.find_layer(ask)
-        return layer, await self.render(address, layer)
+        grant = await self.pipeline.grants.opened(ask)
+        async with self.admitted(grant.account_id, grant.udf_id, grant.token_id, grant.caps):
+            layer = self.pipeline.layer(ask) or await self.pipeline.find_layer(ask)
+            return self._counted(layer, await self.render(address, layer))
+
+    def _counted(self, layer: Layer, answer: Answer) -> tuple[Layer, Answer]:
+        """Both, where they are an answer."""
+        _check_empty(layer, answer)
+        self.count(layer, answer)
+        return layer, answer
+
+    @asynccontextmanager
+    async def admitted(self, account_id: str, udf_id: str, token_id: str, caps: tuple[Cap, ...]) -> AsyncIterator[None]:
+        """While a call is answered, which is counted inside; one of a function that fails is counted here.
+
+        Raises:
+            TooManyRequestsError: a cap is reached.
+        """
+        async with self.usage.admitted(caps):
+            try:
+                yield
+            except UdfError:
+                self.usage.count(account_id, udf_id, token_id, failures=1)
+                raise
 
     async def render(self, address: Address, layer: Layer) -> Answer:
         """The layer's answer for an address; raises like `Pipeline.render`."""
@@ -97,37 +121,25 @@ class Answering:
     def count(self, layer: Layer, answer: Answer) -> None:
         """Note that this was answered."""
         self.metrics.answered(answer)
-        day = self._day(layer.grant)
-        day.calls += 1
-        day.bytes += len(answer.entry.body)
-        if answer.source == "run":
-            day.ms += answer.entry.facts.udf_ms
-        else:
-            day.cached += 1
+        grant, size, ran = layer.grant, len(answer.entry.body), answer.source == "run"
+        ms = answer.entry.facts.udf_ms if ran else 0.0
+        self.usage.count(grant.account_id, grant.udf_id, grant.token_id, cached=not ran, ms=ms, bytes=size)
 
-    def count_failure(self, account_id: str, udf_id: str, token_id: str = "") -> None:
-        """Note that a function failed."""
-        day = self.usage.day(account_id, udf_id, token_id)
-        day.calls += 1
-        day.failures += 1
+    async def counts(self, account: Account, days: int) -> list[Day]:
+        """What an account's UDFs were asked for in the last days, up to this moment."""
+        self.recent.clear()  # which counts what was given again of late
+        return await self.usage.of(account.id, days)
 
     def _repeated(self, layer: Layer, answer: Answer, times: int) -> None:
-        day = self._day(layer.grant)
-        day.calls += times
-        day.cached += times
-        day.bytes += times * len(answer.entry.body)
-
-    def _day(self, grant: Grant) -> Day:
-        return self.usage.day(grant.account_id, grant.udf_id, grant.token_id)
+        grant, size = layer.grant, times * len(answer.entry.body)
+        self.usage.count(grant.account_id, grant.udf_id, grant.token_id, calls=times, cached=times, bytes=size)
 
     async def _fail(self, scope: Scope, send: Send, error: TileserverError, address: Address, ask: Ask) -> None:
         self.metrics.failed(error.code)
         owner = False
         if isinstance(error, UdfError):
             with suppress(TileserverError):  # the token may have gone meanwhile
-                grant = await self.pipeline.grants.opened(ask)
-                self.count_failure(grant.account_id, grant.udf_id, grant.token_id)
-                owner = await self._may_read(scope, ask, grant)
+                owner = await self._may_read(scope, ask, await self.pipeline.grants.opened(ask))
         await send_error(scope, send, error, hosted=address.hosted, owner=owner)
 
     async def _may_read(self, scope: Scope, ask: Ask, grant: Grant) -> bool:
@@ -136,6 +148,28 @@ class Answering:
             return True
         account = ask.account or await self.access.account(scope)
         return account is not None and account.id == grant.account_id
+
+
+def ask_of(scope: Scope, address: Address, account: Account | None = None, who: str = "") -> Ask:
+    """What an address asks for; a file without a format asks for a page where a browser wants to show one.
+
+    Args:
+        account: who asks for a UDF by its name; None where a token opens it.
+        who: whose UDF that is.
+    """
+    query, extension = scope["query_string"].decode("latin-1"), address.extension
+    if address.z < 0 and not extension and _wants_page(scope, query):
+        extension = PREVIEW
+    return Ask(address.token, extension, address.scale, query, address.z >= 0, account, who, hosted=address.hosted)
+
+
+def _wants_page(scope: Scope, query: str) -> bool:
+    if not any(name == b"accept" and b"text/html" in value for name, value in scope["headers"]):
+        return False
+    try:
+        return not queries.names_format(queries.parse(query), "")
+    except InvalidParameterError:  # which is said where the parameters are read
+        return False
 
 
 def _check_empty(layer: Layer, answer: Answer) -> None:

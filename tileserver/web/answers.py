@@ -5,13 +5,14 @@ import re
 import time
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, NotRequired, TypedDict
 
+import msgspec
 import orjson
 from isal import isal_zlib
 from isal.igzip_lib import IsalError
 
-from tileserver.errors import BusyError, CallError, TileserverError, UdfError
+from tileserver.errors import BY_CODE, BusyError, CallError, TileserverError, UdfError
 from tileserver.formats import hosted_type
 from tileserver.layers import Layer
 from tileserver.tilecache import Entry, etag
@@ -84,6 +85,18 @@ _PLAIN_LIMIT: Final = 512 * 2**20
 _GZIP_REFUSED: Final = re.compile(rb"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|\Z)")
 
 
+class ErrorBody(TypedDict):
+    """The body of every failure; the owner of a function that failed is told what it said, too."""
+
+    code: Annotated[str, msgspec.Meta(extra_json_schema={"enum": [*BY_CODE, TileserverError.code]})]
+    detail: str
+    message: NotRequired[str]
+    exception: NotRequired[str]
+    line: NotRequired[int | None]
+    traceback: NotRequired[str]
+    printed: NotRequired[str]
+
+
 class Prepared(NamedTuple):
     """An answer with all of its headers but Server-Timing; nobody has said yet what he accepts and has."""
 
@@ -98,17 +111,21 @@ class Prepared(NamedTuple):
     """The status where there is no byte."""
 
 
-def prepare(layer: Layer, entry: Entry, source: str, *, hosted: bool, owner: bool = False) -> Prepared:
+def prepare(
+    layer: Layer, entry: Entry, source: str, *, hosted: bool, owner: bool = False, by_accept: bool = False
+) -> Prepared:
     """The answer that an entry makes for a layer.
 
     Args:
         source: how the entry came about, as `pipeline.Answer` says.
         hosted: whether the hosted API's spelling of media types and its own headers are wanted.
         owner: whether who asks may read, with it, what the function printed.
+        by_accept: whether browsers get another answer at the same address.
     """
     facts = entry.facts
     etag = facts.etag.encode()
-    headers = [*CORS, (b"etag", etag), (b"vary", b"Accept-Encoding"), *_freshness(layer, entry, source)]
+    vary = b"Accept-Encoding, Accept" if by_accept else b"Accept-Encoding"
+    headers = [*CORS, (b"etag", etag), (b"vary", vary), *_freshness(layer, entry, source)]
     if facts.authored:
         headers.append(_SANDBOX)
     if hosted:
@@ -122,8 +139,8 @@ def _told(entry: Entry, source: str, *, owner: bool) -> Headers:
     headers = [_KEPT[source]] if source in _KEPT else []
     if not entry.body and entry.facts.media_type != _NOTHING:
         headers.append((b"content-type", _NOTHING.encode()))
-    if owner and entry.facts.printed:
-        headers.append((b"x-fused-metadata", metadata.ran(entry.facts.printed)))
+    if owner and any(entry.facts.printed):
+        headers.append((b"x-fused-metadata", metadata.ran(*entry.facts.printed)))
     return headers
 
 
@@ -240,9 +257,9 @@ def _said(error: TileserverError, *, owner: bool) -> tuple[bytes, bytes]:
     return b"x-fused-error", sentence.encode("ascii", "replace")
 
 
-def error_body(error: TileserverError, owner: bool) -> dict[str, Any]:
+def error_body(error: TileserverError, owner: bool) -> ErrorBody:
     """The code and its sentence; for the owner of a UDF that failed also what it said."""
-    body: dict[str, Any] = {"code": error.code, "detail": str(error)}
+    body: ErrorBody = {"code": error.code, "detail": str(error)}
     if owner and isinstance(error, UdfError):
         body |= {
             "message": error.message,

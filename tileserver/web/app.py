@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
@@ -25,14 +24,17 @@ from tileserver.web.answers import CORS, PREFLIGHT, Receive, Scope, Send, error_
 from tileserver.web.health import HealthRoutes
 from tileserver.web.hosted import hosted_routes
 from tileserver.web.maps import MapRoutes
-from tileserver.web.openapi import openapi
+from tileserver.web.operations import Operation
 from tileserver.web.owner import OwnerRoutes
+from tileserver.web.reference import ReferenceRoutes
 from tileserver.web.runs import RunRoutes
 from tileserver.web.tiles import TokenRoutes, parse
 from tileserver.web.usage import UsageRoutes
 
 _LOG: Final = logging.getLogger("tileserver.web")
 _TOKEN_PREFIXES: Final = (b"/tiles/", b"/files/", b"/server/v1/realtime-shared/")
+_PLACES: Final = ("/tiles/{token}", "/server/v1/realtime-shared/{token}/run/tiles")
+"""Where the tile templates are, ours and the hosted API's."""
 _SIBLINGS: Final = (b"/tilejson.json", b"/metadata.json", b"/map")
 """What else there is below a token; the router knows the rest."""
 _CACHE: Final = re.compile(rb"/server/v1/realtime-shared/[^/]+/udf-cache/")
@@ -93,7 +95,19 @@ class Application:
             raise NotFoundError
         scope["path"] = str(self.addresses.strip(scope["path"].encode()), "utf-8")
         scope["app"] = self  # with it the router raises what it refuses
-        await self.router(scope, receive, send)
+        try:
+            await self.router(scope, receive, send)
+        except HTTPException as refusal:
+            if refusal.status_code == 405:
+                raise HTTPException(405, headers={"allow": self._allowed(scope)}) from None
+            raise
+
+    def _allowed(self, scope: Scope) -> str:
+        """The methods of all routes of a path; the router knows of the first one only."""
+        found = [
+            each for each in self.router.routes if isinstance(each, Route) and each.path_regex.match(scope["path"])
+        ]
+        return ", ".join(sorted({method for each in found for method in each.methods or ()})) or "GET, HEAD"
 
 
 def _check_token_path(method: str, path: bytes) -> None:
@@ -126,38 +140,28 @@ def routes(answering: Answering, publisher: Publisher, code: CodeProxy, addresse
     """Everything but tiles and files."""
     pipeline, access = answering.pipeline, answering.access
     maps = MapRoutes(pipeline, access, addresses)
-    owner = OwnerRoutes(pipeline.registry, access, addresses)
+    owner = OwnerRoutes(answering, addresses)
     health = HealthRoutes(pipeline.executor, pipeline.settings.isolation)
-    static = StaticFiles(directory=Path(__file__).parent / "static")
-    return [
+    known: list[BaseRoute] = [
         Route("/", owner.index),
         Route("/sign-in", owner.sign_in),
         Route("/sign-out", owner.sign_out, methods=["POST"]),
         Route("/livez", health.livez),
         Route("/readyz", health.readyz),
         Route("/metrics", answering.metrics.show),
-        Route("/favicon.ico", _favicon),
-        Route("/openapi.json", _openapi),
-        Route("/tiles/{token}/tilejson.json", maps.tilejson),
-        Route("/tiles/{token}/metadata.json", maps.metadata),
-        Route("/server/v1/realtime-shared/{token}/run/tiles/metadata.json", maps.metadata),
+        Route("/favicon.ico", owner.favicon),
+        *(Route(f"{place}/tilejson.json", maps.tilejson) for place in _PLACES),
+        *(Route(f"{place}/metadata.json", maps.metadata) for place in _PLACES),
         Route("/tiles/{token}/map", maps.map),
         *RunRoutes(pipeline.registry, pipeline.runs, access).routes(),
         *UsageRoutes(answering).routes(),
         *AccountRoutes(pipeline.registry, access, pipeline.settings).routes(),
         *hosted_routes(answering, publisher, code, addresses),
-        Mount("/static", static),
-        Route("/{path:path}", _absent),
+        Mount("/static", PageFiles(directory=Path(__file__).parent / "static")),
     ]
+    return [*known, *ReferenceRoutes(known).routes()]
 
 
-async def _absent(request: Request) -> Response:
-    raise NotFoundError
-
-
-async def _favicon(request: Request) -> Response:
-    return Response(status_code=204, headers={"cache-control": "max-age=86400"})
-
-
-async def _openapi(request: Request) -> Response:
-    return JSONResponse(openapi(), headers={"cache-control": "max-age=3600"})
+@Operation(media=("*/*",), also={304: ("It is as `If-None-Match` has it.", "")}, who="anybody")
+class PageFiles(StaticFiles):
+    """A script, a style sheet or a picture of the pages."""

@@ -1,6 +1,6 @@
 """What map clients read about a layer: TileJSON, Kepler's metadata, and the map page."""
 
-from typing import Any, Final
+from typing import Any, Final, NotRequired, TypedDict
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -17,11 +17,39 @@ from tileserver.udfs import Udf, is_reserved
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
 from tileserver.web.answers import CORS
+from tileserver.web.operations import HTML, Operation
 from tileserver.web.pages import MAP_CSP, MapPage, map_page
 
 WORLD: Final = (-180.0, -MAX_LATITUDE, 180.0, MAX_LATITUDE)
 _EXTENSIONS: Final = {Kind.RASTER: ".png", Kind.VECTOR: ".mvt"}
 _HEADERS: Final = {name.decode(): value.decode() for name, value in CORS} | {"cache-control": "no-cache"}
+
+
+class VectorLayer(TypedDict):
+    """A layer inside vector tiles, with the types of its fields."""
+
+    id: str
+    fields: dict[str, str]
+    minzoom: int
+    maxzoom: int
+
+
+class TileJson(TypedDict):
+    """TileJSON 3.0.0; `tilestats` is what Kepler.gl reads beside it."""
+
+    tilejson: str
+    name: str
+    description: str
+    version: str
+    attribution: str
+    scheme: str
+    tiles: list[str]
+    minzoom: int
+    maxzoom: int
+    bounds: list[float]
+    center: list[float]
+    vector_layers: NotRequired[list[VectorLayer]]
+    tilestats: NotRequired[dict[str, Any]]
 
 
 class MapRoutes:
@@ -30,11 +58,13 @@ class MapRoutes:
     def __init__(self, pipeline: Pipeline, access: Access, addresses: Addresses) -> None:
         self.pipeline, self.access, self.addresses = pipeline, access, addresses
 
+    @Operation(answer=TileJson, who="anybody")
     async def tilejson(self, request: Request) -> Response:
         """TileJSON 3.0.0, with `vector_layers`; the query's parameters go into the tile template."""
         grant, udf = await self._read(request)
         return JSONResponse(self._tilejson(request, grant, udf), headers=_HEADERS)
 
+    @Operation(answer=dict[str, Any], who="anybody")
     async def metadata(self, request: Request) -> Response:
         """TileJSON with `tilestats`, from which Kepler.gl takes its attributes and their domains.
 
@@ -46,8 +76,9 @@ class MapRoutes:
         if "fields" in facts:
             document["tilestats"] = _tilestats(udf, facts)
         token = await self.pipeline.registry.shared_tokens.token(request.path_params["token"])
-        return JSONResponse(document | ((token and token.metadata_json) or {}), headers=_HEADERS)
+        return JSONResponse({**document, **((token and token.metadata_json) or {})}, headers=_HEADERS)
 
+    @Operation(media=(HTML,), who="anybody")
     async def map(self, request: Request) -> Response:
         """The page with the map; for the UDF's owner, with its runs."""
         grant, udf = await self._read(request)
@@ -61,9 +92,9 @@ class MapRoutes:
         grant = await self.pipeline.settling.look(request.path_params["token"])
         return grant, self.pipeline.grants.udf(grant)
 
-    def _tilejson(self, request: Request, grant: Grant, udf: Udf) -> dict[str, Any]:
+    def _tilejson(self, request: Request, grant: Grant, udf: Udf) -> TileJson:
         options, (west, south, east, north) = udf.options, bounds_of(udf)
-        document: dict[str, Any] = {
+        document: TileJson = {
             "tilejson": "3.0.0",
             "name": udf.name,
             "description": udf.doc,
@@ -127,7 +158,7 @@ def bounds_of(udf: Udf) -> tuple[float, float, float, float]:
     return max(west, -180.0), max(south, -MAX_LATITUDE), min(east, 180.0), min(north, MAX_LATITUDE)
 
 
-def _vector_layer(grant: Grant, udf: Udf) -> dict[str, Any]:
+def _vector_layer(grant: Grant, udf: Udf) -> VectorLayer:
     options = udf.options
     fields = facts_of(grant).get("fields", {})
     return {"id": options.layer, "fields": fields, "minzoom": options.minzoom, "maxzoom": options.maxzoom}

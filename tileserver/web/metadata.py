@@ -11,9 +11,9 @@ _TEXT: Final = 2000
 """Bytes of what is said about an exception, as JSON; what was printed takes the rest."""
 
 
-def ran(printed: str) -> bytes:
+def ran(stdout: str, stderr: str) -> bytes:
     """The header's value for a run that succeeded: ASCII."""
-    return _fitted({"stderr": "", "has_exception": False}, printed)
+    return _fitted({"has_exception": False}, stdout, stderr)
 
 
 def failed(error: UdfError | CallError, *, owner: bool) -> bytes:
@@ -21,27 +21,33 @@ def failed(error: UdfError | CallError, *, owner: bool) -> bytes:
     kind = {"error_type": "timeout_error"} if error.code == "udf_timed_out" else {}
     if isinstance(error, CallError) or not owner:
         sentence = str(error)
-        return _fitted({"has_exception": True, "exception": sentence, "errormsg": sentence, "lineno": None} | kind, "")
+        return _fitted({"has_exception": True, "exception": sentence, "errormsg": sentence, "lineno": None} | kind)
     message = _end(error.message or str(error), _TEXT)
     said: dict[str, Any] = {
-        "stderr": "",
         "has_exception": True,
         "exception_class": error.exception[:200],
         "exception": message,
         "errormsg": message,
         "lineno": error.line,
     }
-    return _fitted(said | kind, error.printed)
+    return _fitted(said | kind, *error.streams)
 
 
-def _fitted(said: dict[str, Any], printed: str) -> bytes:
-    room = LIMIT - len(json.dumps(said | {"stdout": ""}))
-    return json.dumps(said | {"stdout": _end(printed, room)}).encode()
+def _fitted(said: dict[str, Any], stdout: str = "", stderr: str = "") -> bytes:
+    """With the ends of both streams: each has half of the room, and what the other one leaves."""
+    room = LIMIT - len(json.dumps(said | {"stdout": "", "stderr": ""}))
+    errors = _end(stderr, max(room // 2, room - _size(stdout[-room:])))
+    output = _end(stdout, room - _size(errors))
+    return json.dumps(said | {"stdout": output, "stderr": errors}).encode()
 
 
 def _end(text: str, room: int) -> str:
     """The end of a text, of which the JSON has at most so many bytes."""
     text = text[-room:]
-    while len(written := json.dumps(text)) > room:
-        text = text[len(text) - len(text) * room // len(written) :]
+    while (size := _size(text)) > room:
+        text = text[len(text) - len(text) * room // size :]
     return text
+
+
+def _size(text: str) -> int:
+    return len(json.dumps(text))

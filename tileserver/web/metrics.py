@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from tileserver.execution import Executor
 from tileserver.layers import Answer
+from tileserver.web.operations import Operation
 from tileserver.web.recent import Recent
 
 _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -48,6 +49,7 @@ class Metrics:
         """Count an error."""
         self._errors.labels(code).inc()
 
+    @Operation(media=(_TYPE,), who="anybody")
     async def show(self, request: Request) -> Response:
         """The text that Prometheus reads."""
         return Response(generate_latest(self._registry), headers={"content-type": _TYPE, "cache-control": "no-store"})

@@ -56,6 +56,8 @@ class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     doc: str
     map_url: str
+    usage: str = ""
+    """What was asked for of late."""
 
 
 def map_page(page: MapPage) -> str:
@@ -64,7 +66,7 @@ def map_page(page: MapPage) -> str:
     body = _MAP.substitute(
         name=escape(page.name),
         badge=_badge(page.kind),
-        doc=_paragraphs(page.doc),
+        doc=paragraphs(page.doc),
         note=_note(page.range_note),
         button=_RUNS_BUTTON if owned else "",
         runs=_RUNS if owned else "",
@@ -72,7 +74,7 @@ def map_page(page: MapPage) -> str:
     static = escape(page.static)
     head = _HEAD.substitute(static=static) + (_RUNS_HEAD.substitute(static=static) if owned else "")
     data = f'<script type="application/json" id="page">{_embedded(page)}</script>'
-    return _document(f"{page.name} · map", page.static, body + data, head=head)
+    return html_page(f"{page.name} · map", page.static, body + data, head=head)
 
 
 def index_page(rows: Sequence[IndexRow], *, owner: bool) -> str:
@@ -82,15 +84,16 @@ def index_page(rows: Sequence[IndexRow], *, owner: bool) -> str:
     items = "".join(_INDEX_ROW.substitute(_row_fields(row)) for row in rows)
     listing = f'<ul class="catalogue">{items}</ul>' if rows else _NO_ROWS
     count = f"{len(rows)} layer{'' if len(rows) == 1 else 's'}"
-    return _document("Layers", "static", _INDEX.substitute(listing=listing, count=count))
+    return html_page("Layers", "static", _INDEX.substitute(listing=listing, count=count))
 
 
 def message_page(title: str, text: str) -> str:
     """HTML of a page that says one thing; both arguments are plain text."""
-    return _document(title, "static", _MESSAGE.substitute(title=escape(title), text=escape(text)))
+    return html_page(title, "static", _MESSAGE.substitute(title=escape(title), text=escape(text)))
 
 
-def _document(title: str, static: str, body: str, *, head: str = "") -> str:
+def html_page(title: str, static: str, body: str, *, head: str = "") -> str:
+    """HTML of a page with the look of all; body and head are HTML."""
     return _PAGE.substitute(title=escape(title), static=escape(static), body=body, head=head)
 
 
@@ -110,15 +113,20 @@ def _note(note: str | None) -> str:
     return f'<p class="note">{escape(note)}</p>' if note else ""
 
 
-def _paragraphs(doc: str) -> str:
+def paragraphs(doc: str) -> str:
+    """HTML of a text, in which backticks mark code."""
     return "".join(_paragraph(part) for part in _PART.split(cleandoc(doc)) if part.strip())
 
 
 def _paragraph(text: str) -> str:
     """Running text flows; what its author laid out, such as a list of arguments, keeps its lines."""
     laid_out = any(line.startswith((" ", "-", "*")) for line in text.splitlines())
-    marked = _CODE.sub(r"<code>\1</code>", escape(text.strip()))
-    return f"<p{' class=laid-out' if laid_out else ''}>{marked}</p>"
+    return f"<p{' class=laid-out' if laid_out else ''}>{marked(text.strip())}</p>"
+
+
+def marked(text: str) -> str:
+    """HTML of a line, in which backticks mark code."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
 
 
 def _row_fields(row: IndexRow) -> dict[str, str]:
@@ -128,6 +136,7 @@ def _row_fields(row: IndexRow) -> dict[str, str]:
         "badge": _badge(row.kind),
         "doc": escape(first),
         "map_url": escape(row.map_url),
+        "usage": escape(row.usage),
     }
 
 
@@ -206,12 +215,13 @@ _RUNS: Final = """<aside id="runs" aria-labelledby="runs-title" hidden>
 
 _INDEX: Final = Template("""<main class="page">
 <header class="page-head"><h1>Layers</h1><span class="count">$count</span>
+<a href="docs">API reference</a>
 <form method="post" action="sign-out"><button type="submit" class="quiet">Sign out</button></form></header>
 $listing
 </main>""")
 
 _INDEX_ROW: Final = Template("""<li><a href="$map_url"><span class="name">$name</span>$badge
-<span class="summary">$doc</span></a></li>""")
+<span class="summary">$doc</span><span class="usage">$usage</span></a></li>""")
 
 _NO_ROWS: Final = (
     '<p class="empty">Nothing is published yet. Put a Python file with a function marked <code>@udf</code> in the '

@@ -8,13 +8,19 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tileserver.registry import Registry
-from tileserver.runlog import KEPT, RunLog
+from tileserver.runlog import KEPT, Run, RunLog
 from tileserver.web.access import Access
 from tileserver.web.hosted.owned import named_udf
 from tileserver.web.hosted.requests import whole
+from tileserver.web.operations import Natural, Operation, Parameter
 
 _WAIT_SECONDS: Final = 25
 """Below what proxies allow a request that says nothing."""
+_WHICH: Final = (
+    Parameter("limit", Natural, f"how many runs, {KEPT} at most"),
+    Parameter("after", Natural, "the id behind which they are; the newest without it"),
+    Parameter("wait", Natural, f"seconds to wait for the first one behind `after`, {_WAIT_SECONDS} at most"),
+)
 _HEADERS: Final = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
@@ -28,6 +34,7 @@ class RunRoutes:
         """Every route."""
         return [Route("/api/v1/udf/{name}/logs", self.logs)]
 
+    @Operation(answer=list[Run], parameters=_WHICH)
     async def logs(self, request: Request) -> Response:
         """The newest runs, the newest last; with `after`, those behind that id, for which `wait` waits."""
         account = await self.access.owner(request.scope)

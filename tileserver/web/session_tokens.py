@@ -12,7 +12,7 @@ PARAMETER: Final = "fused_session_token"
 LONGEST: Final = 86400
 """Seconds (hosted API, section 5)."""
 _PURPOSE: Final = "session-token"
-_SHAPE: Final = re.compile(r"([0-9a-f]{32}):([0-9]{1,12}):([A-Za-z0-9_-]{43})", re.ASCII)
+_SHAPE: Final = re.compile(r"([0-9a-f]{32}):([1-9][0-9]{0,11}):([A-Za-z0-9_-]{43})", re.ASCII)
 
 
 def issued(keyring: Keyring, token: str, seconds: int) -> tuple[str, int]:

@@ -4,14 +4,15 @@ A small ASGI function in front of the router: a tile from memory meets no router
 """
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
-from tileserver.errors import NotFoundError
-from tileserver.formats import FORMATS
-from tileserver.layers import Ask
+from tileserver.errors import NotFoundError, UdfError, leaves
+from tileserver.formats import ALL, FORMATS
 from tileserver.tiles import MAX_ZOOM
-from tileserver.web.answering import Address, Answering
+from tileserver.web.answering import Address, Answering, ask_of
 from tileserver.web.answers import PREFLIGHT, Receive, Scope, Send, respond
+from tileserver.web.operations import Described, Operation, Parameter
 
 _TOKEN: Final = rb"([A-Za-z0-9_-]{1,128})"
 _NUMBER: Final = rb"(0|[1-9][0-9]{0,9})"
@@ -27,6 +28,39 @@ _COLLECTION: Final = re.compile(
     rb"/run(?:/file|/tiles(/[^/]+/[^/]+/[^/]+))?\Z"
 )
 _PLACE: Final = re.compile(_ADDRESS)
+
+ANSWER: Final = Operation(
+    media=(*(each.media_type for each in ALL), "*/*"),
+    headers={
+        "ETag": "of the body as it is coded",
+        "Cache-Control": "how long who may keep it",
+        "Age": "seconds since it was made",
+        "Cache-Status": "where it came from (RFC 9211)",
+        "Server-Timing": "milliseconds in look-up, queue, function and encoder",
+    },
+    also={204: ("Nothing is there.", ""), 304: ("It is as `If-None-Match` has it.", "")},
+    parameters=(
+        Parameter("format", str, "where the path has no extension; several between commas, the best first"),
+        Parameter("rescale", str, "values shown as 0 and 255: low,high, or a pair for each band"),
+        Parameter("colormap", str, "by name, or JSON of value to colour"),
+        Parameter("bands", str, "bands to show, from 1, between commas"),
+        Parameter("quality", str, "of JPEG and WebP, 1 to 100"),
+        Parameter("tile_size", str, "pixels of the tile's side before the scale"),
+        Parameter("empty", str, "`404` answers empty tiles so"),
+        Parameter("cache_max_age", str, "how old it may be: seconds, 15m, 12h, 1d; 0 stores nothing"),
+    ),
+    who="anybody",
+    fails=(
+        *(error.code for error in leaves(UdfError)),
+        *("not_found", "invalid_parameter", "format_not_possible", "call_failed", "busy", "too_many_requests"),
+    ),
+)
+"""What is said of a tile and of a file. Of a query the function's own parameters are left out: they differ."""
+_SHARED: Final = "/server/v1/realtime-shared/{token}"
+_TILES: Final = ("/tiles/{token}/{z}/{x}/{y}", f"{_SHARED}/run/tiles/{{z}}/{{x}}/{{y}}")
+_FILES: Final = ("/files/{token}", f"{_SHARED}/run", f"{_SHARED}/run/file")
+_COLLECTED: Final = ("run", "run/file", "run/tiles/{z}/{x}/{y}")
+"""Behind a collection's token and the name of one of its UDFs, which may have an extension."""
 
 
 def parse(path: bytes) -> Address | None:
@@ -108,6 +142,25 @@ def _placed(token: bytes, match: re.Match[bytes], early: bytes) -> Address | Non
     return _checked(token, z, x, y, scale, late or early, hosted=True)
 
 
+def spelled() -> Iterator[tuple[str, str]]:
+    """Each address that `parse` understands as a template, with what is there."""
+    for path in _TILES:
+        for scale, tile in (("", "A tile"), ("@{scale}x", "A tile for a finer screen")):
+            yield path + scale, f"{tile}."
+            yield path + scale + ".{ext}", f"{tile}, in the format of the extension."
+    for path in _FILES:
+        yield path, "The function run once, without a tile."
+        yield path.replace("{token}", "{token}.{ext}"), "The same, in the format of the extension."
+    for path in _COLLECTED:
+        yield f"{_SHARED}/{{name}}/{path}", "The same of a UDF by its name, with a collection's token."
+
+
+def described() -> Iterator[Described]:
+    """What is read here by hand, as the router's endpoints are described."""
+    for path, summary in spelled():
+        yield Described(path, "GET", ANSWER, summary, "tiles")
+
+
 class TokenRoutes:
     """Answers what `parse` understands."""
 
@@ -119,6 +172,4 @@ class TokenRoutes:
         if scope["method"] == "OPTIONS":
             await respond(scope, send, 204, PREFLIGHT, b"")
             return
-        query = scope["query_string"].decode("latin-1")
-        ask = Ask(address.token, address.extension, address.scale, query, address.z >= 0, hosted=address.hosted)
-        await self._answering(scope, receive, send, address, ask)
+        await self._answering(scope, receive, send, address, ask_of(scope, address))

@@ -34,11 +34,11 @@ def frame(value: Any) -> Any:
     from shapely.geometry import box
 
     if isinstance(value, geopandas.GeoDataFrame):
-        return value
+        return value if value.crs is None or value.crs.to_epsg() == 4326 else value.to_crs(4326)
     if isinstance(value, str):
         value = _read(value)
     if isinstance(value, dict):
-        return geopandas.GeoDataFrame.from_features(_features(value), crs=4326)
+        return geopandas.GeoDataFrame.from_features(_features(value), crs=_crs(value)).to_crs(4326)
     if isinstance(value, Tile):
         columns = {"x": [value.x], "y": [value.y], "z": [value.z]}
         return geopandas.GeoDataFrame(columns, geometry=[box(*value.bounds)], crs=4326)
@@ -62,6 +62,17 @@ def _features(document: dict[str, Any]) -> list[Any]:
     if "coordinates" in document or "geometries" in document:
         return [{"type": "Feature", "properties": {}, "geometry": document}]
     raise ValueError("this is no GeoJSON")
+
+
+def _crs(document: dict[str, Any]) -> Any:
+    """What the member `crs` of older GeoJSON says, as geopandas still writes it; else degrees."""
+    import pyproj
+
+    named = document.get("crs")
+    try:
+        return pyproj.CRS(named["properties"]["name"]) if named else 4326
+    except pyproj.exceptions.CRSError:
+        raise ValueError("this is no reference system") from None
 
 
 def _with_tile(area: Any) -> Any:

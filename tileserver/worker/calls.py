@@ -16,7 +16,7 @@ import msgspec
 from tileserver import authoring
 from tileserver.errors import CallError
 from tileserver.frames import CALL_LIMIT, Assembler, pack
-from tileserver.jobs import CODE, Call, Called, Fetch, Job, Source
+from tileserver.jobs import CODE, Called, Job, Source, Wish
 
 _ANSWER_LIMIT: Final = 2**30
 """Bytes of an answer; the server, which sends it, has limits of its own."""
@@ -36,8 +36,8 @@ class Calls:
         authoring.connect(self.ask)
         self._pid = os.getpid()
 
-    def ask(self, call: Call | Fetch) -> "Future[Any]":
-        """What the UDF returns, once it has; or its code.
+    def ask(self, call: Wish) -> "Future[Any]":
+        """What the UDF returns, once it has; or its code, or what is in a file.
 
         Raises:
             CallError: this is not the function's own process, or the parameters are too large.

@@ -65,7 +65,8 @@ class Cost:
     def _count(self) -> tuple[float, float]:
         """Seconds of processor that all but this thread took since this was asked last, and that this one waited."""
         before, self._counted = self._counted, _counts()
-        return max(self._counted[0] - before[0], 0.0), self._counted[1] - before[1]
+        others, waited = (max(now - then, 0.0) for now, then in zip(self._counted, before, strict=True))
+        return others, waited  # nobody says how long it waited where no file can be opened any more
 
 
 def _counts() -> tuple[float, float]:

@@ -6,11 +6,15 @@ import importlib.machinery
 import importlib.util
 import linecache
 import sys
+import threading
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from tileserver.functioncache import HEADERS
+from tileserver.functioncache import HEADERS, TEXT
+
+OWN: Final = "udf:"
+"""Before the name of the UDF's module."""
 
 
 def run(code: str, path: str, module: types.ModuleType, headers: Mapping[str, str]) -> None:
@@ -18,10 +22,11 @@ def run(code: str, path: str, module: types.ModuleType, headers: Mapping[str, st
 
     Args:
         path: its file's name in tracebacks.
-        headers: the modules that come with it, for those who want to know on what its functions rest.
+        headers: the modules that come with it; they and the text stay in the module, for those who want to know on
+            what its functions rest.
     """
     linecache.cache[path] = (len(code), None, code.splitlines(keepends=True), path)
-    module.__dict__[HEADERS] = headers
+    module.__dict__.update({HEADERS: headers, TEXT: code})
     exec(compile(code, path, "exec"), module.__dict__)  # noqa: S102 - this is what a worker is for
 
 
@@ -47,12 +52,17 @@ class Siblings(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class Scope:
-    """The modules of a loaded UDF: its code imports them by name, though others have modules of the same names."""
+    """The modules of a loaded UDF: its code imports them by name, though others have modules of the same names.
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = headers
+    Python knows them by names that no import can spell, for who looks up the module of a class, as `dataclasses` does.
+    """
+
+    def __init__(self, headers: Mapping[str, str], label: str) -> None:
+        """Args: label: goes before the modules' names and files, and no other scope has it."""
+        self._headers, self._label = headers, label
         self._roots = {name.partition(".")[0] for name in headers}
         self._modules: dict[str, types.ModuleType] = {}
+        self._lock = threading.RLock()
         self._builtins = {**vars(builtins), "__import__": self._import}
 
     def __contains__(self, name: str) -> bool:
@@ -68,29 +78,33 @@ class Scope:
         return module
 
     def _empty(self, name: str, path: str, given: Mapping[str, Any]) -> types.ModuleType:
-        module = types.ModuleType(name)
+        module = types.ModuleType(f"{self._label}:{name}")
         module.__dict__.update(given, __file__=path, __builtins__=self._builtins)
+        sys.modules[module.__name__] = module
         return module
 
     def module(self, name: str) -> types.ModuleType:
-        """The module of that name, run at the first request.
+        """The module of that name, run at the first request; who asks meanwhile in another thread waits.
 
         Raises:
             ModuleNotFoundError: there is none.
         """
-        if name in self._modules:
-            return self._modules[name]
+        with self._lock:
+            return self._modules[name] if name in self._modules else self._first(name)
+
+    def _first(self, name: str) -> types.ModuleType:
         is_package = any(each.startswith(f"{name}.") for each in self._headers)
         if name not in self._headers and not is_package:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         parent, _, last = name.rpartition(".")
         package = self.module(parent) if parent else None
         given = {"__package__": name, "__path__": []} if is_package else {"__package__": parent}
-        module = self._modules[name] = self._empty(name, f"{name}.py", given)
+        path = f"{self._label}/{name}.py"
+        module = self._modules[name] = self._empty(name, path, given)
         try:
-            run(self._headers.get(name, ""), f"{name}.py", module, self._headers)
+            run(self._headers.get(name, ""), path, module, self._headers)
         except BaseException:
-            del self._modules[name]
+            del self._modules[name], sys.modules[module.__name__]
             raise
         if package is not None:
             setattr(package, last, module)
@@ -118,12 +132,15 @@ class Scope:
 def installed(
     name: str, code: str, path: str, given: Mapping[str, Any], headers: Mapping[str, str]
 ) -> types.ModuleType:
-    """The module of the UDF that this process is for, in `sys.modules` with what it imports."""
+    """The module of the UDF that this process is for, in `sys.modules` with what it imports.
+
+    A UDF may be called as a library is that it uses, so it has a name there that no import can spell.
+    """
     sys.meta_path.insert(0, Siblings(headers))
     for header in headers:  # what the nursery imported under that name is somebody else's
         sys.modules.pop(header, None)
-    module = types.ModuleType(name)
+    module = types.ModuleType(f"{OWN}{name}")
     module.__dict__.update(given, __file__=path)
-    sys.modules[name] = module
+    sys.modules[module.__name__] = module
     run(code, path, module, headers)
     return module

@@ -19,7 +19,7 @@ from tileserver.frames import REPLY_LIMIT, Assembler, Birth, Message, pack
 from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
 from tileserver.results import Results
 from tileserver.tiles import Tile
-from tileserver.worker import sandbox, system
+from tileserver.worker import modules, sandbox, system
 from tileserver.worker.baseline import Baseline
 from tileserver.worker.binding import bind
 from tileserver.worker.calls import Calls
@@ -41,11 +41,11 @@ class WorkerProcess:
     """Lives in a forked child."""
 
     def __init__(self, descriptors: list[int], birth: Birth) -> None:
-        channel, output, results, calls = map(system.raised, descriptors)
+        channel, output, errors, results, calls = map(system.raised, descriptors)
         system.keep_in_hand()
         os.setsid()
         os.nice(_NICE)
-        _redirect(output)
+        _redirect(output, errors)
         _enter(birth.scratch)
         system.lock_down(birth.limits.memory, birth.limits.scratch, birth.limits.open_files)
         if birth.read:
@@ -154,10 +154,10 @@ class WorkerProcess:
             return failure(error, program.source)
 
 
-def _redirect(output: int) -> None:
-    """Nothing to read, everything printed into the pipe, and no other descriptor below the high ones."""
+def _redirect(output: int, errors: int) -> None:
+    """Nothing to read, everything printed into the pipes, and no other descriptor below the high ones."""
     nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (output, 1), (output, 2)):
+    for source, target in ((nothing, 0), (output, 1), (errors, 2)):
         os.dup2(source, target)
     os.closerange(3, system.HIGH)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
@@ -193,7 +193,7 @@ def failure(error: BaseException, source: Source) -> Failed:
     lines = [frame.lineno for frame in frames if frame.filename == source.path]
     return Failed(
         code=code,
-        message=_plain("".join(_summary(error)).strip()),
+        message=_plain(str(error) if isinstance(error, CallError) else "".join(_summary(error)).strip()),
         traceback=_plain("".join(traceback.format_list(frames[-50:]) + _summary(error))[-_TEXT_LIMIT:]),
         line=lines[-1] if lines else None,
         exception=type(error).__name__,
@@ -207,6 +207,6 @@ def _plain(text: str) -> str:
 
 def _summary(error: Any) -> list[str]:
     try:
-        return [line[:8000] for line in traceback.format_exception_only(error)]
+        return [line[:8000].removeprefix(modules.OWN) for line in traceback.format_exception_only(error)]
     except Exception:  # an exception whose __str__ fails
         return [type(error).__name__]

@@ -51,6 +51,14 @@ def test_pictures_have_their_bands_first(mode: str, count: int) -> None:
         assert np.array_equal(decode(written(picture, "webp", lossless=True), "image/webp"), np.moveaxis(pixels, 2, 0))
 
 
+def test_a_gif_becomes_colours() -> None:
+    """Those of its palette, opaque or not."""
+    picture = Image.new("RGBA", (3, 2), (250, 20, 0, 255))
+    found = decode(written(picture, "gif"), "image/gif")
+    assert found.shape[1:] == (2, 3)
+    assert found[:3, 0, 0].tolist() == [250, 20, 0]
+
+
 def test_other_pictures() -> None:
     """Sixteen bits stay, palettes and bits become colours, JPEG is near."""
     deep = RANDOM.integers(0, 2**16, (4, 3), np.uint16)

@@ -15,23 +15,28 @@ with counting("push", 2) as done:
 """
 
 
-def test_nothing_is_written_where_nobody_looks() -> None:
+WAITS = "from tileserver.client.progress import waiting\nwith waiting('running [a]'): print('b')"
+
+
+@pytest.mark.parametrize("code", [CODE, WAITS])
+def test_nothing_is_written_where_nobody_looks(code: str) -> None:
     """Into a file or a pipe."""
-    ended = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
-    assert (ended.stdout, ended.stderr) == ("", "")
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (ended.stdout.removeprefix("b\n"), ended.stderr) == ("", "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="another terminal")
-def test_a_terminal_shows_how_far_it_is() -> None:
+@pytest.mark.parametrize(("code", "parts"), [(CODE, ("push", "2/2")), (WAITS, ("running [a]", "0:00:00"))])
+def test_a_terminal_shows_how_far_it_is(code: str, parts: tuple[str, str]) -> None:
     """On standard error; standard output stays the program's."""
     master, terminal = pty.openpty()
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
     ended = subprocess.run(
-        [sys.executable, "-c", CODE], stdout=subprocess.PIPE, stderr=terminal, env=environment, check=True
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=terminal, env=environment, check=True
     )
     os.close(terminal)
     shown = os.read(master, 100_000).decode()
     os.close(master)
-    assert ended.stdout == b""
-    assert "push" in shown
-    assert "2/2" in shown
+    assert ended.stdout.removeprefix(b"b\n") == b""
+    for part in parts:
+        assert part in shown

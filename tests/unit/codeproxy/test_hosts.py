@@ -252,7 +252,7 @@ def test_a_failure_is_not_remembered(forge: Forge) -> None:
 def test_a_branch_is_remembered_for_a_minute_and_a_commit_for_a_day() -> None:
     """A commit does not change."""
     expiries = [
-        codeproxy._expiry(codeproxy.parse(f"{GITHUB}/tree/{ref}/x"), Code("x", "", "x", {}), 5.0)
+        codeproxy._expiry(codeproxy.parse(f"{GITHUB}/tree/{ref}/x"), Code("x", "", "x", {}, ""), 5.0)
         for ref in ("main", "a" * 40)
     ]
     assert expiries == [65.0, 86405.0]

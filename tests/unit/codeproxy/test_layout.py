@@ -9,12 +9,14 @@ from forge import GITHUB, HILLS, PLAIN, SLOPES, Repository, load
 from tileserver.codeproxy import Code
 from tileserver.codeproxy.folder import FILE_LIMIT
 from tileserver.errors import InvalidParameterError, NotFoundError, PublicationError, TileserverError
+from tileserver.udfs import digest
 
 
 def test_a_folder_with_meta_json(repository: Repository) -> None:
     """It names source and headers; what else lies there, or is imported, is none."""
     code = load(repository.mirror, f"{GITHUB}/tree/main/public/hills/")
-    assert code == Code("Hills", HILLS, "udf", {"utils": "import unnamed\ndef shade(x): return x\n"})
+    headers = {"utils": "import unnamed\ndef shade(x): return x\n"}
+    assert code == Code("Hills", HILLS, "udf", headers, digest(HILLS, headers))
 
 
 @pytest.mark.parametrize("path", ["tree/main/public/slopes", "blob/main/public/slopes/slopes.py"])
@@ -30,7 +32,9 @@ def test_a_folder_that_is_told_by_its_name(repository: Repository, path: str) ->
 )
 def test_a_file(repository: Repository, form: str) -> None:
     """By a browser's address, and by raw ones."""
-    assert load(repository.mirror, f"https://{form}/v1/layers/plain.py") == Code("plain", PLAIN, "plain", {})
+    assert load(repository.mirror, f"https://{form}/v1/layers/plain.py") == Code(
+        "plain", PLAIN, "plain", {}, digest(PLAIN, {})
+    )
 
 
 def test_another_file_beside_meta_json(repository: Repository) -> None:
@@ -43,10 +47,18 @@ def test_names_that_need_quoting(repository: Repository) -> None:
     assert load(repository.mirror, f"{GITHUB}/blob/main/My%20layers/%C3%A7a%20va.py").name == "fine"
 
 
-def described(source: str, *headers: str) -> str:
+def described(source: str, *headers: str, **facts: str) -> str:
     """A `meta.json` that names these files."""
     modules = [{"module_name": each.removesuffix(".py"), "source_file": each} for each in headers]
-    return json.dumps({"job_config": {"steps": [{"udf": {"source": source, "headers": modules}}]}})
+    return json.dumps({"job_config": {"steps": [{"udf": {"source": source, "headers": modules} | facts}]}})
+
+
+def test_meta_json_says_which_function_is_the_udf(tmp_path: Path) -> None:
+    """Where the source has several."""
+    code = PLAIN + PLAIN.replace("plain", "other")
+    files = {"x/meta.json": described("x.py", entrypoint="other"), "x/x.py": code}
+    Repository.made(tmp_path / "owner" / "udfs").commit(files)
+    assert load(tmp_path, f"{GITHUB}/tree/main/x") == Code("x", code, "other", {}, digest(code, {}, "other"))
 
 
 MANY: dict[str, str | bytes] = {f"x/m{number}.py": "" for number in range(60)}
@@ -69,6 +81,7 @@ REFUSED: list[tuple[dict[str, str | bytes], type[TileserverError], str]] = [
     ({"x/x.py": "".join(f"import m{number}\n" for number in range(300)) + PLAIN}, InvalidParameterError, "50 files"),
     ({"x/meta.json": described("../../owner/y.py")}, NotFoundError, r"no '\.\./\.\./owner/y\.py' here"),
     ({"x/meta.json": described("y.py\n"), "x/y.py": PLAIN}, NotFoundError, "here"),
+    ({"x/meta.json": described("y.py", entrypoint="f"), "x/y.py": PLAIN}, PublicationError, "no function 'f' here"),
     ({"x/meta.json": described("y.py", "u.py"), "x/y.py": PLAIN}, NotFoundError, r"no 'u\.py' here"),
 ]
 

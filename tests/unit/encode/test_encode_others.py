@@ -101,6 +101,94 @@ def test_tables():
     assert answer(pa.table({"a": [1]}), format="csv")[1] == b"a\n1\n"
 
 
+def test_csv_with_the_index():
+    """As the hosted API writes it; a table's index has its name."""
+    assert answer(FRAME, format="csv", indexed=True)[1].decode() == FRAME.to_csv()
+    named = pd.DataFrame({"a": [1]}, index=pd.Index(["x"], name="key"))
+    assert answer(named, format="csv", indexed=True)[1] == b"key,a\nx,1\n"
+    assert answer(named, format="csv")[1] == b"a\n1\n"
+
+
+def test_feather():
+    """A table with its index, features with geometry and CRS; on a tile those that meet it, in degrees."""
+    table = pd.DataFrame({"a": [1, 2], "t": pd.to_datetime(["2024-01-02", None])}, index=["x", "y"])
+    made, body = answer(table, format="feather")
+    assert made.media_type == "application/vnd.apache.arrow.file"
+    pd.testing.assert_frame_equal(pa.ipc.open_file(body).read_all().to_pandas(), table)
+    metres = FRAME.to_crs(3857)
+    assert geopandas.read_feather(io.BytesIO(answer(metres, format="feather")[1])).crs == 3857
+    found = geopandas.read_feather(io.BytesIO(answer(metres, TILE, format="feather")[1]))
+    assert found.crs == 4326 and found["s"].tolist() == ["a"]
+
+
+def test_excel():
+    """A sheet with a header; geometries as WKT, a text that looks like a formula as the text that it is."""
+    openpyxl = pytest.importorskip("openpyxl")
+    table = pd.DataFrame({"a": [1.5, np.nan], "t": ["=1+1", "é"], "d": pd.to_datetime(["2024-01-02", None])})
+    made, body = answer(table, format="excel")
+    assert made.media_type.endswith("spreadsheetml.sheet") and not made.coding
+    rows = list(openpyxl.load_workbook(io.BytesIO(body)).active.iter_rows())
+    assert [cell.value for cell in rows[0]] == ["a", "t", "d"] and rows[1][1].data_type == "s"
+    pd.testing.assert_frame_equal(pd.read_excel(io.BytesIO(body)), table, check_dtype=False)
+    assert pd.read_excel(io.BytesIO(answer(FRAME, format="excel")[1]))["geometry"][0] == "POINT (10 50)"
+    assert pd.read_excel(io.BytesIO(answer(None, format="excel")[1])).empty
+    with pytest.raises(BadResultError) as caught:
+        answer(pd.DataFrame({"t": pd.to_datetime(["2024-01-02"]).tz_localize("UTC")}), format="excel")
+    assert "cannot be written as excel" in caught.value.message
+
+
+def test_excel_without_its_library(monkeypatch):
+    """A sentence that names it."""
+    for name in ("openpyxl", "openpyxl.workbook"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(FormatNotPossibleError, match="openpyxl"):
+        answer(pd.DataFrame({"a": [1]}), format="excel")
+
+
+def test_a_gif_shows_what_is_there():
+    """Colours of a palette, and what has no value transparent."""
+    array = np.zeros((3, 8, 8), np.uint8)
+    array[:, :, 4:] = [[[250]], [[20]], [[0]]]
+    masked = np.ma.masked_array(array, np.broadcast_to(np.arange(8) < 2, array.shape))
+    image = Image.open(io.BytesIO(answer(masked, format="gif")[1]))
+    assert image.format == "GIF"
+    pixels = np.asarray(image.convert("RGBA"))
+    assert (pixels[:, :2, 3] == 0).all() and (pixels[:, 2:, 3] == 255).all()
+    assert (pixels[0, 3] == [0, 0, 0, 255]).all() and (abs(pixels[0, 7].astype(int) - [250, 20, 0, 255]) < 8).all()
+
+
+@pytest.mark.parametrize(
+    ("result", "shown"),
+    [
+        (np.zeros((8, 8), np.uint8), 'src="data:image/png;base64,iVBOR'),
+        (Image.new("RGB", (2, 2)), 'src="data:image/png;base64,iVBOR'),
+        (FRAME, "<td>POINT (10 50)</td>"),
+        (pd.DataFrame({"<i>": ["<b>"]}), "<td>&lt;b&gt;</td>"),
+        ({"a": "<script>"}, "&lt;script&gt;"),
+        ({"a": np.zeros(2)}, "[0.0,0.0]"),
+        (5, "<pre>5</pre>"),
+        (None, "0 rows"),
+    ],
+)
+def test_a_preview(result, shown):
+    """A page for every kind, in which nothing but our own markup is markup."""
+    made, body = answer(result, format="preview")
+    assert made.media_type == "text/html; charset=utf-8" and shown in body.decode()
+    assert b"<script>" not in body and b"<b>" not in body
+
+
+def test_a_preview_of_text_is_the_text():
+    """Which is a page already."""
+    made, body = answer("<h1>it</h1>", format="preview")
+    assert made.authored and body == b"<h1>it</h1>"
+
+
+def test_a_preview_shows_the_first_rows():
+    """And says how many there are."""
+    body = answer(pd.DataFrame({"n": range(1500)}), format="preview")[1].decode()
+    assert "1,500 rows, the first 1,000 of them" in body and body.count("<td>") == 1000
+
+
 def test_documents():
     """Text is HTML, data is JSON, ready bodies stay; only what the UDF wrote is authored."""
     assert answer("<b>x</b>")[0].media_type.startswith("text/html") and answer("x")[0].authored
@@ -269,15 +357,16 @@ def test_nothing(name, body):
     assert made.empty and made.kind == "" and found == body
 
 
-@pytest.mark.parametrize("name", ["png", "jpg", "webp"])
+@pytest.mark.parametrize("name", ["png", "jpg", "webp", "gif"])
 def test_nothing_is_a_blank_picture(name):
     """None as a picture has the tile's size."""
     assert Image.open(io.BytesIO(answer(None, TILE, format=name, size=512)[1])).size == (512, 512)
 
 
-def test_nothing_is_an_empty_parquet_file():
-    """None as Parquet has no rows."""
-    assert pd.read_parquet(io.BytesIO(answer(None, format="parquet")[1])).empty
+@pytest.mark.parametrize(("name", "read"), [("parquet", pd.read_parquet), ("feather", pd.read_feather)])
+def test_nothing_is_an_empty_file(name, read):
+    """None as Parquet or Feather has no rows."""
+    assert read(io.BytesIO(answer(None, format=name)[1])).empty
 
 
 def test_what_cannot_be_served():
@@ -289,10 +378,10 @@ def test_what_cannot_be_served():
         answer(geopandas.GeoSeries([shapely.Point(5e5, 5e6)]), TILE)
     assert "call set_crs" in caught.value.message
     with pytest.raises(
-        FormatNotPossibleError, match="a vector result cannot be png; ask for mvt, geojson, parquet, cs"
+        FormatNotPossibleError, match="a vector result cannot be png; ask for mvt, geojson, parquet, fe"
     ):
         answer(FRAME, TILE, format="png")
-    with pytest.raises(FormatNotPossibleError, match="a data result cannot be html; ask for json, parquet or zip"):
+    with pytest.raises(FormatNotPossibleError, match="cannot be html; ask for json, preview, parquet or zip"):
         answer({}, format="html")
 
 

@@ -98,7 +98,7 @@ def test_without_a_zip_a_dict_is_json_or_one_row():
 @pytest.mark.parametrize("result", [[1], 3, {1: 2}, {1: np.arange(3)}])
 def test_what_has_no_names_is_no_zip(result):
     """The sentence says what there is instead."""
-    with pytest.raises(FormatNotPossibleError, match="a data result cannot be zip; ask for json or parquet"):
+    with pytest.raises(FormatNotPossibleError, match="a data result cannot be zip; ask for json, preview or parquet"):
         answer(result, ("zip",))
 
 

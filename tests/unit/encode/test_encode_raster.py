@@ -337,7 +337,7 @@ def test_what_does_not_fit(options, parameter, message):
 
 def test_limits():
     """A raster is not a vector tile, and not larger than it may be."""
-    with pytest.raises(FormatNotPossibleError, match="a raster result cannot be mvt; ask for png, jpg, webp, tif"):
+    with pytest.raises(FormatNotPossibleError, match="cannot be mvt; ask for png, jpg, webp, gif, tiff, npy or prev"):
         rendered(np.zeros((8, 8)), format="mvt")
     with pytest.raises(ResultTooLargeError) as caught:
         encode(np.zeros((8, 8), np.uint8), Output(), None, limit=10)

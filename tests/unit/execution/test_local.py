@@ -81,8 +81,8 @@ def test_what_was_printed_before_a_crash_is_kept(tmp_path: Path) -> None:
             await run(executor, "exits")
         assert caught.value.printed == "leaving\n"
         flooded = await run(executor, "floods")
-        assert len(flooded.printed) == 65536
-        assert "000029999" in flooded.printed[-120:]
+        assert len(flooded.printed.text) == 65536
+        assert "000029999" in flooded.printed.text[-120:]
 
     on_a_pool(tmp_path, check)
 

@@ -226,7 +226,7 @@ def born(control: socket.socket, scratch: Path) -> tuple[int, socket.socket]:
     birth = Birth(id=1, scratch=str(scratch / "worker"), limits=Limits(memory=10**9, scratch=10**8), read=read)
     calls, their_calls = socket.socketpair()
     with theirs, their_calls, calls:
-        given = [theirs.fileno(), output, results.descriptor, their_calls.fileno()]
+        given = [theirs.fileno(), output, output, results.descriptor, their_calls.fileno()]
         socket.send_fds(control, [msgspec.msgpack.encode(birth)], given)
     os.close(output)
     results.close()

@@ -45,7 +45,7 @@ def test_the_facts_of_an_error_travel() -> None:
     errors: list[TileserverError] = [
         InvalidParameterError("no number", parameter="size"),
         BusyError(retry_after=7),
-        UdfRaisedError("no", traceback="t", line=3, printed="p", exception="E", spent=(1.0, 2.0, 3)),
+        UdfRaisedError("no", traceback="t", line=3, printed="p", streams=("p", ""), exception="E", spent=(1.0, 2.0, 3)),
         TileserverError(),
     ]
     for error in errors:

@@ -38,13 +38,15 @@ def store(tmp_path: Path) -> Iterator[functioncache.Store]:
     functioncache.keep_in(store)
     yield store
     functioncache.keep_in(None)
+    sys.modules.pop("made", None)
 
 
 def made(code: str = CODE, **headers: str) -> tuple[types.ModuleType, list[Any]]:
     """A UDF's module out of text, as another worker would have it too, and what its functions note."""
     module, runs = types.ModuleType("made"), list[Any]()
-    # a list of nothing but methods has no content, so that what is noted makes no difference
-    module.__dict__["RUNS"] = type("Noting", (), {"append": runs.append, "__reduce__": None})()
+    sys.modules["made"] = module
+    # a class that is not the author's counts by its name, so that what is noted makes no difference
+    module.__dict__["RUNS"] = type("Noting", (), {"append": runs.append})
     modules.run(textwrap.dedent(code), "made.py", module, headers)
     return module, runs
 
@@ -107,6 +109,102 @@ def test_enclosed_variables_make_a_difference() -> None:
     code = "from tileserver import cache\ndef outer(n):\n    @cache\n    def f():\n        return n\n    return f()\n"
     module, _ = made(code)
     assert [module.outer(1), module.outer(2), module.outer(1)] == [1, 2, 1]
+
+
+CLASSES = """
+    import enum
+    import functools
+    from tileserver import cache
+
+    class Base:
+        def inherited(self): return 10
+
+    class Made(Base):
+        constant = 11
+        def method(self): return 12
+        @staticmethod
+        def static(): return 13
+        @classmethod
+        def of_class(cls): return 14
+        @property
+        def property(self): return 15
+        @functools.cached_property
+        def kept(self): return 16
+
+    class Name(enum.Enum):
+        A = 17
+
+    class Called:
+        def __call__(self): return 18
+
+    def twice(function):
+        @functools.wraps(function)
+        def wrapper(): return function() + 19
+        return wrapper
+
+    @functools.lru_cache
+    def remembered(): return 20
+
+    def added(a): return a + 21
+
+    made, called, bound = Made(), Called(), Made().method
+    partial, unnamed = functools.partial(added, 1), functools.partial(lambda a: a + 22, 1)
+    wrapped = twice(lambda: 1)
+    function = lambda: ({0})
+
+    @cache
+    def f(given=None): return {0}
+"""
+
+
+@pytest.mark.parametrize(
+    ("used", "old"),
+    [
+        *(("made.inherited()", "10"), ("Made.constant", "11"), ("made.method()", "12"), ("Made.static()", "13")),
+        *(("Made.of_class()", "14"), ("made.property", "15"), ("Made().kept", "16"), ("Name.A.value", "17")),
+        *(("called()", "18"), ("wrapped()", "19"), ("remembered()", "20"), ("partial()", "21"), ("unnamed()", "22")),
+        ("bound()", "12"),
+    ],
+)
+def test_all_code_that_it_rests_on_makes_a_difference(store: functioncache.Store, used: str, old: str) -> None:
+    """Also behind classes, instances, and functions that others have made into objects."""
+    code = CLASSES.replace("{0}", used)
+    for number in (old, old, "99"):
+        changed, _ = made(code.replace(old, number))
+        assert changed.f() == changed.function()
+    assert len(list(store.folder.glob("[!.]*"))) == 2
+
+
+def test_what_made_a_connection_makes_a_difference() -> None:
+    """It has no content that could be compared, so the text around it counts in its place."""
+    code = """
+        import sqlite3
+        from tileserver import cache
+        connection = sqlite3.connect(":memory:")
+        @cache
+        def f():
+            RUNS.append(1)
+            return connection.execute("SELECT n FROM t").fetchone()[0]
+        connection.execute("CREATE TABLE t AS SELECT 1 AS n")
+    """
+    found = []
+    for number in ("1", "1", "2"):
+        module, runs = made(code.replace("SELECT 1", f"SELECT {number}"))
+        found.append((module.f(), len(runs)))
+        module.connection.close()
+    assert found == [(1, 1), (1, 0), (2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("given", "used", "old"),
+    [("Name.A", "given.value", "17"), ("made", "given.method()", "12"), ("[Called()]", "given[0]()", "18")],
+)
+def test_code_of_arguments_makes_a_difference(given: str, used: str, old: str) -> None:
+    """Instances are what their classes' code makes of them."""
+    code = CLASSES.replace("function = lambda: ({0})", f"give = lambda: {given}").replace("{0}", used)
+    for expected in (old, old, "99"):
+        changed, _ = made(code.replace(old, expected))
+        assert changed.f(changed.give()) == int(expected)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Results on disk: as they were, whole or not at all, and not more than there is room for."""
 
+import contextlib
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +74,24 @@ def test_frames_come_back(tmp_path: Path) -> None:
     store = Store(tmp_path, 10**8)
     plain = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=pd.Index([5, 7], name="n"))
     features = geopandas.GeoDataFrame({"a": [1]}, geometry=[shapely.Point(1, 2)], crs=3857)
-    lists = pd.DataFrame({"a": [[1], [2, 3]]})
-    numbered = pd.DataFrame({0: [1]})
-    for frame, wanted in ((plain, "parquet"), (features, "geoparquet"), (lists, "pickle"), (numbered, "pickle")):
+    pickled = [
+        pd.DataFrame({"a": [[1], [2, 3]]}),
+        pd.DataFrame({0: [1]}),
+        pd.DataFrame({"a": [1j]}),
+        pd.DataFrame({"a": np.array([0], "M8[s]")}),
+        pd.DataFrame({"a": [1]}, index=pd.Index([1], dtype=object)),
+        pd.DataFrame({"a": [1]}, index=pd.date_range("2020", periods=1, freq="D")),
+        geopandas.GeoDataFrame({"a": [1]}),
+    ]
+    forms = [(plain, "parquet"), (features, "geoparquet"), *((each, "pickle") for each in pickled)]
+    for frame, wanted in forms:
         store.write(KEY, frame)
         found = store.read(KEY, 10)
         assert found is not None
         pd.testing.assert_frame_equal(pd.DataFrame(found.value), pd.DataFrame(frame))
-        assert getattr(found.value, "crs", None) == getattr(frame, "crs", None)
+        assert type(found.value) is type(frame)
+        if wanted == "geoparquet":
+            assert found.value.crs == frame.crs
         assert form(store) == wanted
 
 
@@ -109,6 +121,13 @@ def test_what_cannot_be_written_is_not_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_would_drive_out_all_others_is_not_kept(tmp_path: Path) -> None:
+    """It takes more than may be left after tidying."""
+    store = Store(tmp_path, 10**6)
+    store.write(KEY, bytes(900_000))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_oldest_goes_where_there_is_too_much(tmp_path: Path) -> None:
     """What is left fits; files in folders count too."""
     store = Store(tmp_path, 10**6)
@@ -131,3 +150,29 @@ def test_a_lock_lets_go(tmp_path: Path) -> None:
     with store.locked("a", 5), store.locked("b", 5), store.locked("a", 0.05):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_lets_go(tmp_path: Path) -> None:
+    """Though the file stays open elsewhere, as in a process that the block has started."""
+    store = Store(tmp_path, 10**6)
+    kept = []
+    with contextlib.suppress(ValueError), store.locked("a", 5):
+        lock = (tmp_path / "a.lock").stat()
+        kept += [os.dup(each) for each in _descriptors() if os.path.samestat(os.fstat(each), lock)]
+        raise ValueError
+    assert len(kept) == 1
+    began = time.monotonic()
+    with store.locked("a", 5):
+        assert time.monotonic() - began < 4
+    os.close(kept[0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def _descriptors() -> list[int]:
+    """Those that are open."""
+    found = []
+    for each in range(1024):
+        with contextlib.suppress(OSError):
+            os.fstat(each)
+            found.append(each)
+    return found

@@ -3,7 +3,9 @@
 import asyncio
 
 import pytest
+from msgspec import structs
 
+from tileserver.caps import Cap
 from tileserver.errors import NotFoundError
 from tileserver.registry import Registry, TokenOptions
 from tileserver.tokens import mint_shared
@@ -90,5 +92,34 @@ def test_a_token_for_the_team_opens_nothing_to_strangers(run, publish) -> None:
             opened = TokenOptions(access_scope="public", public_read=True)
             await registry.shared_tokens.update_token(token.token, opened)
             assert await registry.lookup.load(token.token)
+
+    run(scenario)
+
+
+def test_caps_go_with_what_a_token_opens(run, publish) -> None:
+    """The token's own and its account's, however the UDF is reached; 0 takes one away, None leaves it."""
+
+    async def scenario(registry: Registry) -> None:
+        owner, made = await registry.accounts.owner(), await publish(registry)
+        token = await registry.shared_tokens.create_token(made.udf_id, TokenOptions(calls_per_day=3))
+        of_token, of_account = Cap(owner.id, token.id, 3), Cap(owner.id, None, 7)
+
+        async def caps() -> list[object]:
+            lookup = registry.lookup
+            grants = [await lookup.load(token.token), await lookup.opened(token.id)]
+            grants += [await lookup.named(owner.id, "hills"), await lookup.seen(owner, "team", "hills")]
+            return [grant and grant.caps for grant in grants]
+
+        assert (token.calls_per_day, await caps()) == (3, [(of_token,), (of_token,), (), ()])
+        capped = structs.replace(owner, calls_per_day=7)
+        await registry.accounts.change(capped)
+        assert await registry.accounts.by_email(owner.email) == capped
+        assert await registry.accounts.caps(owner.id) == (of_account,)
+        assert await caps() == [(of_token, of_account), (of_token, of_account), (of_account,), (of_account,)]
+        left = await registry.shared_tokens.update_token(token.token, TokenOptions(enabled=True))
+        freed = await registry.shared_tokens.update_token(token.token, TokenOptions(calls_per_day=0))
+        assert left and freed and (left.calls_per_day, freed.calls_per_day) == (3, None)
+        await registry.accounts.change(owner)
+        assert [*await caps(), await registry.accounts.caps(owner.id)] == [()] * 5
 
     run(scenario)

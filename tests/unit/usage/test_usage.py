@@ -23,9 +23,7 @@ def counted(path: Path, check: Callable[[Usage], Awaitable[None]]) -> None:
 
 async def add(usage: Usage, times: int = 1, token: str = "t") -> None:
     for _ in range(times):
-        day = usage.day("a", "u", token)
-        day.calls += 1
-        day.ms += 0.5
+        usage.count("a", "u", token, ms=0.5)
 
 
 def totals(days: list[Day]) -> list[tuple[str, int, float]]:

@@ -69,6 +69,16 @@ def test_without_an_annotation_only_a_tile_changes() -> None:
     assert form("TileGDF", None) is None
 
 
+def test_another_reference_system_leads_to_degrees() -> None:
+    """Of a frame, and of GeoJSON that names it."""
+    there = frame(BOX).to_crs(3857)
+    for value in (there, there.to_json()):
+        assert form("Bounds", value) == pytest.approx(BOX)
+        assert form("GeoDataFrame", value).crs.to_epsg() == 4326
+    with pytest.raises(ValueError, match="no reference system"):
+        form("Bounds", there.to_json().replace("EPSG::3857", "EPSG::none"))
+
+
 def test_columns_of_geojson_are_kept() -> None:
     """But those of a tile, where none is wanted."""
     feature = {"type": "Feature", "properties": {"x": 1, "y": 2, "z": 3, "n": 5}, "geometry": json.loads(GEOJSON)}

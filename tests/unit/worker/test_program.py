@@ -71,6 +71,7 @@ def test_what_only_running_tells() -> None:
         ("1 / 0", 4, "ZeroDivisionError: division by zero"),
         ("raise ValueError(chr(0xD800) + 'x')", 4, "ValueError: ?x"),
         ("raise SystemExit(3)", 4, "SystemExit: 3"),
+        ("import tileserver; raise tileserver.CallError('\"a\" failed: E: e')", 4, '"a" failed: E: e'),
         ("raise type('E', (Exception,), {'__str__': lambda self: 1 / 0})", 4, "f.E: <exception str() failed>"),
     ],
 )

@@ -28,7 +28,8 @@ def hosted_routes(answering: Answering, publisher: Publisher, code: CodeProxy, a
     pipeline, access = answering.pipeline, answering.access
     settings, registry = pipeline.settings, pipeline.registry
     pending = Pending(settings.data_dir / "pending")
-    batches = Batches(pipeline, Store(settings.data_dir / "jobs", settings.files_disk), math.ceil(settings.workers))
+    jobs = Store(settings.data_dir / "jobs", settings.files_disk)
+    batches = Batches(pipeline, answering.usage, jobs, math.ceil(settings.workers))
     return [
         *AccountRoutes(registry, access).routes(),
         *UdfRoutes(registry, publisher, pipeline.runs, access).routes(),

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypedDict
 
 import msgspec
 from starlette.datastructures import QueryParams
@@ -17,6 +17,7 @@ from tileserver.runlog import Run, RunLog
 from tileserver.web.access import Access
 from tileserver.web.hosted.owned import named_udf, own_token, own_udf
 from tileserver.web.hosted.requests import BASE, whole
+from tileserver.web.operations import Natural, Operation, Parameter
 
 _MOST: Final = 300
 _MOST_SCANNED: Final = 5000
@@ -34,6 +35,59 @@ class Logged(NamedTuple):
 
 Shown = dict[str, Logged]
 """By what runs are kept under: a UDF's id, or that of the account that sent a source."""
+
+
+_WITHIN: Final = (
+    Parameter("start_timestamp", str, "ISO 8601, UTC where it says nothing else"),
+    Parameter("end_timestamp", str, "the same"),
+)
+_PAGE: Final = (
+    Parameter("limit", Natural, f"how many to look at, {_MOST} at most"),
+    Parameter("scan_forward", bool, "false begins with the newest"),
+    Parameter("page_token", str, "`next_page_token` of the page before"),
+    *_WITHIN,
+)
+_SCAN: Final = (
+    Parameter("max_records_to_scan", Natural, f"how many runs to look at, {_MOST_SCANNED} at most"),
+    *_WITHIN,
+)
+
+
+class RunRecord(TypedDict):
+    """A run by the hosted API's names; what is not kept here, or is for its author only, is null."""
+
+    id: str
+    timestamp: str
+    exec_env_id: str
+    user_id: str
+    user_email: str
+    udf_id: str
+    udf_name: str
+    execution_engine: str
+    execution_time: float
+    cache: bool
+    stdout: str | None
+    stderr: str | None
+    has_exception: bool
+    udf_data: dict[str, Any]
+    shared_token: str | None
+    client_ip: None
+
+
+class RunPage(TypedDict):
+    """Runs, and where the next ones are."""
+
+    items: list[RunRecord]
+    limit: int
+    next_page_token: str | None
+
+
+class Distinct(TypedDict):
+    """All that there are, on one page."""
+
+    items: list[str]
+    limit: int
+    next_page_token: None
 
 
 class AuditRoutes:
@@ -57,28 +111,33 @@ class AuditRoutes:
             Route(f"{BASE}/log/distinct-udf-id/exec-env/self", self.ids),
         ]
 
+    @Operation(answer=RunPage, parameters=_PAGE)
     async def own(self, request: Request) -> Response:
         """A page of all."""
         account = await self._access.owner(request.scope)
         return await self._page(request, account, await self._own(account))
 
+    @Operation(answer=RunPage, parameters=_PAGE)
     async def team(self, request: Request) -> Response:
         """The same of the account's team; what a function was asked, printed and raised is its author's to read."""
         account = await self._access.owner(request.scope)
         return await self._page(request, account, await self._team(account))
 
+    @Operation(answer=RunPage, parameters=_PAGE)
     async def by_udf_id(self, request: Request) -> Response:
         """A page of one UDF's."""
         account = await self._access.owner(request.scope)
         stored = await own_udf(self._registry, account, request.path_params["id"])
         return await self._page(request, account, _shown([stored]))
 
+    @Operation(answer=RunPage, parameters=_PAGE)
     async def by_udf_name(self, request: Request) -> Response:
         """A page of one UDF's, by its name."""
         account = await self._access.owner(request.scope)
         stored = await named_udf(self._registry, account, request.path_params["name"])
         return await self._page(request, account, _shown([stored]))
 
+    @Operation(answer=RunPage, parameters=_PAGE)
     async def by_token(self, request: Request) -> Response:
         """A page of those that a shared token opened."""
         account = await self._access.owner(request.scope)
@@ -86,16 +145,19 @@ class AuditRoutes:
         stored = await own_udf(self._registry, account, token.udf_id)
         return await self._page(request, account, _shown([stored]), token.id)
 
+    @Operation(answer=Distinct, parameters=_SCAN)
     async def names(self, request: Request) -> Response:
         """The names of the UDFs that ran, the last first."""
         shown, ids = await self._ran(request)
         return _distinct([shown[each].name for each in ids if shown[each].name])
 
+    @Operation(answer=Distinct, parameters=_SCAN)
     async def ids(self, request: Request) -> Response:
         """Their ids."""
         shown, ids = await self._ran(request)
         return _distinct([each for each in ids if shown[each].name])
 
+    @Operation(answer=RunPage, fails=("invalid_parameter",))
     async def by_id(self, request: Request) -> Response:
         """One run."""
         account, number = await self._access.owner(request.scope), _number(request.path_params["id"], "id")
@@ -103,13 +165,8 @@ class AuditRoutes:
         runs = await self._runs.page(list(shown), number - 1, 1, forward=True)
         if not runs or runs[0].id != number:
             raise NotFoundError("There is no such run.")
-        return JSONResponse(
-            {
-                "items": [_told(runs[0], account, shown, await self._tokens(account))],
-                "limit": 1,
-                "next_page_token": None,
-            }
-        )
+        told = _told(runs[0], account, shown, await self._tokens(account))
+        return JSONResponse(RunPage(items=[told], limit=1, next_page_token=None))
 
     async def _own(self, account: Account) -> Shown:
         return _shown(await self._registry.publications.udfs(account.id, 0, _ALL), [account])
@@ -134,14 +191,14 @@ class AuditRoutes:
     async def _page(self, request: Request, account: Account, shown: Shown, token_id: str = "") -> Response:
         query = request.query_params
         limit = min(max(_number(query.get("limit", "100"), "limit"), 1), _MOST)
-        forward = query.get("scan_forward", "true").lower() != "false"
+        forward = _truth(query.get("scan_forward", "true"))
         edge = _number(query["page_token"], "page_token") if query.get("page_token") else None
         runs = await self._runs.page(list(shown), edge, limit, forward=forward)
         inside = [run for run in _within(request, runs) if token_id in ("", run.token_id)]
         following = str(runs[-1].id) if len(runs) == limit else None
         tokens = await self._tokens(account)
         items = [_told(run, account, shown, tokens) for run in inside]
-        return JSONResponse({"items": items, "limit": limit, "next_page_token": following})
+        return JSONResponse(RunPage(items=items, limit=limit, next_page_token=following))
 
 
 def _shown(udfs: list[StoredUdf], accounts: Iterable[Account] = ()) -> Shown:
@@ -158,11 +215,15 @@ def _within(request: Request, runs: list[Run]) -> list[Run]:
 
 
 def _distinct(items: list[str]) -> Response:
-    return JSONResponse({"items": items, "limit": len(items), "next_page_token": None})
+    return JSONResponse(Distinct(items=items, limit=len(items), next_page_token=None))
 
 
-def _told(run: Run, account: Account, shown: Shown, tokens: dict[str, str]) -> dict[str, Any]:
-    """A run by the hosted API's names; what is not kept here, or is for its author only, is null."""
+def _errors(run: Run) -> str:
+    """What it wrote to standard error, and why it failed."""
+    return "\n".join(filter(None, (run.stderr.rstrip("\n"), run.message)))
+
+
+def _told(run: Run, account: Account, shown: Shown, tokens: dict[str, str]) -> RunRecord:
     logged = shown[run.udf_id]
     own = logged.account_id == account.id
     return {
@@ -176,8 +237,8 @@ def _told(run: Run, account: Account, shown: Shown, tokens: dict[str, str]) -> d
         "execution_engine": "realtime",
         "execution_time": run.wall_ms / 1000,
         "cache": False,
-        "stdout": run.printed if own else None,
-        "stderr": run.message if own else None,
+        "stdout": run.stdout if own else None,
+        "stderr": _errors(run) if own else None,
         "has_exception": run.outcome != "ok",
         "udf_data": {
             "parameters": msgspec.to_builtins(run.parameters) if own else None,
@@ -187,6 +248,12 @@ def _told(run: Run, account: Account, shown: Shown, tokens: dict[str, str]) -> d
         "shared_token": tokens.get(run.token_id),
         "client_ip": None,
     }
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise InvalidParameterError("'scan_forward' should be true or false.", parameter="scan_forward")
+    return text.lower() == "true"
 
 
 def _number(text: str, name: str) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypedDict
 
 import msgspec
 from starlette.requests import Request
@@ -20,7 +20,8 @@ from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
 from tileserver.web.depth import check_depth
 from tileserver.web.hosted.posted import PostedUdf, as_query
-from tileserver.web.hosted.requests import BASE, NOT_OURS, body, moment, page, whole
+from tileserver.web.hosted.requests import BASE, NOT_OURS, PAGE, Read, moment, page, takes, whole
+from tileserver.web.operations import BYTES, JSON, Natural, Operation, Parameter
 
 FORMATS: Final = "npy,tiff,parquet,json"
 """What the SDK reads, the best first."""
@@ -28,8 +29,11 @@ MOST_TASKS: Final = 100_000
 _SIGNED_SECONDS: Final = 3600
 _LONGEST: Final = 200
 """Characters of a name, and of an instance type, which is told again and means nothing here."""
+_INSTANCE: Final = Parameter("instance_type", str, "told again, and means nothing here")
+_SINCE: Final = Parameter("since_ms", Natural, "milliseconds since 1970")
+_VERSION: Final = Parameter("Fused-Py-Version", str, "of the SDK: 1.x is not told of what was printed", place="header")
+_SIGNED: Final = (Parameter("expires", str, "seconds since 1970"), Parameter("signature", str, "of this address"))
 _UNHARMED: Final = {
-    "stderr": "",
     "has_exception": False,
     "exception_class": None,
     "errormsg": None,
@@ -39,6 +43,9 @@ _UNHARMED: Final = {
 """What the SDK wants to hear of every result: it takes none of it for granted."""
 _SAID: Final = {"running": "Running", "completed": "Done", "failed": "Failed", "cancelled": "Canceled"}
 """A job's status in the words of `fused.run`, which waits for one of the last three."""
+
+
+_CONFIG: Final = "`name` and `steps`; each step has `udf`, its `input` and `ignore_chunk_error`"
 
 
 class UdfStep(msgspec.Struct, kw_only=True):
@@ -60,7 +67,42 @@ class Config(msgspec.Struct, kw_only=True):
 class NewJob(msgspec.Struct, kw_only=True):
     """The body of `POST /run`."""
 
-    config: msgspec.Raw
+    config: Annotated[msgspec.Raw, msgspec.Meta(description=_CONFIG)]
+
+
+class JobRecord(TypedDict):
+    """A job, as both SDKs read it."""
+
+    id: str
+    job_id: str
+    job_name: str
+    user_id: str
+    execution_environment_id: str
+    creation_date: str
+    instance_id: None
+    instance_type: str | None
+    status: str
+    terminal_status: bool
+    job_status: str
+    job_status_date: str
+    finished_job_status: bool
+    last_heartbeat: str
+    total_tasks: int
+    finished_tasks: int
+
+
+class ResultAddress(TypedDict):
+    """Where a task's result is."""
+
+    name: str
+    url: str
+
+
+class LogLine(TypedDict):
+    """What happened in a job; milliseconds since 1970."""
+
+    message: str
+    timestamp: int
 
 
 class BatchRoutes:
@@ -82,11 +124,13 @@ class BatchRoutes:
             Route(f"{BASE}/job/by-id/{{id}}/config", self.config),
         ]
 
-    async def begin(self, request: Request) -> Response:
+    @Operation(answer=JobRecord, parameters=(_INSTANCE,), fails=("not_publishable", "call_failed", "busy"))
+    @takes(NewJob)
+    async def begin(self, request: Request, read: Read[NewJob]) -> Response:
         """Starts a job; its UDFs are looked at before, so that what is none is refused here."""
         account = await self._access.owner(request.scope)
         check_depth(request.scope)
-        raw = bytes((await body(request, NewJob)).config)
+        raw = bytes((await read()).config)
         config = _config(raw)
         tasks = [task for step in config.steps for task in await _tasks(self._batches.pipeline, step, account)]
         if not 0 < len(tasks) <= MOST_TASKS:
@@ -104,24 +148,28 @@ class BatchRoutes:
         await self._batches.begin(job, raw, tasks)
         return JSONResponse(_told(job))
 
+    @Operation(answer=JobRecord)
     async def status(self, request: Request) -> Response:
         """How a job stands."""
         return JSONResponse(_told(await self._job(request)))
 
+    @Operation(answer=JobRecord)
     async def cancel(self, request: Request) -> Response:
         """Has it stop, which takes a moment."""
         job = await self._job(request)
         await asyncio.to_thread(self._batches.store.cancel, job.account_id, job.id)
         return JSONResponse(_told(await self._job(request)))
 
+    @Operation(answer=list[ResultAddress], parameters=(_VERSION,))
     async def results(self, request: Request) -> Response:
         """Where each task's result is, and what it printed: addresses that need no token, for an hour."""
         job = await self._job(request)
         numbers = await asyncio.to_thread(self._batches.store.results, job.account_id, job.id)
         suffixes = ("",) if _is_1x(request) else ("", ".metadata")  # of which 1.x would make a result
         names = [f"{number}{suffix}" for number in numbers for suffix in suffixes]
-        return JSONResponse([{"name": name, "url": self._address(request, job, name)} for name in names])
+        return JSONResponse([ResultAddress(name=name, url=self._address(request, job, name)) for name in names])
 
+    @Operation(media=(JSON, BYTES, "*/*"), who="anybody", parameters=_SIGNED)
     async def signed(self, request: Request) -> Response:
         """A result, what was printed with it, or the job's configuration."""
         account_id, job_id, name = (request.path_params[part] for part in ("account", "id", "name"))
@@ -132,12 +180,14 @@ class BatchRoutes:
             raise NotFoundError
         return await asyncio.to_thread(self._part, account_id, job_id, name)
 
+    @Operation(answer=list[LogLine], parameters=(_SINCE,))
     async def logs(self, request: Request) -> Response:
         """The messages of a job, from `since_ms` on."""
         job, since = await self._job(request), request.query_params.get("since_ms", "0")
         first = whole(since, "'since_ms' should be milliseconds since 1970.", parameter="since_ms", digits=15)
         return JSONResponse(await asyncio.to_thread(self._batches.store.log, job.account_id, job.id, first))
 
+    @Operation(answer=list[JobRecord], parameters=PAGE)
     async def jobs(self, request: Request) -> Response:
         """A page of the account's jobs, the newest first; the page behind the last is empty."""
         account = await self._access.owner(request.scope)
@@ -145,6 +195,7 @@ class BatchRoutes:
         jobs = await asyncio.to_thread(self._batches.store.jobs, account.id)
         return JSONResponse([_told(job) for job in jobs[skip : skip + limit]])
 
+    @Operation(status=302, headers={"Location": "where it is"})
     async def config(self, request: Request) -> Response:
         """Leads to what was asked for."""
         return RedirectResponse(self._address(request, await self._job(request), "config"), 302)
@@ -165,7 +216,7 @@ class BatchRoutes:
             return Response(store.config(account_id, job_id), media_type="application/json")
         result, place = store.result(account_id, job_id, int(name.removesuffix(".metadata")))
         if name.endswith(".metadata"):
-            return JSONResponse(_UNHARMED | {"stdout": result.printed})
+            return JSONResponse(_UNHARMED | {"stdout": result.stdout, "stderr": result.stderr})
         coding = {"content-encoding": result.coding} if result.coding else {}
         return FileResponse(place, headers={"content-type": hosted_type(result.media_type), **NOT_OURS, **coding})
 
@@ -196,8 +247,7 @@ async def _tasks(pipeline: Pipeline, step: UdfStep, account: Account) -> list[Ta
     return [Task(posted, common | as_query(each), step.ignore_chunk_error) for each in given]
 
 
-def _told(job: BatchJob) -> dict[str, Any]:
-    """A job as both SDKs read it."""
+def _told(job: BatchJob) -> JobRecord:
     ended = job.status != "running"
     return {
         "id": job.id,

@@ -8,6 +8,7 @@ from tileserver.registry import Registry
 from tileserver.web.access import Access
 from tileserver.web.hosted.owned import own_udf
 from tileserver.web.hosted.requests import BASE
+from tileserver.web.operations import Operation
 
 
 class CacheRoutes:
@@ -24,6 +25,7 @@ class CacheRoutes:
             Route(f"{cache}/batch-delete", self.clear, methods=["POST"]),
         ]
 
+    @Operation(status=204)
     async def clear(self, request: Request) -> Response:
         """Makes all that is cached of a UDF stale, also where some of its tiles are named: 204."""
         account = await self._access.owner(request.scope)

@@ -1,7 +1,7 @@
 """The code proxy (hosted API, section 2.2)."""
 
 import itertools
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from cachetools import TTLCache
 from starlette.requests import Request
@@ -11,11 +11,20 @@ from starlette.routing import BaseRoute, Route
 from tileserver.codeproxy import Code, CodeProxy
 from tileserver.errors import TooManyRequestsError
 from tileserver.web.access import Access
-from tileserver.web.hosted.requests import BASE
+from tileserver.web.hosted.requests import BASE, Json
 from tileserver.web.hosted.udfs import udf_body
+from tileserver.web.operations import Operation, Parameter
 
 _A_MINUTE: Final = 60
 """Requests of an account, or of an address that strangers come from."""
+
+
+class CodeRecord(TypedDict):
+    """A UDF without an id: whoever saves it makes one of his own."""
+
+    slug: str
+    udf_body: Json
+    udf_type: str
 
 
 class CodeRoutes:
@@ -29,6 +38,12 @@ class CodeRoutes:
         """Every route."""
         return [Route(f"{BASE}/code-proxy/by-url", self.by_url)]
 
+    @Operation(
+        answer=CodeRecord,
+        who="anybody",
+        parameters=(Parameter("url", str, "of a folder or file on GitHub", required=True),),
+        fails=("not_found", "not_publishable", "source_unavailable", "too_many_requests"),
+    )
     async def by_url(self, request: Request) -> Response:
         """The UDF at the address `url`."""
         await self._count(request)
@@ -42,8 +57,7 @@ class CodeRoutes:
             raise TooManyRequestsError("Too many addresses are asked for; try again in a minute.", retry_after=60)
 
 
-def _record(code: Code) -> dict[str, Any]:
-    """Without an id: whoever saves it makes a UDF of his own."""
+def _record(code: Code) -> CodeRecord:
     return {
         "slug": code.name,
         "udf_body": udf_body(code.name, code.code, code.headers, code.entry, {"fused:slug": code.name}),

@@ -4,7 +4,7 @@ Each account has one, `default`, with all of its UDFs; whatever name the SDK ask
 """
 
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal, TypedDict
 
 import msgspec
 from starlette.requests import Request
@@ -15,12 +15,15 @@ from tileserver.errors import ConflictError, InvalidParameterError, NotFoundErro
 from tileserver.registry import Account, Collection, Registry
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
-from tileserver.web.hosted.requests import BASE, body, moment, page
+from tileserver.web.hosted.requests import BASE, PAGE, Read, moment, page, takes
+from tileserver.web.operations import Operation, Parameter
 from tileserver.web.session_tokens import LONGEST, issued
 
 NAME: Final = "default"
 _PASSCODE: Final = range(8, 201)
 """Characters."""
+_ID: Final = Parameter("collection_id", str, "the collection's id")
+_ANEW: Final = Parameter("new_token", bool, "whether another takes the place of the one that it has")
 _HEADERS: Final = {"cache-control": "no-store"}
 
 
@@ -36,6 +39,30 @@ class NewSession(msgspec.Struct, kw_only=True):
     """The body of `POST /session-token/by-access-token/{token}`; seconds."""
 
     ttl: int = 3600
+
+
+class CollectionRecord(TypedDict):
+    """A collection by the hosted API's names, and where its UDFs are."""
+
+    id: str
+    name: str
+    username: str
+    access_scope: str
+    last_updated: str
+    allow_public_read: bool
+    share_token: str | None
+    share_client_id: None
+    passcode: str | None
+    tile_url: str | None
+    file_url: str | None
+
+
+class Session(TypedDict):
+    """A session of a collection's token."""
+
+    token: str
+    session_token: str
+    expires_at: str
 
 
 class CollectionRoutes:
@@ -58,6 +85,7 @@ class CollectionRoutes:
             Route(f"{BASE}/session-token/by-access-token/{{token}}", self.session, methods=["POST"]),
         ]
 
+    @Operation(answer=list[CollectionRecord], parameters=PAGE)
     async def collections(self, request: Request) -> Response:
         """A page of the account's, of which there is one."""
         account = await self._access.owner(request.scope)
@@ -65,21 +93,26 @@ class CollectionRoutes:
         found = [await self._registry.collections.of(account.id)]
         return JSONResponse([self._told(request, each) for each in found[skip : skip + limit]], headers=_HEADERS)
 
+    @Operation(answer=CollectionRecord)
     async def by_name(self, request: Request) -> Response:
         """The account's."""
         account = await self._access.owner(request.scope)
         found = await self._registry.collections.of(account.id)
-        told = self._told(request, found) | {"name": request.path_params["name"]}
+        told = self._told(request, found)
+        told["name"] = request.path_params["name"]
         return JSONResponse(told, headers=_HEADERS)
 
+    @Operation(answer=CollectionRecord)
     async def by_id(self, request: Request) -> Response:
         """The account's, by its id."""
         account = await self._own(request, request.path_params["id"])
         return self._answer(request, await self._registry.collections.of(account.id))
 
-    async def change(self, request: Request) -> Response:
+    @Operation(answer=CollectionRecord, fails=("conflict",))
+    @takes(CollectionChange)
+    async def change(self, request: Request, read: Read[CollectionChange]) -> Response:
         """Says for whom its token is, and with which passcode; an empty one takes it away."""
-        account, wanted = await self._own(request, request.path_params["id"]), await body(request, CollectionChange)
+        account, wanted = await self._own(request, request.path_params["id"]), await read()
         if wanted.name != NAME:
             raise ConflictError(f"An account has one collection, and its name is '{NAME}'.")
         if wanted.passcode and len(wanted.passcode) not in _PASSCODE:
@@ -89,21 +122,25 @@ class CollectionRoutes:
         )
         return self._answer(request, changed)
 
+    @Operation(answer=CollectionRecord, parameters=(_ID, _ANEW), fails=("not_found",))
     async def share(self, request: Request) -> Response:
         """Gives it a token, with `new_token` in the place of the one that it has."""
         account = await self._own(request, request.query_params.get("collection_id", ""))
         anew = request.query_params.get("new_token", "").lower() == "true"
         return self._answer(request, await self._registry.collections.share(account.id, anew=anew))
 
+    @Operation(answer=CollectionRecord, parameters=(_ID,), fails=("not_found",))
     async def unshare(self, request: Request) -> Response:
         """Takes its token away."""
         account = await self._own(request, request.query_params.get("collection_id", ""))
         return self._answer(request, await self._registry.collections.unshare(account.id))
 
-    async def session(self, request: Request) -> Response:
+    @Operation(answer=Session, fails=("conflict",))
+    @takes(NewSession)
+    async def session(self, request: Request, read: Read[NewSession]) -> Response:
         """A session that opens what the token opens to nobody without one."""
         account, token = await self._access.owner(request.scope), request.path_params["token"]
-        seconds = (await body(request, NewSession)).ttl
+        seconds = (await read()).ttl
         if not 0 < seconds <= LONGEST:
             raise InvalidParameterError(f"'ttl' is 1 to {LONGEST} seconds.", parameter="ttl")
         found = await self._registry.collections.by_token(token)
@@ -113,7 +150,7 @@ class CollectionRoutes:
             raise ConflictError("The collection is public: its token needs no session.")
         session, until = issued(self._registry.keyring, token, seconds)
         ends = datetime.fromtimestamp(until, UTC).isoformat()
-        return JSONResponse({"token": token, "session_token": session, "expires_at": ends}, headers=_HEADERS)
+        return JSONResponse(Session(token=token, session_token=session, expires_at=ends), headers=_HEADERS)
 
     async def _own(self, request: Request, collection_id: str) -> Account:
         """The account that asks, if the collection is its own; its id is the account's."""
@@ -125,8 +162,7 @@ class CollectionRoutes:
     def _answer(self, request: Request, found: Collection) -> Response:
         return JSONResponse(self._told(request, found), headers=_HEADERS)
 
-    def _told(self, request: Request, found: Collection) -> dict[str, Any]:
-        """A collection by the hosted API's names, and where its UDFs are."""
+    def _told(self, request: Request, found: Collection) -> CollectionRecord:
         opened = f"{self._addresses.base(request.scope)}{BASE}/realtime-shared/{found.token}/{{name}}/run"
         return {
             "id": found.account_id,

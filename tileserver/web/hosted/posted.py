@@ -2,17 +2,21 @@
 
 import json
 import re
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from tileserver import query as queries
 from tileserver.coercion import Number
 from tileserver.layers import Posted
+from tileserver.web.hosted.requests import Json
 from tileserver.web.hosted.udfs import UdfBody
 
 _STRANGE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 """What a stored UDF's name cannot have; here it is only what messages show."""
+
+
+_STEP: Final = "`udf`, which is as in `udf_body` with the call's `parameters` and `cache_max_age`; as JSON"
 
 
 class PostedUdf(UdfBody, kw_only=True):
@@ -24,7 +28,9 @@ class PostedUdf(UdfBody, kw_only=True):
     def posted(self, account_id: str) -> Posted:
         """The UDF itself, for an account."""
         name = _STRANGE.sub("_", self.name or "").strip(".-_")[:100] or "udf"
-        return Posted(account_id=account_id, name=name, code=self.code, headers=self.modules)
+        return Posted(
+            account_id=account_id, name=name, code=self.code, headers=self.modules, entry=self.entrypoint or ""
+        )
 
 
 class Step(msgspec.Struct, kw_only=True):
@@ -36,7 +42,7 @@ class Step(msgspec.Struct, kw_only=True):
 class PostedRun(msgspec.Struct, kw_only=True):
     """The body of `POST .../run/udf`; what it says of the format may stand in the query too."""
 
-    step_config: str
+    step_config: Annotated[Json, msgspec.Meta(description=_STEP)]
     format: str | None = None
     dtype_out_vector: str | None = None
     dtype_out_raster: str | None = None

@@ -1,14 +1,22 @@
 """What the hosted API's routes share: pages, bodies, moments."""
 
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from functools import partial, wraps
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from starlette.requests import Request
 
 from tileserver.errors import InvalidParameterError
+from tileserver.web.operations import Natural, Parameter
 
 T = TypeVar("T")
+S = TypeVar("S")
+A = TypeVar("A")
+Work = Coroutine[Any, Any, A]
+Read = Callable[[], Awaitable[T]]
+"""Reads the request's body, once it is known that whoever sends it may."""
 
 NOT_OURS: Final = {"content-security-policy": "sandbox", "x-content-type-options": "nosniff"}
 """Headers of bodies that somebody made or uploaded: no browser shall run them in our name."""
@@ -18,6 +26,13 @@ SOURCE_LIMIT: Final = 32 * 2**20
 """Bytes of a posted source."""
 _DEFAULT_PAGE: Final = 25
 _LONGEST_PAGE: Final = 10_000
+PAGE: Final = (
+    Parameter("skip", Natural, "how many to leave out"),
+    Parameter("limit", Natural, f"how many to list, {_DEFAULT_PAGE} where nothing is said, {_LONGEST_PAGE} at most"),
+)
+"""What `page` reads."""
+Json = Annotated[str, msgspec.Meta(extra_json_schema={"contentMediaType": "application/json"})]
+"""JSON in a string, as the SDK sends what is in its records."""
 
 
 def moment(microseconds: int) -> str:
@@ -26,11 +41,11 @@ def moment(microseconds: int) -> str:
 
 
 def page(request: Request) -> tuple[int, int]:
-    """`skip` and `limit` of a list's query."""
+    """`skip` and `limit` of a list's query; raises InvalidParameterError where either is no number."""
 
     def number(name: str, default: int) -> int:
-        text = request.query_params.get(name, "")
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else default
+        text = request.query_params.get(name, str(default))
+        return whole(text, f"'{name}' should be a whole number, not negative.", parameter=name)
 
     return number("skip", 0), min(number("limit", _DEFAULT_PAGE), _LONGEST_PAGE)
 
@@ -46,7 +61,21 @@ def whole(text: str, sentence: str, *, parameter: str = "", digits: int = 18) ->
     return int(text)
 
 
-async def body(request: Request, kind: type[T]) -> T:
+def takes(kind: type[T]) -> Callable[[Callable[[S, Request, Read[T]], Work[A]]], Callable[[S, Request], Work[A]]]:
+    """Hands an endpoint what reads its JSON body as `kind`, which is then the body that its description names."""
+
+    def taking(endpoint: Callable[[S, Request, Read[T]], Work[A]]) -> Callable[[S, Request], Work[A]]:
+        @wraps(endpoint)
+        async def reading(self: S, request: Request) -> A:
+            return await endpoint(self, request, partial(_body, request, kind))
+
+        vars(reading)["body"] = kind
+        return reading
+
+    return taking
+
+
+async def _body(request: Request, kind: type[T]) -> T:
     """The request's JSON body.
 
     Raises:
@@ -61,7 +90,11 @@ async def body(request: Request, kind: type[T]) -> T:
 
 
 def decoded(raw: bytes, kind: type[T]) -> T:
-    """JSON as a record; raises like `body`."""
+    """JSON as a record.
+
+    Raises:
+        InvalidParameterError: it is none, or not what the route takes.
+    """
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.MsgspecError, UnicodeError) as error:

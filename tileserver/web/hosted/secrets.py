@@ -1,6 +1,6 @@
 """Secrets (hosted API, section 2.4): values for an account's own functions. Any client id is accepted in the path."""
 
-from typing import Final
+from typing import Final, TypedDict
 
 import msgspec
 from starlette.requests import Request
@@ -10,7 +10,8 @@ from starlette.routing import BaseRoute, Route
 from tileserver.errors import NotFoundError
 from tileserver.registry import Account, Registry
 from tileserver.web.access import Access
-from tileserver.web.hosted.requests import BASE, body
+from tileserver.web.hosted.requests import BASE, Read, takes
+from tileserver.web.operations import Operation
 
 _PLACE: Final = f"{BASE}/realtime/{{client}}/api/v1/secrets"
 _USER: Final = f"{BASE}/secrets/self/user"
@@ -20,6 +21,18 @@ _HEADERS: Final = {"cache-control": "no-store"}
 
 class Value(msgspec.Struct, kw_only=True):
     """The body of `PUT .../secrets/{key}`."""
+
+    value: str
+
+
+class Keys(TypedDict):
+    """Of an account's secrets."""
+
+    secrets: list[str]
+
+
+class Kept(TypedDict):
+    """A secret."""
 
     value: str
 
@@ -41,33 +54,40 @@ class SecretRoutes:
             Route(f"{_PLACE}/{{key}}", self.delete_secret, methods=["DELETE"]),
         ]
 
+    @Operation(answer=dict[str, str])
     async def secrets(self, request: Request) -> Response:
         """All of the account's, by key."""
         account = await self.access.owner(request.scope)
         return JSONResponse(await self.registry.secrets.of(account.id), headers=_HEADERS)
 
+    @Operation(answer=str)
     async def secret(self, request: Request) -> Response:
         """One of the account's."""
         account = await self.access.owner(request.scope)
         return JSONResponse(await self._value(request, account), headers=_HEADERS)
 
+    @Operation(answer=Keys)
     async def user_secrets(self, request: Request) -> Response:
         """Their keys."""
         account = await self.access.owner(request.scope)
-        return JSONResponse({"secrets": list(await self.registry.secrets.of(account.id))}, headers=_HEADERS)
+        return JSONResponse(Keys(secrets=list(await self.registry.secrets.of(account.id))), headers=_HEADERS)
 
+    @Operation(answer=Kept)
     async def user_secret(self, request: Request) -> Response:
         """One of them."""
         account = await self.access.owner(request.scope)
-        return JSONResponse({"value": await self._value(request, account)}, headers=_HEADERS)
+        return JSONResponse(Kept(value=await self._value(request, account)), headers=_HEADERS)
 
-    async def put_secret(self, request: Request) -> Response:
+    @Operation(answer=str)
+    @takes(Value)
+    async def put_secret(self, request: Request, read: Read[Value]) -> Response:
         """Keeps a value under a key."""
         account = await self.access.owner(request.scope)
-        value = (await body(request, Value)).value
+        value = (await read()).value
         await self.registry.secrets.put(account.id, request.path_params["key"], value)
         return JSONResponse(value, headers=_HEADERS)
 
+    @Operation(answer=str)
     async def delete_secret(self, request: Request) -> Response:
         """Forgets a value and answers with what it was."""
         account = await self.access.owner(request.scope)

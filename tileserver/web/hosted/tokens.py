@@ -1,7 +1,7 @@
 """Shared tokens (hosted API, section 2.3)."""
 
 import json
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,7 +13,8 @@ from tileserver.registry import Account, Registry, SharedToken, StoredUdf, Token
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
 from tileserver.web.hosted.owned import authored, own_token, own_udf, seen_udf
-from tileserver.web.hosted.requests import BASE, body, moment, page
+from tileserver.web.hosted.requests import BASE, PAGE, Read, moment, page, takes
+from tileserver.web.operations import Operation
 
 _METADATA_LIMIT: Final = 64_000
 """Characters of a token's metadata as JSON, which lists of tokens and the layer's description repeat."""
@@ -25,6 +26,30 @@ class NewToken(TokenOptions, kw_only=True):
     udf_email: str | None = None
     udf_slug: str | None = None
     udf_id: str | None = None
+
+
+class TokenRecord(TypedDict):
+    """A shared token (hosted API, section 2.3), with the addresses that it opens."""
+
+    token: str
+    udf_id: str
+    udf_slug: str
+    udf_email: str
+    enabled: bool
+    owning_user_id: str
+    owning_execution_environment_id: str
+    client_id: str | None
+    public_read: bool | None
+    access_scope: str | None
+    cache: bool
+    shared_cache: bool
+    expose_errors: bool
+    metadata_json: dict[str, Any] | None
+    calls_per_day: int | None
+    last_updated: str
+    tile_url: str
+    file_url: str
+    map_url: str
 
 
 class TokenRoutes:
@@ -45,39 +70,47 @@ class TokenRoutes:
             Route(by_token, self.delete_token, methods=["DELETE"]),
         ]
 
-    async def new_token(self, request: Request) -> Response:
+    @Operation(answer=TokenRecord, fails=("not_found",))
+    @takes(NewToken)
+    async def new_token(self, request: Request, read: Read[NewToken]) -> Response:
         """A new shared token for a UDF named by id, or by its owner's address and slug."""
         account = await self.access.owner(request.scope)
-        wanted = await body(request, NewToken)
+        wanted = await read()
         _check(wanted.metadata_json)
         stored = await self._udf(account, wanted)
         token = await self.registry.shared_tokens.create_token(stored.id, wanted)
         return JSONResponse(self._token(request, token))
 
+    @Operation(answer=TokenRecord)
     async def token(self, request: Request) -> Response:
         """A token of the account."""
         account = await self.access.owner(request.scope)
         return JSONResponse(self._token(request, await own_token(self.registry, account, request.path_params["token"])))
 
+    @Operation(answer=list[TokenRecord], parameters=PAGE)
     async def list_tokens(self, request: Request) -> Response:
         """A page of the account's tokens; the page behind the last is empty."""
         account = await self.access.owner(request.scope)
         return await self._page(request, account.id)
 
+    @Operation(answer=list[TokenRecord], parameters=PAGE, who="owner")
     async def list_all_tokens(self, request: Request) -> Response:
         """A page of everybody's tokens, for the server's owner."""
         await self.access.server_owner(request.scope)
         return await self._page(request, None)
 
-    async def change_token(self, request: Request) -> Response:
+    @Operation(answer=TokenRecord)
+    @takes(TokenOptions)
+    async def change_token(self, request: Request, read: Read[TokenOptions]) -> Response:
         """Changes what is not null."""
         account = await self.access.owner(request.scope)
-        change = await body(request, TokenOptions)
+        change = await read()
         _check(change.metadata_json)
         token = await own_token(self.registry, account, request.path_params["token"])
         changed = await self.registry.shared_tokens.update_token(token.token, change)
         return JSONResponse(self._token(request, changed or token))
 
+    @Operation(answer=TokenRecord)
     async def delete_token(self, request: Request) -> Response:
         """Deletes a token and answers with what it was."""
         account = await self.access.owner(request.scope)
@@ -95,7 +128,7 @@ class TokenRoutes:
         tokens = await self.registry.shared_tokens.tokens(account_id, *page(request))
         return JSONResponse([self._token(request, each) for each in tokens])
 
-    def _token(self, request: Request, token: SharedToken) -> dict[str, Any]:
+    def _token(self, request: Request, token: SharedToken) -> TokenRecord:
         base = self.addresses.base(request.scope)
         return {
             "token": token.token,
@@ -112,6 +145,7 @@ class TokenRoutes:
             "shared_cache": token.shared_cache,
             "expose_errors": token.expose_errors,
             "metadata_json": token.metadata_json,
+            "calls_per_day": token.calls_per_day,
             "last_updated": moment(token.updated),
             "tile_url": f"{base}/tiles/{token.token}/{{z}}/{{x}}/{{y}}",
             "file_url": f"{base}/files/{token.token}",

@@ -1,7 +1,7 @@
 """The UDF store (hosted API, section 2.2)."""
 
 import json
-from typing import Any
+from typing import Annotated, Final, TypedDict
 
 import msgspec
 from starlette.requests import Request
@@ -15,14 +15,17 @@ from tileserver.runlog import RunLog
 from tileserver.udfs import Udf
 from tileserver.web.access import Access
 from tileserver.web.hosted.owned import own_udf, seen_udf, shared_udf, visible_udf
-from tileserver.web.hosted.requests import BASE, body, decoded, moment, page
+from tileserver.web.hosted.requests import BASE, PAGE, Json, Read, decoded, moment, page, takes
+from tileserver.web.operations import Operation, Parameter
+
+_BODY: Final = "`code`, `name` and `headers`, each of which has `module_name` and `source_code`; as JSON"
 
 
 class NewUdf(msgspec.Struct, kw_only=True):
     """The body of `POST /udf/new` and `/udf/by-id/{id}`."""
 
     slug: str | None = None
-    udf_body: str
+    udf_body: Annotated[Json, msgspec.Meta(description=_BODY)]
     allow_public_read: bool | None = None
     allow_public_list: bool | None = None
     collection_id: str | None = None
@@ -41,12 +44,37 @@ class UdfBody(msgspec.Struct, kw_only=True):
 
     code: str
     name: str | None = None
+    entrypoint: str | None = None
+    """The function's name; needed where the source decorates several, or none."""
     headers: list[Header] = []
 
     @property
     def modules(self) -> dict[str, str]:
         """The siblings' sources by name."""
         return {each.module_name: each.source_code for each in self.headers}
+
+
+class UdfRecord(TypedDict):
+    """A UDF (hosted API, section 2.2)."""
+
+    id: str
+    slug: str
+    udf_body: Json
+    udf_type: str
+    kind: str | None
+    allow_public_read: bool
+    allow_public_list: bool
+    owning_user: str
+    owning_user_email: str
+    collection_id: str
+    collection_name: str
+    last_updated: str
+
+
+_LIST: Final = Operation(
+    answer=list[UdfRecord], parameters=(*PAGE, Parameter("udf_type", str, "`udf`; of `app` there are none"))
+)
+_PUBLISHING: Final = ("conflict", "not_publishable", "busy")
 
 
 class UdfRoutes:
@@ -79,31 +107,39 @@ class UdfRoutes:
             *by_slug,
         ]
 
-    async def new_udf(self, request: Request) -> Response:
+    @Operation(answer=UdfRecord, fails=_PUBLISHING)
+    @takes(NewUdf)
+    async def new_udf(self, request: Request, read: Read[NewUdf]) -> Response:
         """Publishes the posted source under its slug."""
         account = await self.access.owner(request.scope)
-        posted = await body(request, NewUdf)
+        posted = await read()
         return JSONResponse(_udf(await self._publish(account, posted, None)))
 
-    async def change_udf(self, request: Request) -> Response:
+    @Operation(answer=UdfRecord, fails=_PUBLISHING)
+    @takes(NewUdf)
+    async def change_udf(self, request: Request, read: Read[NewUdf]) -> Response:
         """Publishes the posted source as the UDF's next version, under another name where it says so."""
         account = await self.access.owner(request.scope)
         stored = await own_udf(self.registry, account, request.path_params["id"])
-        return JSONResponse(_udf(await self._publish(account, await body(request, NewUdf), stored)))
+        return JSONResponse(_udf(await self._publish(account, await read(), stored)))
 
+    @Operation(answer=UdfRecord)
     async def udf_by_id(self, request: Request) -> Response:
         """A UDF that the account may see."""
         account = await self.access.owner(request.scope)
         return JSONResponse(_udf(await visible_udf(self.registry, account, request.path_params["id"])))
 
+    @Operation(answer=UdfRecord)
     async def udf_by_slug(self, request: Request) -> Response:
         """A UDF by name; `who` is an e-mail address or a handle, `team` or `public`."""
         return await self._by_slug(request, request.path_params["who"])
 
+    @Operation(answer=UdfRecord)
     async def team_udf(self, request: Request) -> Response:
         """A UDF of the account or its team by name."""
         return await self._by_slug(request, "team")
 
+    @Operation(answer=UdfRecord)
     async def public_udf(self, request: Request) -> Response:
         """A public UDF by name; of several, the oldest."""
         return await self._by_slug(request, "public")
@@ -112,26 +148,31 @@ class UdfRoutes:
         account = await self.access.owner(request.scope)
         return JSONResponse(_udf(await seen_udf(self.registry, account, who, request.path_params["slug"])))
 
+    @Operation(answer=UdfRecord)
     async def udf_by_token(self, request: Request) -> Response:
         """The UDF that a token opens, if the account may read it."""
         account = await self.access.owner(request.scope)
         return JSONResponse(_udf(await shared_udf(self.registry, account, request.path_params["token"])))
 
+    @_LIST
     async def list_udfs(self, request: Request) -> Response:
         """A page of the account's UDFs; the page behind the last is empty."""
         account = await self.access.owner(request.scope)
         return _listed(request, await self.registry.publications.udfs(account.id, *page(request)))
 
+    @_LIST
     async def list_team(self, request: Request) -> Response:
         """The same of the account's team."""
         account = await self.access.owner(request.scope)
         return _listed(request, await self.registry.publications.team_udfs(account.id, *page(request)))
 
+    @_LIST
     async def list_public(self, request: Request) -> Response:
         """The same of those that everybody finds."""
         await self.access.owner(request.scope)
         return _listed(request, await self.registry.publications.public_udfs(*page(request)))
 
+    @Operation(answer=UdfRecord, fails=("conflict",))
     async def delete_udf(self, request: Request) -> Response:
         """Deletes a UDF that came through the API, with its tokens and what is known of its runs."""
         account = await self.access.owner(request.scope)
@@ -152,7 +193,7 @@ class UdfRoutes:
             raise ConflictError(f"There is a UDF '{name}' already")
         sharing = Sharing(allow_public_read=posted.allow_public_read, allow_public_list=posted.allow_public_list)
         published = await self.publisher.publish_source(
-            account.id, name, source.code, source.modules, sharing, renamed=known
+            account.id, name, source.code, source.modules, sharing, entry=source.entrypoint or "", renamed=known
         )
         return await own_udf(self.registry, account, published.udf_id)
 
@@ -167,8 +208,7 @@ def _listed(request: Request, udfs: list[StoredUdf]) -> Response:
     return JSONResponse([] if request.query_params.get("udf_type") == "app" else [_udf(each) for each in udfs])
 
 
-def _udf(stored: StoredUdf) -> dict[str, Any]:
-    """A UDF record (hosted API, section 2.2)."""
+def _udf(stored: StoredUdf) -> UdfRecord:
     entry = msgspec.json.decode(stored.record, type=Udf).entry
     metadata = {"fused:id": stored.id, "fused:slug": stored.name}
     return {

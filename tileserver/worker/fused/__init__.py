@@ -5,11 +5,11 @@ from typing import Any
 from tileserver.functioncache import cache
 from tileserver.worker.fused import types
 from tileserver.worker.fused.decorator import udf
-from tileserver.worker.fused.files import download, file_path
+from tileserver.worker.fused.files import api, download, file_path
 from tileserver.worker.fused.loaded import load, load_async
 from tileserver.worker.fused.runs import run, run_async
 from tileserver.worker.fused.secret import secrets
-from tileserver.worker.fused.settings import api, options
+from tileserver.worker.fused.settings import options
 from tileserver.worker.fused.shared import public, utils
 from tileserver.worker.fused.submission import submit
 from tileserver.worker.fused.tables import get_chunk_from_table, get_chunks_metadata

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import textwrap
+import threading
 import types
 from typing import Any
 
@@ -23,7 +24,9 @@ class Loaded:
     """
 
     def __init__(self, source: Source) -> None:
-        self._source, self._scope = source, Scope(source.headers)
+        self._source, self._scope = source, Scope(source.headers, f"{source.name}@{source.digest[:12]}")
+        self._run: types.ModuleType | None = None
+        self._lock = threading.RLock()
 
     @property
     def name(self) -> str:
@@ -49,18 +52,20 @@ class Loaded:
         source = self._source
         return parse(source.code, file=source.path, headers=source.headers, name="loaded", entry=source.entry)
 
-    @functools.cached_property
     def _module(self) -> types.ModuleType:
-        """Its globals."""
+        """Its globals; no property, which would take an AttributeError of the code's for a lack of its own."""
         from tileserver.worker import fused
 
         source = self._source
-        return self._scope.run(source.name, source.code, source.path, {"fused": fused} if source.fused else {})
+        with self._lock:  # threads may want it at once
+            if self._run is None:
+                given = {"fused": fused} if source.fused else {}
+                self._run = self._scope.run(source.name, source.code, source.path, given)
+            return self._run
 
-    @property
     def _function(self) -> Any:
         """Its entry."""
-        return vars(self._module)[self._source.entry]
+        return vars(self._module())[self._source.entry]
 
     def __call__(self, *arguments: Any, **parameters: Any) -> Any:
         """What it returns here; parameters convert as those of a request."""
@@ -72,8 +77,9 @@ class Loaded:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        if name in vars(self._module):
-            return vars(self._module)[name]
+        found = vars(self._module())
+        if name in found:
+            return found[name]
         if name in self._scope:
             return self._scope.module(name)
         utils = self.utils

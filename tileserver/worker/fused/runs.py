@@ -6,6 +6,7 @@ import textwrap
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from types import FunctionType
 from typing import Any, Final, NamedTuple
 
 from tileserver import authoring
@@ -17,7 +18,12 @@ from tileserver.worker import binding
 from tileserver.worker.fused.loaded import Loaded
 
 _HERE: Final = (None, "local", "remote", "realtime", "auto")
-_OPTIONS: Final = frozenset(("engine", "instance_type", "type", "max_retry", "disk_size_gb", "cache", "cache_max_age"))
+_OPTIONS: Final = frozenset(
+    (
+        *("engine", "instance_type", "type", "max_retry", "disk_size_gb"),
+        *("cache", "cache_max_age", "cache_reset", "cache_storage", "cache_verbose"),
+    )
+)
 """Options of a run that are no parameters of the UDF, beside those that begin with an underscore."""
 
 
@@ -126,14 +132,21 @@ def run_here(udf: Any, tile: Tile | None, parameters: dict[str, Any]) -> Any:
         CallError: it is no UDF.
         InvalidParameterError: a parameter does not convert, or is missing.
     """
-    if not isinstance(udf, Loaded) and not hasattr(udf, "udf_options"):
-        raise CallError(f"a UDF is a name, a token, or a function with @fused.udf, not {type(udf).__name__}")
-    known, function = (udf._udf, udf._function) if isinstance(udf, Loaded) else (described(udf), udf)
+    if not isinstance(udf, (Loaded, FunctionType)):
+        raise CallError(f"a UDF is a name, a token, or a function, not {type(udf).__name__}")
+    known, function = (udf._udf, udf._function()) if isinstance(udf, Loaded) else (described(udf), udf)
     return _finished(function(**binding.bind_values(known, parameters, tile)))
 
 
 def described(function: Callable[..., Any]) -> Udf:
-    """What the text of a function says that was defined in another one's."""
+    """What the text of a function says that was defined in another one's; kept with it, as it may run many times."""
+    known = vars(function).get("udf_described")
+    if known is None:
+        known = vars(function)["udf_described"] = _read(function)
+    return known
+
+
+def _read(function: Callable[..., Any]) -> Udf:
     try:
         code = textwrap.dedent(inspect.getsource(function))
         return parse(code, file="udf.py", name="udf", entry=function.__name__)

@@ -1,11 +1,11 @@
 """`fused.submit`: one UDF for many arguments at once."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from typing import Any, Final
 
 from tileserver.errors import CallError
-from tileserver.worker.fused.loaded import Loaded
+from tileserver.worker.fused.loaded import Loaded, load
 from tileserver.worker.fused.runs import described, run
 
 _AT_ONCE: Final = 32
@@ -16,8 +16,9 @@ class Jobs:
 
     def __init__(self, work: Callable[..., Any], arguments: list[dict[str, Any]], workers: int) -> None:
         self.arg_list = arguments
-        with ThreadPoolExecutor(min(workers, _AT_ONCE), "submit") as pool:
-            self._futures: list[Future[Any]] = [pool.submit(work, **each) for each in arguments]
+        pool = ThreadPoolExecutor(min(workers, _AT_ONCE), "submit")
+        self._futures: list[Future[Any]] = [pool.submit(work, **each) for each in arguments]
+        pool.shutdown(wait=False)
 
     def __len__(self) -> int:
         return len(self._futures)
@@ -29,21 +30,34 @@ class Jobs:
         return self._futures[place]
 
     def wait(self) -> None:
-        """Return when all have ended, as they have."""
+        """Return when all have ended."""
+        wait(self._futures)
+
+    tail = wait
+
+    def done(self) -> bool:
+        """Whether all have ended."""
+        return all(future.done() for future in self._futures)
+
+    def cancel(self) -> None:
+        """Begin no more of them."""
+        for future in self._futures:
+            future.cancel()
 
     def results(self, return_exceptions: bool = False) -> list[Any]:
-        """What each returned, in order.
+        """What each returned, in order, when all have ended.
 
         Raises:
             Exception: the first that one raised, unless exceptions are to be returned.
         """
+        self.wait()
         if return_exceptions:
-            return [future.exception() or future.result() for future in self._futures]
+            return [_error(future) or future.result() for future in self._futures]
         return [future.result() for future in self._futures]
 
     def errors(self) -> dict[int, BaseException]:
         """What was raised, by place."""
-        told = {place: future.exception() for place, future in enumerate(self._futures)}
+        told = {place: _error(future) for place, future in enumerate(self._futures)}
         return {place: error for place, error in told.items() if error is not None}
 
     def collect(self, ignore_exceptions: bool = False, flatten: bool = True, drop_index: bool = False) -> Any:
@@ -53,11 +67,12 @@ class Jobs:
         """
         import pandas as pd
 
+        self.wait()
         failed = self.errors() if ignore_exceptions else {}
         places = [place for place in range(len(self)) if place not in failed]
         results = [self._futures[place].result() for place in places]
         frames = flatten and results and all(isinstance(each, pd.DataFrame) for each in results)
-        index = pd.RangeIndex(len(places)) if drop_index else _index([self.arg_list[place] for place in places])
+        index = _index([{} if drop_index else self.arg_list[place] for place in places])
         if not frames:
             return pd.DataFrame({"result": pd.Series(results, dtype=object).to_numpy()}, index=index)
         counts = [len(each) for each in results]
@@ -70,9 +85,15 @@ class Jobs:
     df = collect_df = collect
 
 
+def _error(future: "Future[Any]") -> BaseException | None:
+    return CancelledError("it was cancelled") if future.cancelled() else future.exception()
+
+
 def _index(arguments: list[dict[str, Any]]) -> Any:
     import pandas as pd
 
+    if not any(arguments):
+        return pd.RangeIndex(len(arguments), name="arg_pos")
     table = pd.DataFrame(arguments).map(lambda value: value if _is_hashable(value) else str(value))
     return pd.MultiIndex.from_frame(table) if len(table.columns) > 1 else pd.Index(table.iloc[:, 0])
 
@@ -102,9 +123,8 @@ def submit(
 
     Args:
         udf: as `fused.run` takes it.
-        arg_list: parameters for each run: dicts, the rows of a DataFrame, or values of the first parameter, where the
-            UDF is an object.
-        collect: whether they come as one DataFrame; else as `Jobs`, which has them in a list.
+        arg_list: parameters for each run: dicts, the rows of a DataFrame, or values of the first parameter.
+        collect: whether they come as one DataFrame; else as `Jobs`, at once, which has them in a list.
         debug_mode: whether to run the first one alone, and return what that does.
         ignore_exceptions: whether runs that failed are left out.
         options: those of `fused.run`, for every run.
@@ -122,15 +142,12 @@ def submit(
 
 
 def _arguments(udf: Any, arg_list: Any) -> list[dict[str, Any]]:
-    if hasattr(arg_list, "to_dict"):
-        return list(arg_list.to_dict(orient="records"))
-    arguments = list(arg_list)
+    arguments = arg_list.to_dict(orient="records") if hasattr(arg_list, "columns") else list(arg_list)
     if not arguments:
         raise CallError("submit() needs arguments for at least one run")
     if all(isinstance(each, dict) for each in arguments):
         return arguments
-    if isinstance(udf, str):
-        raise CallError("submit() by name needs a dict of parameters for each run")
+    udf = load(udf) if isinstance(udf, str) else udf
     known = udf._udf if isinstance(udf, Loaded) else described(udf)
     if not known.parameters:
         raise CallError(f"the UDF '{known.entry}' takes no parameter")

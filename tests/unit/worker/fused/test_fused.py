@@ -4,6 +4,7 @@ import asyncio
 import base64
 import http.server
 import io
+import pickle
 import sys
 import threading
 import types
@@ -70,6 +71,11 @@ def double(n: int, bounds: fused.types.Bounds = None):
     return [n * 2, bounds]
 
 
+def undecorated(n, **more):
+    """No decorator is needed to run it here."""
+    return [n, more]
+
+
 def test_run_by_name(server: Server) -> None:
     """Every spelling of the SDK's versions comes to the same call."""
     told = fused.run("child", n=1, flag=True, names=["a"], none=None, engine="remote", max_retry=3, _log=True)
@@ -120,7 +126,7 @@ def test_what_cannot_run() -> None:
         (lambda: fused.run("a", engine="batch"), "engine='batch'"),
         (lambda: fused.run("a", instance_type="m5.large"), "instance_type="),
         (lambda: fused.run("fails"), "failed"),
-        (lambda: fused.api.list("s3://a"), "from outside"),
+        (lambda: fused.api.upload("a", "fd://a"), "from outside"),
         (lambda: fused.file_path("../x"), "leads out"),
     ):
         with pytest.raises(fused.types.UdfRuntimeError, match=words):
@@ -129,7 +135,7 @@ def test_what_cannot_run() -> None:
         fused.ingest  # noqa: B018
 
 
-def test_submit() -> None:
+def test_submit(server: Server) -> None:
     """In the order of the arguments: a list of rows or of results, by name or here."""
     assert fused.submit("child", [{"n": 1}, {"n": 2}], m=5, collect=False).results() == [
         {"n": "1", "m": "5"},
@@ -153,8 +159,60 @@ def test_submit() -> None:
         fused.submit(rows, [{"n": 0}])
     jobs = fused.submit(rows, [1, 0], collect=False)
     assert (list(jobs.errors()), len(jobs), len(jobs[0].result())) == ([1], 2, 1)
-    with pytest.raises(CallError, match="a dict of parameters"):
-        fused.submit("child", [1])
+    server.codes["child"] = ("@fused.udf\ndef udf(first, second=1): ...\n", {})
+    assert fused.submit("child", [5])["result"].tolist() == [{"first": "5"}]
+
+
+def test_submit_without_a_row() -> None:
+    """Runs without parameters, of which all fail, and none at all."""
+
+    @fused.udf
+    def fails(n: int = 0):
+        if n:
+            raise ValueError("oh")
+        return n
+
+    assert fused.submit(fails, [{}, {}])["result"].tolist() == [0, 0]
+    assert fused.submit(fails, pandas.Series([0]), drop_index=True).index.names == ["arg_pos"]
+    assert len(fused.submit(fails, [1, 2], ignore_exceptions=True)) == 0
+    assert fused.submit(undecorated, [3], cache_reset=True)["result"].tolist() == [[3, {}]]
+    for nothing in ([], pandas.DataFrame()):
+        with pytest.raises(CallError, match="at least one run"):
+            fused.submit(fails, nothing)
+
+
+def test_submit_that_fails_leaves_nothing_behind() -> None:
+    """The others have ended when the first one's error is raised."""
+    ended = []
+
+    @fused.udf
+    def fails(n: int):
+        if n == 0:
+            raise ValueError("oh")
+        threading.Event().wait(0.2)
+        ended.append(n)
+
+    for options in ({}, {"collect": False}):
+        with pytest.raises(ValueError, match="oh"):
+            list(fused.submit(fails, [0, 1], **options))
+        assert ended.pop() == 1
+
+
+def test_submit_that_does_not_wait() -> None:
+    """What is asked for one by one comes at once; what has not begun need not."""
+    go = threading.Event()
+
+    @fused.udf
+    def waits(n: int):
+        assert go.wait(10)
+        return n
+
+    jobs = fused.submit(waits, [1, 2], max_workers=1, collect=False)
+    assert not jobs.done()
+    jobs.cancel()
+    go.set()
+    jobs.wait()
+    assert (jobs.done(), jobs[0].result(), list(jobs.errors())) == (True, 1, [1])
 
 
 def test_load(server: Server) -> None:
@@ -175,6 +233,37 @@ def test_load(server: Server) -> None:
     assert fused.load("@fused.udf\ndef udf(n=1):\n    return n\n")() == 1
 
 
+def test_loaded_code_that_fails_says_why(server: Server) -> None:
+    """Also where it lacks an attribute; it is run anew at the next wish."""
+    server.codes["child"] = ("import math\nmath.nothing\n@fused.udf\ndef udf(): ...\n", {})
+    child = fused.load("child")
+    for _ in range(2):
+        with pytest.raises(AttributeError, match=r"module 'math' has no attribute 'nothing'"):
+            child.udf  # noqa: B018
+        with pytest.raises(AttributeError, match=r"module 'math' has no attribute 'nothing'"):
+            child()
+
+
+def test_loaded_code_loads_in_threads(server: Server) -> None:
+    """While its own text runs, other threads may run that of others."""
+    server.codes["inner"] = ("A = 1\n@fused.udf\ndef udf(n): return n + A\n", {})
+    code = "inner = fused.load('inner')\nGOT = fused.submit(inner, [1, 2], collect=False).results()\n"
+    server.codes["outer"] = (f"{code}@fused.udf\ndef udf(): return GOT\n", {})
+    done: Future[Any] = Future()
+    threading.Thread(target=lambda: done.set_result(fused.load("outer")()), daemon=True).start()
+    assert done.result(10) == [2, 3]
+
+
+def test_loaded_classes_have_a_module(server: Server) -> None:
+    """As `dataclasses` looks for, and pickles."""
+    text = "from __future__ import annotations\nfrom dataclasses import dataclass\n@dataclass\nclass A:\n    n: int\n"
+    server.codes["child"] = (f"{text}import h\n@fused.udf\ndef udf(): ...\n", {"h": text})
+    child = fused.load("child")
+    for made in (child.A(1), child.h.A(1)):
+        assert pickle.loads(pickle.dumps(made)) == made
+    assert "h" not in sys.modules
+
+
 def test_utils_are_public_udfs(server: Server) -> None:
     """The account's own comes first."""
     server.codes["public/common"] = ("def f(): return 1\n@fused.udf\ndef udf(): ...\n", {})
@@ -187,16 +276,17 @@ def test_utils_are_public_udfs(server: Server) -> None:
 def test_a_cached_function_of_loaded_code(server: Server) -> None:
     """Known by its text: another version of the loaded code is another function."""
     code = "import h\n@fused.cache\ndef f():\n    NOTED.append(1)\n    return h.A\n@fused.udf\ndef udf(): ...\n"
-    noted = type("Noting", (), {"append": lambda self, _: self.all.append(1), "all": [], "__reduce__": None})()
+    runs: list[int] = []
+    noted = type("Noting", (), {"append": runs.append})
     results = []
     for text in ("A = 1", "A = 1", "A = 2"):
         loaded._loaded.cache_clear()
         server.codes["child"] = (code, {"h": text})
         child = fused.load("child")
-        child._module.NOTED = noted
+        child._module().NOTED = noted
         results.append(child.f())
     assert results == [1, 1, 2]
-    assert len(noted.all) == 2
+    assert len(runs) == 2
 
 
 def test_a_download_happens_once() -> None:
@@ -206,10 +296,11 @@ def test_a_download_happens_once() -> None:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             hits.append(self.path)
-            self.send_response(200 if self.path == "/a" else 404)
-            self.send_header("Content-Length", "5")
+            self.send_response(404 if self.path == "/b" else 200)
+            self.send_header("Transfer-Encoding", "chunked") if self.path == "/chunks" else None
+            self.send_header("Content-Length", "9" if self.path == "/short" else "5")
             self.end_headers()
-            self.wfile.write(b"hello")
+            self.wfile.write(b"a\r\nhello" if self.path == "/chunks" else b"hello")
 
         def log_message(self, *_: Any) -> None: ...
 
@@ -222,6 +313,9 @@ def test_a_download_happens_once() -> None:
         assert [Path(each).read_text() for each in paths] == ["hello"]
         with pytest.raises(OSError, match="404"):
             fused.download(f"{address}/b", "folder/b.txt")
+        for broken in ("short", "chunks"):
+            with pytest.raises(OSError, match="broke off"):
+                fused.download(f"{address}/{broken}", f"folder/{broken}.txt")
         assert [each.name for each in Path(fused.file_path("folder")).iterdir()] == ["a.txt"]
     finally:
         server.shutdown()
