@@ -56,10 +56,7 @@ def output(
         FormatNotPossibleError: no such format, or none that the UDF's kind can give.
         InvalidParameterError: an option's value does not convert.
     """
-    options = udf.options
-    given = {
-        name: values[-1] for name, values in query.items() if not any(each.name == name for each in udf.parameters)
-    }
+    options, given = udf.options, _given(udf, query)
     formats = _formats(kind, query, extension, tiled=tiled, hosted=hosted)
     return Output(
         formats=formats,
@@ -76,6 +73,22 @@ def output(
         compression=_choice("compression", given, options.compression, *COMPRESSIONS),
         **{name: getattr(options, name) for name in _FROM_OPTIONS},
     )
+
+
+def colours(udf: Udf, query: Query) -> tuple[tuple[tuple[float, float], ...] | None, str | None]:
+    """The ranges and the colour map that `output` has.
+
+    Raises:
+        InvalidParameterError: the ranges do not convert.
+    """
+    given = _given(udf, query)
+    return _ranges(given, udf.options), given.get("colormap") or udf.options.colormap
+
+
+def _given(udf: Udf, query: Query) -> dict[str, str]:
+    """What is not a parameter of the UDF."""
+    names = {each.name for each in udf.parameters}
+    return {name: values[-1] for name, values in query.items() if name not in names}
 
 
 _FROM_OPTIONS: Final = ("resampling", "background", "layer", "id_column", "max_tile_bytes", "buffer")

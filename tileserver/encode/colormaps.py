@@ -1,5 +1,6 @@
 """Colour maps: by name, as colours with or without the values at which they are, and value by value."""
 
+import re
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +14,10 @@ from tileserver.errors import InvalidParameterError
 Colours = NDArray[np.uint8]
 """(colours, 4): RGBA."""
 _MOST: Final = 256
+_SAMPLES: Final = 16
 _OPAQUE: Final = 255
+_BARE: Final = re.compile(r"[0-9a-fA-F]{6}([0-9a-fA-F]{2})?")
+"""A colour without its #."""
 
 
 class Ramp(NamedTuple):
@@ -52,6 +56,12 @@ def read(text: str) -> Ramp | Categories:
         raise InvalidParameterError(message, parameter="colormap") from None
 
 
+def samples(text: str) -> list[str]:
+    """Colours at equal distances along a map as "#rrggbbaa", the first and the last among them."""
+    colours = read(text).colours
+    return [f"#{bytes(colours[at]).hex()}" for at in np.linspace(0, len(colours) - 1, _SAMPLES).astype(int)]
+
+
 def _named(name: str) -> Colours:
     """256 colours. rio-tiler has its own, and most of matplotlib's."""
     from rio_tiler.colormap import cmap
@@ -87,25 +97,25 @@ def _ramp(given: list[Any]) -> Ramp:
     """Between the colours that are given as many, everywhere, as there is room for."""
     paired = all(isinstance(each, list) and len(each) == 2 for each in given)
     fixed = np.array([_rgba(each[1] if paired else each) for each in given], np.float64)
-    steps = (_MOST - 1) // (len(fixed) - 1) * (len(fixed) - 1) if 1 < len(fixed) <= _MOST else 0
     stops = np.array([float(value) for value, _ in given]) if paired else None
-    if not steps or (stops is not None and not (np.isfinite(stops).all() and (np.diff(stops) >= 0).all())):
+    gaps = len(fixed) - 1
+    if not 1 <= gaps < _MOST or not (stops is None or _ascend(stops)):
         raise ValueError(given)
-    places, fixes = np.linspace(0, 1, steps + 1), np.linspace(0, 1, len(fixed))
-    channels = [np.rint(np.interp(places, fixes, channel)) for channel in fixed.T]
+    places = np.linspace(0, gaps, (_MOST - 1) // gaps * gaps + 1)
+    channels = [np.rint(np.interp(places, np.arange(gaps + 1), channel)) for channel in fixed.T]
     return Ramp(np.stack(channels, axis=-1).astype(np.uint8), stops)
 
 
+def _ascend(stops: NDArray[np.float64]) -> bool:
+    """Two may be equal, where a colour changes at once."""
+    return bool(np.isfinite(stops).all() and (np.diff(stops) >= 0).all() and stops[0] < stops[-1])
+
+
 def _rgba(colour: Any) -> tuple[int, ...]:
-    rgba = bytes(colour) if isinstance(colour, list) else _hexadecimal(colour) or bytes(ImageColor.getrgb(colour))
+    if isinstance(colour, list):
+        rgba = tuple(bytes(colour))
+    else:
+        rgba = ImageColor.getrgb(f"#{colour}" if _BARE.fullmatch(colour) else colour)
     if len(rgba) not in (3, 4):
         raise ValueError(colour)
     return (*rgba, _OPAQUE)[:4]
-
-
-def _hexadecimal(colour: str) -> bytes | None:
-    """Of "rrggbb" and "rrggbbaa", with a # before it or not."""
-    try:
-        return bytes.fromhex(colour.removeprefix("#"))
-    except ValueError:
-        return None

@@ -45,17 +45,15 @@ def pixels(bands: Masked, output: Output, alpha: Channel | None = None) -> Pixel
     Raises:
         InvalidParameterError: `rescale` or `colormap` does not fit.
     """
-    values, mask = np.ma.getdata(bands), np.ma.getmask(bands)
+    values, mask = np.ma.getdata(bands), _mask(bands)
     colours = len(values) if len(values) in (1, 3) else len(values) - 1
-    missing = mask if mask is np.ma.nomask else mask[:colours].all(axis=0)
-    opacities = [
-        each for each in (_own_alpha(values, mask, colours, output), alpha, _visible(missing)) if each is not None
-    ]
+    found = (_band_alpha(values, mask, colours, output), alpha, _visible(mask, colours))
+    opacities = [each for each in found if each is not None and each.min() < _OPAQUE]
     if output.colormap is not None:
         return _shown(_mapped(values[:colours], output), opacities)
     limits = _ranges(values, colours, output)
     channels = [_scaled(values[at], limits[at], output.gamma) for at in range(colours)]
-    if mask is not np.ma.nomask:
+    if mask is not None:
         channels = [channel * ~mask[at] for at, channel in enumerate(channels)]
     return _interleaved(channels, opacities)
 
@@ -67,20 +65,25 @@ def nominal(dtype: np.dtype[Any]) -> Range:
     return float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
 
 
-def _visible(missing: Any) -> Channel | None:
-    if missing is np.ma.nomask or not missing.any():
-        return None
-    return np.where(missing, np.uint8(0), np.uint8(_OPAQUE))
+def _mask(bands: Masked) -> NDArray[np.bool_] | None:
+    """(bands, height, width): True where there is no value; None where all have one."""
+    mask: Any = np.ma.getmask(bands)
+    return mask if mask is not np.ma.nomask and mask.any() else None
 
 
-def _own_alpha(values: NDArray[Any], mask: Any, colours: int, output: Output) -> Channel | None:
+def _visible(mask: NDArray[np.bool_] | None, colours: int) -> Channel | None:
+    """Opaque where any of the colour bands has a value."""
+    return None if mask is None else np.where(mask[:colours].all(axis=0), np.uint8(0), np.uint8(_OPAQUE))
+
+
+def _band_alpha(values: NDArray[Any], mask: NDArray[np.bool_] | None, colours: int, output: Output) -> Channel | None:
     """Of the band behind the colours. `rescale` counts for it only where it names every band, and never for 8 bits."""
     if colours == len(values):
         return None
     given, band = output.rescale or (), values[-1]
     own = 1 < len(given) == len(values) and band.dtype != np.uint8
     alpha = _scaled(band, given[-1] if own else nominal(band.dtype))
-    return alpha if mask is np.ma.nomask else alpha * ~mask[-1]
+    return alpha if mask is None else alpha * ~mask[-1]
 
 
 def _ranges(values: NDArray[Any], colours: int, output: Output) -> tuple[Range, ...]:
@@ -146,16 +149,17 @@ def _scaled(values: NDArray[Any], limits: Range, gamma: float = 1.0, text: str =
 def _shares(values: NDArray[Any], limits: Range, top: int) -> NDArray[Any]:
     """Whole numbers from 0 to `top`, as far as each value is between the limits."""
     low, high = limits
-    flat, shares = values.reshape(-1), np.empty(values.size, np.uint8 if top <= _OPAQUE else np.uint16)
-    for at in range(0, values.size, _BLOCK):
-        share = flat[at : at + _BLOCK].astype(np.float64)
+    shares = np.empty(values.shape, np.uint8 if top <= _OPAQUE else np.uint16)
+    rows = max(1, _BLOCK // values.shape[1])
+    for at in range(0, len(values), rows):
+        share = values[at : at + rows].astype(np.float64)
         # unlike clip these leave no NaN
         np.fmin(np.fmax(share, low, out=share), high, out=share)
         share -= low
         share /= high - low
         share *= top
-        shares[at : at + _BLOCK] = share
-    return shares.reshape(values.shape)
+        shares[at : at + rows] = share
+    return shares
 
 
 def _looked_up(values: NDArray[Any], table: NDArray[Any]) -> NDArray[Any]:

@@ -95,7 +95,7 @@ def _deflated(rows: NDArray[np.uint8], step: int, level: int, *, smallest: bool)
     """Args: step: bytes of a pixel."""
     if not smallest:
         return bytes(isal_zlib.compress(filters.filtered(rows, step), level))
-    tries = (zlib.compress(each, _SMALLEST) for each in (filters.unfiltered(rows), filters.best(rows, step)))
+    tries = (zlib.compress(each.data, _SMALLEST) for each in (filters.unfiltered(rows), filters.best(rows, step)))
     return min(tries, key=len)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tileserver.encode import colour, image, warp
+from tileserver.encode import colormaps, colour, image, warp
 from tileserver.encode.drawn import Drawn
 from tileserver.encode.kinds import is_a, is_georeferenced
 from tileserver.errors import BadResultError, InvalidParameterError
@@ -38,12 +38,18 @@ class Raster:
 def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: bool = False) -> Drawn:
     """A raster result as a picture: of its own size, or of `output.size` where it had to be warped to the tile."""
     raster = read(result)
-    facts = {"dtype": str(raster.bands.dtype), "bands": raster.bands.shape[0]} if sample else {}
+    facts = _facts(raster, output) if sample else {}
     raster = chosen(raster, output.bands)
     if tile is not None:
         raster = placed(raster, tile, output)
     pixels = colour.pixels(raster.bands, output, raster.alpha)
     return Drawn.of(name, image.encode(pixels, name, output), **facts)
+
+
+def _facts(raster: Raster, output: Output) -> dict[str, Any]:
+    """Data type, number of bands, and some of the colours of a colour map."""
+    facts = {"dtype": str(raster.bands.dtype), "bands": raster.bands.shape[0]}
+    return facts | ({"colours": colormaps.samples(output.colormap)} if output.colormap else {})
 
 
 def read(result: Any) -> Raster:
@@ -57,7 +63,7 @@ def read(result: Any) -> Raster:
     if is_a(result, "rio_tiler.models", "ImageData"):
         return _image_data(result)
     if is_a(result, "xarray", "Dataset"):
-        result = joined(result)
+        return _dataset(result)
     if is_a(result, "xarray", "DataArray"):
         return _data_array(result)
     return Raster(_bands(_first(result)))
@@ -88,7 +94,7 @@ def chosen(raster: Raster, bands: tuple[int, ...] | None) -> Raster:
 
 
 def placed(raster: Raster, tile: Tile, output: Output) -> Raster:
-    """The raster as it is, for clients to stretch over the tile; warped to the tile's pixels where it lies elsewhere."""
+    """The raster as it is, for clients to stretch over the tile; warped to its pixels where it lies elsewhere."""
     if raster.bounds is None or raster.crs is None or warp.is_tile(raster.bounds, raster.crs, tile):
         return raster
     bands = warp.fit(raster.bands, raster.bounds, raster.crs, tile, output)
@@ -150,6 +156,17 @@ def _image_data(result: Any) -> Raster:
     return Raster(bands, Bounds(*result.bounds), result.crs, alpha)
 
 
+def _dataset(dataset: Any) -> Raster:
+    """The variables as bands, each without a value where its own nodata is."""
+    raster = _data_array(joined(dataset))
+    if len(dataset) == 1 or len(raster.bands) != len(dataset):
+        return raster
+    for band, variable in zip(raster.bands, dataset.values(), strict=True):
+        if _nodata(variable) is not None:
+            band[np.ma.getdata(band) == _nodata(variable)] = np.ma.masked
+    return raster
+
+
 def _data_array(array: Any) -> Raster:
     """The names of an xarray array's dimensions say which are rows and columns."""
     for x, y in _AXES:
@@ -161,8 +178,12 @@ def _data_array(array: Any) -> Raster:
 
 def _present(array: Any) -> Array:
     """The values, masked where they are what rioxarray knows to be nodata."""
-    nodata = getattr(array.rio, "nodata", None) if hasattr(array, "rio") else None
-    return array.values if nodata is None else np.ma.masked_equal(array.values, nodata)
+    nodata, values = _nodata(array), array.values
+    return values if nodata is None else np.ma.MaskedArray(values, values == nodata)
+
+
+def _nodata(array: Any) -> Any:
+    return getattr(array.rio, "nodata", None) if hasattr(array, "rio") else None
 
 
 def _extent(array: Any) -> tuple[Bounds | None, Any]:
@@ -191,4 +212,6 @@ def _crs(array: Any, x: str) -> Any:
 def _edges(centres: Array) -> tuple[float, float]:
     first, last = float(centres[0]), float(centres[-1])
     half = (last - first) / (len(centres) - 1) / 2
+    if np.abs(np.linspace(first, last, len(centres)) - centres).max() > abs(half):
+        raise BadResultError("the function returned an array whose coordinates are unevenly spaced; put it on a grid")
     return first - half, last + half
