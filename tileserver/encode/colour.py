@@ -134,16 +134,23 @@ def _mapped(values: NDArray[Any], output: Output) -> Indexed:
 def _scaled(values: NDArray[Any], limits: Range, gamma: float = 1.0, text: str = "") -> Channel:
     """Values from `limits` to 0 and 255, or to the steps of the colour map that `text` is; NaN to 0."""
     limits = (float(limits[0]), float(limits[1]))
-    plain = gamma == 1 and not text
-    if plain and values.dtype == np.uint8 and limits == (0, _OPAQUE):
+    ramp = _ramp(text)
+    top = _OPAQUE if ramp is None else len(ramp.colours) - 1
+    even = gamma == 1 and (ramp is None or ramp.stops is None)
+    if even and values.dtype == np.uint8 and limits == (0, top):
         return values
     if not -np.inf < limits[0] < limits[1] < np.inf:
         raise InvalidParameterError(f"rescale={limits[0]:g},{limits[1]:g} is not a range", parameter="rescale")
     if values.dtype.itemsize <= 2:
         return _looked_up(values, _table(values.dtype.newbyteorder("="), limits, gamma, text))
-    if plain:
-        return _shares(values, limits, _OPAQUE).astype(np.uint8, copy=False)
-    return _table(np.dtype(np.uint16), (0, _FINE), gamma, text, limits).take(_shares(values, limits, _FINE))
+    if even:
+        return _shares(values, limits, top)
+    return _looked_up(_shares(values, limits, _FINE), _table(np.dtype(np.uint16), (0, _FINE), gamma, text, limits))
+
+
+def _ramp(text: str) -> Ramp | None:
+    found = colormaps.read(text) if text else None
+    return found if isinstance(found, Ramp) else None
 
 
 def _shares(values: NDArray[Any], limits: Range, top: int) -> NDArray[Any]:
@@ -186,14 +193,13 @@ def _table(dtype: np.dtype[Any], limits: Range, gamma: float, text: str, fine: R
     share = (np.fmin(np.fmax(_domain(dtype).astype(np.float64), low), high) - low) / (high - low)
     if gamma != 1:
         share **= 1 / gamma
-    ramp = colormaps.read(text) if text else None
-    if not isinstance(ramp, Ramp) or ramp.stops is None:
-        return (share * (_OPAQUE if ramp is None else len(ramp.colours) - 1)).astype(np.uint8)
+    ramp = _ramp(text)
+    top = _OPAQUE if ramp is None else len(ramp.colours) - 1
+    if ramp is None or ramp.stops is None:
+        return (share * top).astype(np.uint8)
     begin, end = fine or limits
-    values = begin + share * (end - begin)
-    return np.rint(np.interp(values, ramp.stops, np.linspace(0, len(ramp.colours) - 1, len(ramp.stops)))).astype(
-        np.uint8
-    )
+    steps = np.interp(begin + share * (end - begin), ramp.stops, np.linspace(0, top, len(ramp.stops)))
+    return np.rint(steps).astype(np.uint8)
 
 
 def _places(values: NDArray[Any], text: str) -> NDArray[Any]:
