@@ -108,7 +108,8 @@ def _shown(image: Indexed, opacities: list[Channel]) -> Pixels | Indexed:
     """The image where it is opaque: still with a palette, if that has room for what is transparent."""
     if not opacities and image.fits:
         return image
-    if len(opacities) == 1 and image.fits and bool(np.isin(opacities[0], (0, _OPAQUE)).all()):
+    # of 8 bits 0 and 255 alone are followed by 1 and 0
+    if len(opacities) == 1 and image.fits and bool((opacities[0] + np.uint8(1) < 2).all()):
         gaps = image.without(opacities[0] == 0)
         if gaps is not None:
             return gaps

@@ -54,17 +54,21 @@ class Indexed(NamedTuple):
         """Whether a PNG's palette has room for the colours."""
         return len(self.colours) <= _MOST
 
+    def between(self, low: int, high: int) -> "Indexed":
+        """The image without the colours below the number `low` and above `high`, which do not occur."""
+        numbers = self.numbers - np.uint8(low) if low else self.numbers
+        return self._replace(numbers=numbers, colours=self.colours[low : high + 1])
+
     def without(self, gaps: NDArray[np.bool_]) -> "Indexed | None":
         """The image, transparent at `gaps`; None where all numbers are taken."""
-        used = np.zeros(_MOST, bool)
-        used[self.numbers[~gaps]] = True
-        free = np.flatnonzero(~used)
-        if not len(free):
+        seen = self.numbers[~gaps].tobytes()
+        free = next((number for number in range(_MOST) if number not in seen), None)
+        if free is None:
             return None
-        colours = np.zeros((max(len(self.colours), free[0] + 1), 4), np.uint8)
+        colours = np.zeros((max(len(self.colours), free + 1), 4), np.uint8)
         colours[: len(self.colours)] = self.colours
-        colours[free[0]] = 0
-        return self._replace(numbers=np.where(gaps, np.uint8(free[0]), self.numbers), colours=colours)
+        colours[free] = 0
+        return self._replace(numbers=np.where(gaps, np.uint8(free), self.numbers), colours=colours)
 
 
 def of(pixels: NDArray[Any], *, thoroughly: bool = False) -> Indexed | None:

@@ -68,11 +68,11 @@ def _coloured(pixels: NDArray[Any], level: int, *, smallest: bool) -> bytes:
 
 
 def _indexed(image: Indexed, level: int, *, smallest: bool) -> bytes:
-    only = image.numbers.min()
-    if only == image.numbers.max():
+    low, high = int(image.numbers.min()), int(image.numbers.max())
+    if low == high:
         height, width = image.numbers.shape
-        return constant(width, height, image.colours[only].tobytes())
-    return _packed(image, level, smallest=smallest)
+        return constant(width, height, image.colours[low].tobytes())
+    return _packed(image.between(low, high), level, smallest=smallest)
 
 
 def _packed(image: Indexed, level: int, *, smallest: bool = False) -> bytes:

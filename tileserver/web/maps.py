@@ -112,7 +112,9 @@ class MapRoutes:
         if grant.kind == Kind.VECTOR:
             document["vector_layers"] = [_vector_layer(grant, udf)]
         colours = legend(udf, facts_of(grant), queries.parse(request.url.query)) if grant.kind == Kind.RASTER else None
-        return {**document, "legend": colours} if colours else document
+        if colours:
+            document["legend"] = colours
+        return document
 
     def _template(self, request: Request, grant: Grant) -> str:
         given = queries.parse(request.url.query)
