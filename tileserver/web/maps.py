@@ -191,8 +191,8 @@ def _plain(stats: dict[str, Any]) -> dict[str, Any]:
 
 
 def _range_note(udf: Udf, facts: dict[str, Any]) -> str | None:
-    kind = facts.get("dtype")
-    if kind in (None, "uint8", "bool") or udf.options.rescale:
+    kind, map_of_values = facts.get("dtype"), (udf.options.colormap or "").startswith(("{", "[["))
+    if kind in (None, "uint8", "bool") or udf.options.rescale or map_of_values:
         return None
     shown = "0 to 1" if str(kind).startswith("float") else f"the whole range of {kind}"
     return f"The values ({kind}) are shown over {shown}. Set rescale=low,high for more contrast."
