@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from tileserver.errors import FormatNotPossibleError, InvalidParameterError
 from tileserver.formats import FILE_DEFAULTS, FORMATS, HOSTED_FILE_DEFAULTS, PICTURES, POSSIBLE, TILE_DEFAULTS, Kind
 from tileserver.jobs import Output
-from tileserver.udfs import COMPRESSIONS, Options, Udf, is_gamma
+from tileserver.udfs import COMPRESSIONS, GAMMAS, Options, Udf
 
 MAX_PARAMETERS: Final = 200
 MAX_TILE_SIZE: Final = 2048
@@ -165,7 +165,7 @@ def _gamma(given: dict[str, str], options: Options) -> float:
     if not given.get("gamma"):
         return options.gamma
     values = _numbers("gamma", given["gamma"], float)
-    if len(values) != 1 or not is_gamma(values[0]):
+    if len(values) != 1 or not GAMMAS[0] <= values[0] <= GAMMAS[1]:
         raise InvalidParameterError("Parameter 'gamma' is not a number from 0.1 to 10.", parameter="gamma")
     return float(values[0])
 

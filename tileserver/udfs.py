@@ -42,7 +42,7 @@ _LEAST_MEMORY: Final = 16 * 10**6
 """Seconds, some thirty years: longer means the same."""
 _RESAMPLING: Final = ("nearest", "bilinear", "cubic", "average", "mode")
 COMPRESSIONS: Final = ("fast", "smallest")
-"""What PNG is to be."""
+GAMMAS: Final = 0.1, 10.0
 _AGE_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -210,17 +210,12 @@ def _check_picture(options: Options) -> None:
         raise ValueError(f"resampling is one of {', '.join(_RESAMPLING)}")
     if options.compression not in COMPRESSIONS:
         raise ValueError(f"compression is one of {', '.join(COMPRESSIONS)}")
-    if not is_gamma(options.gamma):
+    if not GAMMAS[0] <= options.gamma <= GAMMAS[1]:
         raise ValueError("gamma is from 0.1 to 10")
     if not all(low < high for low, high in options.rescale or ()):
         raise ValueError("rescale is (low, high) with low below high, or a pair for each band")
     if options.background != "white":
         ImageColor.getrgb(options.background)
-
-
-def is_gamma(value: float) -> bool:
-    """Whether a picture can be made brighter (above 1) or darker by it."""
-    return 0.1 <= value <= 10
 
 
 def _are_degrees(west: float, south: float, east: float, north: float) -> bool:
