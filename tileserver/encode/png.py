@@ -93,10 +93,11 @@ def _unfiltered(rows: NDArray[np.uint8], level: int) -> bytes:
 
 def _deflated(rows: NDArray[np.uint8], step: int, level: int, *, smallest: bool) -> bytes:
     """Args: step: bytes of a pixel."""
+    quick = filters.filtered(rows, step)
     if not smallest:
-        return bytes(isal_zlib.compress(filters.filtered(rows, step), level))
-    tries = (zlib.compress(each.data, _SMALLEST) for each in (filters.unfiltered(rows), filters.best(rows, step)))
-    return min(tries, key=len)
+        return bytes(isal_zlib.compress(quick, level))
+    tries = (quick, filters.unfiltered(rows), filters.best(rows, step))
+    return min((zlib.compress(each.data, _SMALLEST) for each in tries), key=len)
 
 
 def _without_needless_alpha(pixels: NDArray[Any]) -> NDArray[Any]:
