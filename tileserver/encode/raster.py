@@ -183,7 +183,11 @@ def _present(array: Any) -> Array:
 
 
 def _nodata(array: Any) -> Any:
-    return getattr(array.rio, "nodata", None) if hasattr(array, "rio") else None
+    """The value that rioxarray knows as none; None where there is no such value, or the type cannot hold it."""
+    try:
+        return array.rio.nodata if hasattr(array, "rio") else None
+    except OverflowError:
+        return None
 
 
 def _extent(array: Any) -> tuple[Bounds | None, Any]:

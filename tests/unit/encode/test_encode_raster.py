@@ -270,9 +270,9 @@ def test_xarray_is_read_by_the_names_of_its_dimensions():
 
 
 def test_every_variable_has_its_own_nodata():
-    """Of a Dataset, whose types may not even hold another's."""
+    """Of a Dataset; a type need not even hold it."""
     first = xarray.DataArray(np.array([[1, 2], [3, 4]], np.uint8), dims=("y", "x")).rio.write_nodata(3)
-    second = xarray.DataArray(np.array([[5, 6], [7, 3]], np.uint8), dims=("y", "x")).rio.write_nodata(-9999)
+    second = xarray.DataArray(np.array([[5, 6], [7, 3]], np.uint8), dims=("y", "x"), attrs={"_FillValue": -9999})
     found = raster.read(xarray.Dataset({"first": first, "second": second}))
     assert np.ma.getmaskarray(found.bands).tolist() == [[[False, False], [True, False]], [[False, False]] * 2]
     assert not np.ma.is_masked(raster.read(second).bands)
