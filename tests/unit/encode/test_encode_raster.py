@@ -281,8 +281,9 @@ def test_every_variable_has_its_own_nodata():
 def test_uneven_coordinates_are_no_grid():
     """They would put cells elsewhere; what is only rounded is even."""
     array = xarray.DataArray(np.zeros((3, 5)), dims=("lat", "lon"), coords={"lat": [1, 2, 30], "lon": range(5)})
-    with pytest.raises(BadResultError, match="unevenly spaced"):
+    with pytest.raises(BadResultError) as caught:
         raster.read(array)
+    assert "unevenly spaced" in caught.value.message
     assert raster.read(array.assign_coords(lat=[1, 2.01, 3])).bounds.north == 0.5
 
 
@@ -396,8 +397,9 @@ def test_what_is_no_raster(result, message):
 @pytest.mark.parametrize("dtype", [complex, np.complex64, "datetime64[s]", "U3", object])
 def test_types_that_no_picture_has(dtype):
     """Are named."""
-    with pytest.raises(BadResultError, match="of numbers or bool"):
+    with pytest.raises(BadResultError) as caught:
         rendered(np.zeros((3, 3), dtype))
+    assert "of numbers or bool" in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -430,7 +432,7 @@ def test_a_resampling_that_gdal_lacks_is_named():
 
 def test_limits():
     """A raster is not a vector tile, and not larger than it may be."""
-    with pytest.raises(FormatNotPossibleError, match="cannot be mvt; ask for png, jpg, webp, gif, tiff, npy or prev"):
+    with pytest.raises(FormatNotPossibleError, match="cannot be mvt; ask for png, jpg, webp, gif, avif, tiff"):
         rendered(np.zeros((8, 8)), format="mvt")
     with pytest.raises(ResultTooLargeError) as caught:
         encode(np.zeros((8, 8), np.uint8), Output(), None, limit=10)
