@@ -34,7 +34,7 @@ FILES = [
     "cog_scale",
     "mosaic_cog1",
 ]
-WARPED = ["cog_int16", "cog_dateline", "cog_nodata_nan", "cog_rgb", "mosaic_cog1"]
+WARPED = ["cog_int16", "cog_dateline", "cog_nodata_nan", "mosaic_cog1"]
 
 
 def pixels(body):
