@@ -16,7 +16,7 @@ from tileserver.registry import Account, Registry, StoredUdf
 from tileserver.runlog import Run, RunLog
 from tileserver.web.access import Access
 from tileserver.web.hosted.owned import named_udf, own_token, own_udf
-from tileserver.web.hosted.requests import BASE, whole
+from tileserver.web.hosted.requests import BASE, truth, whole
 from tileserver.web.operations import Natural, Operation, Parameter
 
 _MOST: Final = 300
@@ -191,7 +191,7 @@ class AuditRoutes:
     async def _page(self, request: Request, account: Account, shown: Shown, token_id: str = "") -> Response:
         query = request.query_params
         limit = min(max(_number(query.get("limit", "100"), "limit"), 1), _MOST)
-        forward = _truth(query.get("scan_forward", "true"))
+        forward = truth(query.get("scan_forward", "true"), "scan_forward")
         edge = _number(query["page_token"], "page_token") if query.get("page_token") else None
         runs = await self._runs.page(list(shown), edge, limit, forward=forward)
         inside = [run for run in _within(request, runs) if token_id in ("", run.token_id)]
@@ -248,12 +248,6 @@ def _told(run: Run, account: Account, shown: Shown, tokens: dict[str, str]) -> R
         "shared_token": tokens.get(run.token_id),
         "client_ip": None,
     }
-
-
-def _truth(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise InvalidParameterError("'scan_forward' should be true or false.", parameter="scan_forward")
-    return text.lower() == "true"
 
 
 def _number(text: str, name: str) -> int:

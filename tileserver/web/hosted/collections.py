@@ -15,7 +15,7 @@ from tileserver.errors import ConflictError, InvalidParameterError, NotFoundErro
 from tileserver.registry import Account, Collection, Registry
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
-from tileserver.web.hosted.requests import BASE, PAGE, Read, moment, page, takes
+from tileserver.web.hosted.requests import BASE, PAGE, Read, moment, page, takes, truth
 from tileserver.web.operations import Operation, Parameter
 from tileserver.web.session_tokens import LONGEST, issued
 
@@ -126,7 +126,7 @@ class CollectionRoutes:
     async def share(self, request: Request) -> Response:
         """Gives it a token, with `new_token` in the place of the one that it has."""
         account = await self._own(request, request.query_params.get("collection_id", ""))
-        anew = request.query_params.get("new_token", "").lower() == "true"
+        anew = truth(request.query_params.get("new_token", "false"), "new_token")
         return self._answer(request, await self._registry.collections.share(account.id, anew=anew))
 
     @Operation(answer=CollectionRecord, parameters=(_ID,), fails=("not_found",))

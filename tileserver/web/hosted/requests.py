@@ -50,6 +50,17 @@ def page(request: Request) -> tuple[int, int]:
     return number("skip", 0), min(number("limit", _DEFAULT_PAGE), _LONGEST_PAGE)
 
 
+def truth(text: str, name: str) -> bool:
+    """Whether a query says true.
+
+    Raises:
+        InvalidParameterError: it says neither that nor false.
+    """
+    if text.lower() not in ("true", "false"):
+        raise InvalidParameterError(f"'{name}' should be true or false.", parameter=name)
+    return text.lower() == "true"
+
+
 def whole(text: str, sentence: str, *, parameter: str = "", digits: int = 18) -> int:
     """A whole number that is not negative, of so many digits at most.
 
