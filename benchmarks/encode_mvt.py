@@ -2,9 +2,9 @@
 
 Synthetic buildings, points and lines, 1,000, 10,000 and 50,000 on one tile with some over its edge, with four
 attributes. All three get the same: ours a frame in EPSG:3857, PostGIS an indexed table in EPSG:3857
-(ST_AsMVT of ST_AsMVTGeom, which repairs validity as ours does, on one core), mapbox-vector-tile the same geometries,
-clipped by shapely before the clock runs. They take turns, round by round; printed are medians and their ratios, the
-bytes, and the peak of memory that encoding adds.
+(ST_AsMVT of ST_AsMVTGeom, which repairs validity as ours does, on one core), mapbox-vector-tile the same geometries in
+metres, clipped by shapely before the clock runs. They take turns, round by round; printed are medians and their ratios,
+the bytes, and the peak of memory that encoding adds.
 
     python benchmarks/encode_mvt.py [ROUNDS]
 """
@@ -68,7 +68,7 @@ def compare(kind: str, frame: geopandas.GeoDataFrame, postgis_tile: Callable[[],
         times["ours"].append(timed(lambda: mvt.encode(frame, TILE)))
         times["postgis"].append(timed(postgis_tile))
         if often or not turn:
-            times["mapbox"].append(timed(lambda: mapbox_vector_tile.encode({"name": "udf", "features": features})))
+            times["mapbox"].append(timed(lambda: reference(features)))
     middle = {name: statistics.median(own) for name, own in times.items()}
     ratio = middle["ours"] / middle["postgis"]
     print(
@@ -109,17 +109,22 @@ def count(body: bytes) -> int:
 
 
 def plain(frame: geopandas.GeoDataFrame) -> list[dict[str, Any]]:
-    """What mapbox-vector-tile takes: in units of the tile, clipped."""
-    west, south, east, _ = TILE.bounds_3857
-    step = 4096 / (east - west)
-    units = shapely.transform(frame.geometry.to_numpy(), lambda xy: (xy - (west, south)) * step)
-    cut = shapely.clip_by_rect(units, -64, -64, 4160, 4160)
+    """What mapbox-vector-tile takes: clipped, in metres, which it quantises itself as ours does."""
+    west, south, east, north = TILE.bounds_3857
+    margin = (east - west) * 64 / 4096
+    cut = shapely.clip_by_rect(frame.geometry.to_numpy(), west - margin, south - margin, east + margin, north + margin)
     rows = frame.drop(columns="geometry").to_dict("records")
     return [
         {"geometry": shape, "properties": row, "id": at}
         for at, (shape, row) in enumerate(zip(cut, rows, strict=True))
         if not shape.is_empty
     ]
+
+
+def reference(features: list[dict[str, Any]]) -> bytes:
+    """mapbox-vector-tile's tile."""
+    options = {"quantize_bounds": tuple(TILE.bounds_3857), "extents": 4096}
+    return bytes(mapbox_vector_tile.encode({"name": "udf", "features": features}, default_options=options))
 
 
 def framed(units: NDArray[Any]) -> geopandas.GeoDataFrame:

@@ -146,6 +146,9 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_default
     """Whether there is nothing there: see the rules for empty answers."""
     authored: bool = False
     """Whether the UDF wrote the body itself, so that browsers must not trust it."""
+    changes: str = ""
+    """Of a vector tile, what had to be changed: `mended=3, tolerance=4, dropped=120` are areas that were not valid,
+    units that paths were moved by, and features left out to stay below the tile's bytes."""
     facts: dict[str, Any] = {}
     """Of a sampled run: see `encode.facts`."""
     udf_ms: float = 0.0

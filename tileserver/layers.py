@@ -1,5 +1,6 @@
 """Layers: one UDF version with bound parameters and one output specification, and the records around them."""
 
+import re
 import time
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ _TEXT_LIMIT: Final = 64_000
 """Characters of each of its texts that a run keeps."""
 _REPLAYED: Final = 4000
 """Characters of each stream that are kept with a run's answer, to be told again with it, and in the log."""
+_CHANGES: Final = re.compile(r"[a-z]{1,20}=[0-9.e+]{1,20}(?:, [a-z]{1,20}=[0-9.e+]{1,20}){0,5}", re.ASCII)
 _HARMLESS: Final = frozenset({"", *(each.media_type for each in ALL if not each.media_type.startswith("text/html"))})
 """Media types that browsers run nothing of; of any other a worker may not say that we wrote it."""
 
@@ -222,6 +224,7 @@ def entry_of(rendered: Rendered, layer: Layer, created: float) -> Entry:
         authored=rendered.authored or rendered.media_type not in _HARMLESS,
         udf_ms=rendered.udf_ms,
         encode_ms=rendered.encode_ms,
+        changes=rendered.changes if _CHANGES.fullmatch(rendered.changes) else "",
         callees=rendered.callees,
         stdout=rendered.printed.stdout[-_REPLAYED:],
         stderr=rendered.printed.stderr[-_REPLAYED:],

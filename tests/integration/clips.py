@@ -5,13 +5,41 @@ no farther than a fifth from what is left: with a bound of one unit all comparis
 farther than that from its clip, and no part of the clip that is farther than that from the clip's edge is missing.
 """
 
+from typing import Any
+
 import numpy as np
 import shapely
 from commands import Feature, area
+from numpy.typing import NDArray
+from pyproj import Transformer
+
+from tileserver.tiles import Tile
 
 BOX = (-64.0, -64.0, 4160.0, 4160.0)
 QUANTUM = 1.0
 """Units."""
+
+
+def projected(frame: Any) -> NDArray[Any]:
+    """The geometries of a frame in EPSG:3857, mended where they cross themselves."""
+    shapes = frame.geometry.make_valid().to_numpy()
+    if frame.crs.to_epsg() == 3857:
+        return np.asarray(shapes)
+    to_metres = Transformer.from_crs(frame.crs, "EPSG:3857", always_xy=True)
+    moved = shapely.transform(shapes, lambda xy: np.column_stack(to_metres.transform(*xy.T)))
+    assert np.isfinite(shapely.get_coordinates(moved)).all()
+    return np.asarray(moved)
+
+
+def clipped(metres: NDArray[Any], tile: Tile) -> dict[int, shapely.Geometry]:
+    """By row what of geometries in EPSG:3857 lies on a tile and its buffer, in its units, y to the south."""
+    west, south, east, north = tile.bounds_3857
+    scale, margin = 4096 / (east - west), 64 / 4096 * (east - west)
+    box = shapely.box(west - margin, south - margin, east + margin, north + margin)
+    near = np.flatnonzero(shapely.intersects(metres, box))
+    cut = shapely.intersection(metres[near], box)
+    units = shapely.transform(cut, lambda xy: (xy - (west, north)) * (scale, -scale))
+    return {int(row): shape for row, shape in zip(near, units, strict=True) if not shape.is_empty}
 
 
 def check_geometry(feature: Feature, expected: shapely.Geometry) -> None:

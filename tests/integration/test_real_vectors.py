@@ -17,10 +17,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from clips import check_geometry, vanishes
+from clips import check_geometry, clipped, projected, vanishes
 from commands import Feature, features
 from numpy.typing import NDArray
-from pyproj import Transformer
 from realdata import DATA, EXAMPLES, needs_data
 from server import serving
 
@@ -71,21 +70,11 @@ class Layer:
     @cached_property
     def projected(self) -> NDArray[Any]:
         """The geometries in EPSG:3857, mended where they cross themselves."""
-        to_metres = Transformer.from_crs("EPSG:4326", "EPSG:3857", always_xy=True)
-        shapes = self.frame.geometry.make_valid().to_numpy()
-        moved = shapely.transform(shapes, lambda xy: np.column_stack(to_metres.transform(*xy.T)))
-        assert np.isfinite(shapely.get_coordinates(moved)).all()
-        return np.asarray(moved)
+        return projected(self.frame)
 
     def clipped(self, tile: Tile) -> dict[int, shapely.Geometry]:
         """By row what lies on the tile and its buffer, in units, x to the east and y to the south."""
-        west, south, east, north = tile.bounds_3857
-        scale, margin = 4096 / (east - west), 64 / 4096 * (east - west)
-        box = shapely.box(west - margin, south - margin, east + margin, north + margin)
-        near = np.flatnonzero(shapely.intersects(self.projected, box))
-        cut = shapely.intersection(self.projected[near], box)
-        units = shapely.transform(cut, lambda xy: (xy - (west, north)) * (scale, -scale))
-        return {int(row): shape for row, shape in zip(near, units, strict=True) if not shape.is_empty}
+        return clipped(self.projected, tile)
 
 
 @pytest.fixture(scope="module", params=FILES)

@@ -7,7 +7,7 @@ import msgspec
 from isal import igzip
 
 from tileserver.encode.drawn import Drawn, chosen
-from tileserver.encode.kinds import kind_of
+from tileserver.encode.kinds import is_layers, kind_of
 from tileserver.errors import ResultTooLargeError
 from tileserver.formats import FILE_DEFAULTS, FORMATS, PICTURES, POSSIBLE, TILE_DEFAULTS, Kind
 from tileserver.jobs import Output, Rendered
@@ -51,9 +51,9 @@ def encode(result: object, output: Output, tile: "Tile | None", *, limit: int, s
 def _draw(kind: Kind, result: object, output: Output, tile: "Tile | None", sample: bool) -> Drawn:
     """The libraries that a kind needs are loaded by its first result."""
     if kind is Kind.DOCUMENT:
-        from tileserver.encode import document
-
-        return document.draw(result, output, _part)
+        return _document(result, output)
+    if is_layers(result) and "mvt" not in output.formats:
+        return _document(result, output)
     name = chosen(kind, output.formats, POSSIBLE[kind])
     if kind is Kind.RASTER:
         return _raster(result, name, output, tile, sample)
@@ -64,6 +64,12 @@ def _draw(kind: Kind, result: object, output: Output, tile: "Tile | None", sampl
     from tileserver.encode import table
 
     return table.draw(result, name, output, sample=sample)
+
+
+def _document(result: object, output: Output) -> Drawn:
+    from tileserver.encode import document
+
+    return document.draw(result, output, _part)
 
 
 def _raster(result: object, name: str, output: Output, tile: "Tile | None", sample: bool) -> Drawn:
@@ -124,5 +130,6 @@ def _rendered(drawn: Drawn, kind: str, limit: int) -> Rendered:
         coding="gzip" if gzipped else "",
         empty=drawn.empty,
         authored=drawn.authored,
+        changes=drawn.changes,
         facts=drawn.facts,
     )

@@ -37,40 +37,62 @@ class Fitted(NamedTuple):
     dropped: int
     """Features that are on the tile and were left out."""
 
+    @property
+    def changes(self) -> str:
+        """What is out of the ordinary, as text."""
+        coarse = self.tolerance if self.tolerance > quantise.TOLERANCE else 0
+        said = {"mended": self.mended, "tolerance": coarse, "dropped": self.dropped}
+        return ", ".join(f"{name}={number:g}" for name, number in said.items() if number)
+
 
 Write = Callable[[Shapes], bytes]
 
 
 def encode(
-    frame: Any,
-    tile: Tile,
-    *,
-    limit: int,
-    layer: str = "udf",
-    extent: int = 4096,
-    buffer: int = 64,
-    id_column: str | None,
+    frames: dict[str, Any], tile: Tile, *, limit: int, extent: int = 4096, buffer: int, id_column: str | None
 ) -> Fitted:
-    """A vector tile of at most `limit` bytes, where that can be; arguments and errors as those of `mvt.encode`."""
+    """A vector tile of at most `limit` bytes, where that can be, with a layer of each frame, by its name.
 
-    def write(shapes: Shapes) -> bytes:
-        return mvt.write(frame, shapes, layer=layer, extent=extent, id_column=id_column)
+    Of several layers each gives the same share of its bytes. Other arguments and errors are those of `mvt.encode`.
+    """
+    layers = [_Layer(name, frame, tile, extent, buffer, id_column) for name, frame in frames.items()]
+    share = min(limit / max(sum(len(each.body) for each in layers), 1), 1)
+    fitted = [each.fitted(int(share * len(each.body))) for each in layers]
+    return Fitted(
+        b"".join(each.body for each in fitted),
+        sum(each.mended for each in fitted),
+        max((each.tolerance for each in fitted), default=0.0),
+        sum(each.dropped for each in fitted),
+    )
 
-    found = clip.on_tile(frame, tile, extent, buffer)
-    tolerance = quantise.TOLERANCE
-    shapes = quantise.shapes(found, tolerance)
-    body = write(shapes)
-    for tolerance in _COARSER if len(shapes.lines.rows) + len(shapes.rings.rows) else ():
+
+class _Layer:
+    """A frame on a tile."""
+
+    def __init__(self, name: str, frame: Any, tile: Tile, extent: int, buffer: int, id_column: str | None) -> None:
+        self._name, self._frame, self._tile, self._extent, self._id_column = name, frame, tile, extent, id_column
+        self._found = clip.on_tile(frame, tile, extent, buffer)
+        self._shapes = quantise.shapes(self._found)
+        self.body = self._written(self._shapes)
+        """As it is where there is no limit."""
+
+    def fitted(self, limit: int) -> Fitted:
+        """The layer, of so many bytes at most if that can be."""
+        shapes, body, tolerance = self._shapes, self.body, quantise.TOLERANCE
+        for tolerance in _COARSER if len(shapes.lines.rows) + len(shapes.rings.rows) and len(body) > limit else ():
+            shapes = quantise.shapes(self._found, tolerance)
+            body = self._written(shapes)
+            if len(body) <= limit:
+                break
         if len(body) <= limit:
-            break
-        shapes = quantise.shapes(found, tolerance)
-        body = write(shapes)
-    dropped = 0
-    if len(body) > limit:
+            return Fitted(body, shapes.mended, tolerance, 0)
         rows = shapes.rows()
-        middles, sides = clip.extents(frame, rows, tile, extent)
-        body, dropped = _thinned(shapes, rows, _fewer(middles, sides), len(body), limit, write)
-    return Fitted(body, shapes.mended, tolerance, dropped)
+        choices = _fewer(*clip.extents(self._frame, rows, self._tile, self._extent))
+        body, dropped = _thinned(shapes, rows, choices, len(body), limit, self._written)
+        return Fitted(body, shapes.mended, tolerance, dropped)
+
+    def _written(self, shapes: Shapes) -> bytes:
+        return mvt.write(self._frame, shapes, layer=self._name, extent=self._extent, id_column=self._id_column)
 
 
 def _thinned(

@@ -23,9 +23,8 @@ _TURNS: Final = ((-360.0, 0.0), (0.0, 0.0), (360.0, 0.0))
 _POLE: Final = math.radians(89.9)
 """What is beyond lies here, far from the square and any buffer; the pole itself is infinitely far."""
 _COLLECTION: Final = 7
-_POINT: Final = 0
-_LINES: Final = (1, 2)
-"""The types of lines; a ring by itself is one."""
+_POINTS, _LINES, _AREAS = (0,), (1, 2), (3,)
+"""Types of what has no parts; a ring by itself is a line."""
 _SEVERAL: Final = 4
 """From this type on a geometry has parts."""
 _MERIDIAN: Final = 180.0 + 1e-6
@@ -53,28 +52,21 @@ def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> OnTile:
     box = (-float(buffer), -float(buffer), float(extent + buffer), float(extent + buffer))
     metres = _in_metres(frame)
     units, there = (_of_metres if metres else _of_degrees)(tile, extent, box)
-    shapes, rows = _flat(_placed(frame, metres=metres), np.arange(len(frame)))
+    whole = _flat(_placed(frame, metres=metres), np.arange(len(frame)))
     if not metres:
-        shapes, rows = around(shapes, rows)
-    whole = shapes, rows
-    shapes, rows = _parts(shapes, rows)
-    own = shapely.bounds(shapes).T
-    near = (own[0] <= there[2]) & (own[2] >= there[0]) & (own[1] <= there[3]) & (own[3] >= there[1])
-    shapes, rows, own = shapes[near], rows[near], own[:, near]
-    inside = (own[0] >= there[0]) & (own[2] <= there[2]) & (own[1] >= there[1]) & (own[3] <= there[3])
-    types = shapely.get_type_id(shapes)
-    pointed, linear, areal = types == _POINT, np.isin(types, _LINES), types == validity.POLYGON
-    points, point_rows = units(shapely.get_coordinates(shapes[pointed])), rows[pointed]
-    there = inside[pointed]
+        whole = around(*whole)
+    shapes, rows, inside = _near(*_parts(*whole), there)
+    points, lines, areas = (np.isin(shapely.get_type_id(shapes), types) for types in (_POINTS, _LINES, _AREAS))
+    dots = inside & points
 
     def exactly(of: Rows) -> tuple[Geometries, Rows]:
         return _intersected(*whole, of, units, box)
 
     return OnTile(
-        points[there],
-        point_rows[there],
-        _lines(shapes[linear], rows[linear], inside[linear], units, box),
-        _rings(shapes[areal], rows[areal], inside[areal], units, box),
+        units(shapely.get_coordinates(shapes[dots])),
+        rows[dots],
+        _lines(shapes[lines], rows[lines], inside[lines], units, box),
+        _rings(shapes[areas], rows[areas], inside[areas], units, box),
         exactly,
     )
 
@@ -146,6 +138,14 @@ def _parts(shapes: Geometries, rows: Rows) -> tuple[Geometries, Rows]:
     """Points, lines and polygons instead of geometries of several."""
     several = shapely.get_type_id(shapes) >= _SEVERAL
     return _apart(shapes, rows, several) if several.any() else (shapes, rows)
+
+
+def _near(shapes: Geometries, rows: Rows, box: Box) -> tuple[Geometries, Rows, NDArray[np.bool_]]:
+    """What meets the box by its bounds, and what of it lies in the box, and needs no clipping."""
+    west, south, east, north = shapely.bounds(shapes).T
+    near = (west <= box[2]) & (east >= box[0]) & (south <= box[3]) & (north >= box[1])
+    inside = (west >= box[0]) & (east <= box[2]) & (south >= box[1]) & (north <= box[3])
+    return shapes[near], rows[near], inside[near]
 
 
 def _apart(shapes: Geometries, rows: Rows, some: NDArray[np.bool_]) -> tuple[Geometries, Rows]:

@@ -18,13 +18,24 @@ class Drawn(msgspec.Struct, frozen=True, kw_only=True):
     """Canonical name; empty for a body that the UDF made by itself."""
     empty: bool = False
     authored: bool = False
+    changes: str = ""
+    """What features had to be changed for a vector tile; see `Rendered`."""
     facts: dict[str, Any] = {}
 
     @classmethod
-    def of(cls, name: str, body: bytes, *, empty: bool = False, authored: bool = False, **facts: Any) -> "Drawn":
+    def of(
+        cls, name: str, body: bytes, *, empty: bool = False, authored: bool = False, changes: str = "", **facts: Any
+    ) -> "Drawn":
         """A body in the format `name`, with that format's media type."""
-        media_type = FORMATS[name].media_type
-        return cls(body=body, media_type=media_type, format=name, empty=empty, authored=authored, facts=facts)
+        return cls(
+            body=body,
+            media_type=FORMATS[name].media_type,
+            format=name,
+            empty=empty,
+            authored=authored,
+            changes=changes,
+            facts=facts,
+        )
 
 
 def chosen(what: str, names: Sequence[str], *ranks: Sequence[str]) -> str:

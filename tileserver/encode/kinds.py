@@ -48,7 +48,7 @@ def kind_of(result: object) -> Kind:
     """
     if is_georeferenced(result):
         return Kind.RASTER
-    if is_geojson(result):
+    if is_geojson(result) or is_layers(result):
         return Kind.VECTOR
     kind = _kind_of_class(type(result))  # type: ignore[arg-type]  # mypy takes the class for an object without a hash
     if kind is not None:
@@ -96,6 +96,13 @@ def is_geojson(result: object) -> bool:
         case str(name) if name in GEOMETRIES:
             return "coordinates" in result or "geometries" in result
     return False
+
+
+def is_layers(result: object) -> TypeGuard[dict[str, Any]]:
+    """Whether `result` is a dict of GeoDataFrames: of each a layer in a vector tile."""
+    return (
+        is_named(result) and bool(result) and all(is_a(each, "geopandas", "GeoDataFrame") for each in result.values())
+    )
 
 
 def is_dict_of_parts(result: object) -> bool:

@@ -1,5 +1,6 @@
 """Tables and the attributes of features as Parquet, Feather, Excel, CSV, JSON and HTML."""
 
+import base64
 import io
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -212,7 +213,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, bytes):
-        return value.hex()
+        return base64.b64encode(value).decode()
     if hasattr(value, "__geo_interface__"):
         return value.__geo_interface__
     if isinstance(value, pd.DataFrame):

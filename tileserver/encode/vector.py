@@ -11,9 +11,9 @@ import pyproj
 import shapely
 from numpy.typing import NDArray
 
-from tileserver.encode import clip, facts, mvt, table
+from tileserver.encode import budget, clip, facts, table
 from tileserver.encode.drawn import Drawn
-from tileserver.encode.kinds import is_geojson
+from tileserver.encode.kinds import is_geojson, is_layers
 from tileserver.errors import BadResultError, FormatNotPossibleError, ResultTooLargeError
 from tileserver.jobs import Output
 from tileserver.tiles import Tile
@@ -32,6 +32,8 @@ def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: b
         ResultTooLargeError: the vector tile is above `output.max_tile_bytes`.
     """
     try:
+        if is_layers(result):
+            return _layers({layer: read(frame) for layer, frame in result.items()}, output, tile, sample=sample)
         return _drawn(read(result), name, output, tile, sample=sample)
     except pyproj.exceptions.ProjError as error:
         raise BadResultError(f"the CRS of the function's features does not lead to degrees: {error}") from error
@@ -40,7 +42,7 @@ def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: b
 def _drawn(frame: geopandas.GeoDataFrame, name: str, output: Output, tile: Tile | None, *, sample: bool) -> Drawn:
     sampled = facts.of_frame(frame, geometry=True) if sample else {}
     if name == "mvt":
-        return _tile(_with_crs(frame), output, tile, sampled)
+        return _tile({output.layer: frame}, output, tile, sampled)
     if name not in ("parquet", "feather") or tile is not None:
         frame = in_degrees(_with_crs(frame))
     if tile is not None:
@@ -99,15 +101,25 @@ def geometries(shapes: NDArray[Any]) -> list[orjson.Fragment | None]:
     return [None if text is None else orjson.Fragment(text) for text in shapely.to_geojson(shapes)]
 
 
-def _tile(frame: geopandas.GeoDataFrame, output: Output, tile: Tile | None, sampled: dict[str, Any]) -> Drawn:
+def _layers(frames: dict[str, geopandas.GeoDataFrame], output: Output, tile: Tile | None, *, sample: bool) -> Drawn:
+    sampled = {name: facts.of_frame(frame, geometry=True) for name, frame in frames.items()} if sample else {}
+    return _tile(frames, output, tile, {"layers": sampled} if sample else {})
+
+
+def _tile(
+    frames: dict[str, geopandas.GeoDataFrame], output: Output, tile: Tile | None, sampled: dict[str, Any]
+) -> Drawn:
+    """A vector tile with a layer of each frame."""
     if tile is None:
         raise FormatNotPossibleError("a vector tile needs a tile; ask for geojson, parquet, csv or json")
-    body = mvt.encode(frame, tile, layer=output.layer, buffer=output.buffer, id_column=output.id_column)
-    if len(body) > output.max_tile_bytes:
+    placed = {name: _with_crs(frame) for name, frame in frames.items()}
+    fitted = budget.encode(placed, tile, limit=output.max_tile_bytes, buffer=output.buffer, id_column=output.id_column)
+    if len(fitted.body) > output.max_tile_bytes:
         raise ResultTooLargeError(
-            f"the vector tile is {len(body):,} bytes uncompressed; max_tile_bytes allows {output.max_tile_bytes:,}"
+            f"the vector tile has {len(fitted.body):,} bytes with a single feature; max_tile_bytes allows "
+            f"{output.max_tile_bytes:,}"
         )
-    return Drawn.of("mvt", body, empty=not body, **sampled)
+    return Drawn.of("mvt", fitted.body, empty=not fitted.body, changes=fitted.changes, **sampled)
 
 
 def _frame(result: Any) -> geopandas.GeoDataFrame:

@@ -30,6 +30,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     authored: bool = False
     udf_ms: float = 0.0
     encode_ms: float = 0.0
+    changes: str = ""
+    """What features had to be changed for a vector tile; see `Rendered`."""
     callees: tuple[Callee, ...] = ()
     """What the run called: when one of these changes, the answer is stale."""
     stdout: str = ""

@@ -65,7 +65,7 @@ HOSTED_STATUS: Final = STATUS | dict.fromkeys(
 
 CORS: Final[Headers] = [
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"ETag, Retry-After, Server-Timing, Cache-Status, Age"),
+    (b"access-control-expose-headers", b"ETag, Retry-After, Server-Timing, Cache-Status, Age, X-Tile-Changes"),
     (b"x-content-type-options", b"nosniff"),
 ]
 PREFLIGHT: Final[Headers] = [
@@ -128,6 +128,8 @@ def prepare(
     headers = [*CORS, (b"etag", etag), (b"vary", vary), *_freshness(layer, entry, source)]
     if facts.authored:
         headers.append(_SANDBOX)
+    if facts.changes:
+        headers.append((b"x-tile-changes", facts.changes.encode()))
     if hosted:
         headers += _told(entry, source, owner=owner)
     nothing = 200 if hosted and facts.media_type == _NOTHING else 204  # the SDK reads None of a 200 only

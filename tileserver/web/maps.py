@@ -75,8 +75,9 @@ class MapRoutes:
         grant, udf = await self._read(request)
         document = self._tilejson(request, grant, udf)
         facts = facts_of(grant)
-        if "fields" in facts:
-            document["tilestats"] = _tilestats(udf, facts)
+        layers = _layers(udf, facts)
+        if all("fields" in each for each in layers.values()):
+            document["tilestats"] = _tilestats(layers)
         token = await self.pipeline.registry.shared_tokens.token(request.path_params["token"])
         return JSONResponse({**document, **((token and token.metadata_json) or {})}, headers=_HEADERS)
 
@@ -110,7 +111,7 @@ class MapRoutes:
             "center": [(west + east) / 2, (south + north) / 2, min(options.minzoom, 22)],
         }
         if grant.kind == Kind.VECTOR:
-            document["vector_layers"] = [_vector_layer(grant, udf)]
+            document["vector_layers"] = _vector_layers(grant, udf)
         colours = legend(udf, facts_of(grant), queries.parse(request.url.query)) if grant.kind == Kind.RASTER else None
         if colours:
             document["legend"] = colours
@@ -144,7 +145,7 @@ class MapRoutes:
             maxzoom=udf.options.maxzoom,
             bounds=list(bounds_of(udf)),
             attribution=udf.options.attribution,
-            layer=udf.options.layer,
+            layers=list(_layers(udf, facts)),
             range_note=_range_note(udf, facts),
             logs_url=f"../../api/v1/udf/{quote(grant.name, safe='')}/logs" if owner else None,
         )
@@ -163,27 +164,36 @@ def bounds_of(udf: Udf) -> tuple[float, float, float, float]:
     return max(west, -180.0), max(south, -MAX_LATITUDE), min(east, 180.0), min(north, MAX_LATITUDE)
 
 
-def _vector_layer(grant: Grant, udf: Udf) -> VectorLayer:
-    options = udf.options
-    fields = facts_of(grant).get("fields", {})
-    return {"id": options.layer, "fields": fields, "minzoom": options.minzoom, "maxzoom": options.maxzoom}
+def _layers(udf: Udf, facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What is known of each layer of the vector tiles, by its name."""
+    return facts.get("layers") or {udf.options.layer: facts}
 
 
-def _tilestats(udf: Udf, facts: dict[str, Any]) -> dict[str, Any]:
+def _vector_layers(grant: Grant, udf: Udf) -> list[VectorLayer]:
+    low, high = udf.options.minzoom, udf.options.maxzoom
+    return [
+        {"id": name, "fields": own.get("fields", {}), "minzoom": low, "maxzoom": high}
+        for name, own in _layers(udf, facts_of(grant)).items()
+    ]
+
+
+def _tilestats(layers: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {"layerCount": len(layers), "layers": [_layer_stats(name, facts) for name, facts in layers.items()]}
+
+
+def _layer_stats(name: str, facts: dict[str, Any]) -> dict[str, Any]:
     stats = facts.get("stats", {})
     attributes = [
-        {"attribute": name, "type": kind.lower()} | _plain(stats.get(name, {}))
-        for name, kind in facts["fields"].items()
+        {"attribute": field, "type": kind.lower()} | _plain(stats.get(field, {}))
+        for field, kind in facts["fields"].items()
     ]
-    geometry = (facts.get("geometry") or ["Polygon"])[0].removeprefix("Multi")
-    layer = {
-        "layer": udf.options.layer,
+    return {
+        "layer": name,
         "count": facts.get("count", 0),
-        "geometry": geometry,
+        "geometry": (facts.get("geometry") or ["Polygon"])[0].removeprefix("Multi"),
         "attributeCount": len(attributes),
         "attributes": attributes,
     }
-    return {"layerCount": 1, "layers": [layer]}
 
 
 def _plain(stats: dict[str, Any]) -> dict[str, Any]:

@@ -41,8 +41,8 @@ class MapPage(msgspec.Struct, frozen=True, kw_only=True):
     bounds: list[float]
     """West, south, east, north in degrees."""
     attribution: str
-    layer: str
-    """The name of the layer inside vector tiles."""
+    layers: list[str]
+    """The names of the layers inside vector tiles."""
     range_note: str | None
     """How values became colours, where nobody said how they should."""
     logs_url: str | None = None

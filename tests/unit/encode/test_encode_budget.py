@@ -22,7 +22,7 @@ def framed(shapes, tile=HERE):
 
 def fitted(frame, limit, tile=HERE):
     """What fits."""
-    return budget.encode(frame, tile, limit=limit, layer="udf", buffer=64, id_column=None)
+    return budget.encode({"udf": frame}, tile, limit=limit, buffer=64, id_column=None)
 
 
 def test_what_fits_is_left_alone():

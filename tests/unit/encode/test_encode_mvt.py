@@ -141,4 +141,4 @@ def test_gzip_is_deterministic_and_empties_are_empty():
     assert gone.empty and gone.body == b"" and gone.coding == "" and gone.format == "mvt"
     with pytest.raises(ResultTooLargeError) as caught:
         encode(frame, Output(max_tile_bytes=5), Tile(4, 8, 5), limit=1000)
-    assert "bytes uncompressed; max_tile_bytes allows 5" in caught.value.message
+    assert "with a single feature; max_tile_bytes allows 5" in caught.value.message

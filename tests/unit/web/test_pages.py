@@ -29,20 +29,23 @@ def page(**changes: object) -> pages.MapPage:
         "maxzoom": 22,
         "bounds": [-180.0, -85.0, 180.0, 85.0],
         "attribution": "",
-        "layer": "udf",
+        "layers": ["udf"],
         "range_note": None,
     }
     return pages.MapPage(**(values | changes))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("field", ["name", "doc", "attribution", "range_note", "layer"])
-def test_text_of_a_function_stays_text(field: str) -> None:
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [(name, HOSTILE) for name in ("name", "doc", "attribution", "range_note")] + [("layers", [HOSTILE])],
+)
+def test_text_of_a_function_stays_text(field: str, said: object) -> None:
     """What a function says cannot become markup, and arrives unchanged in the page's data."""
-    html = pages.map_page(page(**{field: HOSTILE}))
+    html = pages.map_page(page(**{field: said}))
     assert "<img" not in html
     data = re.search(r'<script type="application/json" id="page">(.*?)</script>', html)
     assert data is not None
-    assert json.loads(data[1])[field] == HOSTILE
+    assert json.loads(data[1])[field] == said
 
 
 def test_the_catalogue_escapes_too() -> None:

@@ -79,12 +79,12 @@ const VECTOR = {
 });
 map.addLayer({
   id: ${quoted(page.name)}, type: "fill", source: ${quoted(page.name)},
-  "source-layer": ${quoted(page.layer)}, paint: { "fill-color": "#1f5eff", "fill-opacity": 0.3 },
+  "source-layer": ${quoted(page.layers[0])}, paint: { "fill-color": "#1f5eff", "fill-opacity": 0.3 },
 });`,
   Leaflet: (page, url) => `// with the plugin Leaflet.VectorGrid
 L.vectorGrid.protobuf(${quoted(url)}, {
   minZoom: ${page.minzoom}, maxNativeZoom: ${page.maxzoom}, interactive: true,
-  vectorTileLayerStyles: { ${quoted(page.layer)}: { color: "#1f5eff", weight: 1, fill: true } },
+  vectorTileLayerStyles: { ${quoted(page.layers[0])}: { color: "#1f5eff", weight: 1, fill: true } },
 }).addTo(map);`,
   "deck.gl": (page, url) => `new MVTLayer({
   id: ${quoted(page.name)},

@@ -8,7 +8,7 @@ const HOVER = "#ff8a00";
 const tint = ["case", ["boolean", ["feature-state", "hover"], false], HOVER, COLOUR];
 const is = (kind) => ["==", ["geometry-type"], kind];
 
-const VECTORS = [
+const VECTORS = [  // drawn in this order, of all layers of the tiles
   { id: "udf-fill", type: "fill", filter: is("Polygon"), paint: { "fill-color": tint, "fill-opacity": 0.28 } },
   {
     id: "udf-line", type: "line", filter: ["!", is("Point")], layout: { "line-join": "round", "line-cap": "round" },
@@ -22,14 +22,12 @@ const VECTORS = [
     },
   },
 ];
-export const VECTOR_LAYERS = VECTORS.map((layer) => layer.id);
 
 const OPACITIES = {
-  raster: [["udf-raster", "raster-opacity", 1]],
-  vector: [
-    ["udf-fill", "fill-opacity", 0.28], ["udf-line", "line-opacity", 1],
-    ["udf-circle", "circle-opacity", 0.85], ["udf-circle", "circle-stroke-opacity", 1],
-  ],
+  raster: [["raster-opacity", 1]],
+  fill: [["fill-opacity", 0.28]],
+  line: [["line-opacity", 1]],
+  circle: [["circle-opacity", 0.85], ["circle-stroke-opacity", 1]],
 };
 
 export function addLayer(map, page, template) {
@@ -40,9 +38,17 @@ export function addLayer(map, page, template) {
     return;
   }
   map.addSource(LAYER, { type: "vector", ...common });
-  for (const layer of VECTORS) map.addLayer({ ...layer, source: LAYER, "source-layer": page.layer });
+  for (const layer of VECTORS) {
+    for (const name of page.layers) {
+      map.addLayer({ ...layer, id: `${layer.id}-${name}`, source: LAYER, "source-layer": name });
+    }
+  }
 }
 
-export function setOpacity(map, kind, value) {
-  for (const [layer, property, full] of OPACITIES[kind]) map.setPaintProperty(layer, property, full * value);
+export const drawn = (map) => map.getLayersOrder().filter((id) => map.getLayer(id).source === LAYER);
+
+export function setOpacity(map, value) {
+  for (const id of drawn(map)) {
+    for (const [property, full] of OPACITIES[map.getLayer(id).type]) map.setPaintProperty(id, property, full * value);
+  }
 }

@@ -174,7 +174,7 @@ function otherKind() {
 function opacityChanged(event) {
   const value = Number(event.target.value);
   document.querySelector("output[for=opacity]").textContent = `${Math.round(value * 100)} %`;
-  setOpacity(map, page.kind, value);
+  setOpacity(map, value);
 }
 
 // Raster tiles are 256 pixels: MapLibre, which counts in tiles of 512, asks one zoom deeper.

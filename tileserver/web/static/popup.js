@@ -2,7 +2,7 @@
 
 import { Popup } from "./maplibre/maplibre-gl.mjs";
 import { element } from "./elements.js";
-import { LAYER, VECTOR_LAYERS } from "./layer.js";
+import { drawn, LAYER } from "./layer.js";
 
 const MOST = 16;
 
@@ -15,7 +15,7 @@ export function showFacts(map) {
     if (hovered) map.setFeatureState(hovered, { hover: true });
   };
   const look = (event) => {
-    const feature = map.queryRenderedFeatures(around(event.point), { layers: VECTOR_LAYERS })[0];
+    const feature = map.queryRenderedFeatures(around(event.point), { layers: drawn(map) })[0];
     map.getCanvas().style.cursor = feature ? "pointer" : "";
     light(feature);
     if (!feature) return popup.remove();
