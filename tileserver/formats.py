@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Final
 
 
@@ -67,6 +68,7 @@ ALL: Final = (
     _format("jpg", "image/jpeg", _R, _D, aliases=("jpeg",)),
     _format("webp", "image/webp", _R, _D),
     _format("gif", "image/gif", _R, _D),
+    *((_format("avif", "image/avif", _R, _D),) if find_spec("PIL._avif") else ()),
     _format("tiff", "image/tiff", _R, _D, aliases=("tif",)),
     _format("npy", "application/x-numpy-data", _R, _D),
     _format("mvt", "application/vnd.mapbox-vector-tile", _V, gzipped=True, aliases=("pbf",)),
@@ -88,7 +90,7 @@ FORMATS: Final[dict[str, Format]] = {name: fmt for fmt in ALL for name in (fmt.n
 POSSIBLE: Final = {kind: tuple(fmt.name for fmt in ALL if kind in fmt.kinds) for kind in Kind}
 """Canonical names of the formats that can be made of a result of each kind."""
 
-PICTURES: Final = ("png", "jpg", "webp", "gif")
+PICTURES: Final = tuple(name for name in ("png", "jpg", "webp", "gif", "avif") if name in FORMATS)
 
 TILE_DEFAULTS: Final = ("png", "mvt", "json", "html")
 FILE_DEFAULTS: Final = ("png", "geojson", "parquet", "json", "html")

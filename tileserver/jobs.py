@@ -22,14 +22,20 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     """Pixels of the tile's side, with the scale of `@2x` in it."""
     rescale: tuple[tuple[float, float], ...] | None = None
     """Per band the values that become 0 and 255; one pair serves all bands. None: nominal range of the data type."""
+    gamma: float = 1.0
+    """Above 1 makes what is between the ends of a range brighter."""
     colormap: str | None = None
-    """A colour map's name as rio-tiler has it, or a JSON object {value: "#rrggbb[aa]"}."""
+    """A colour map as `encode.colormaps` reads it: a name, or JSON."""
     bands: tuple[int, ...] | None = None
     """Bands of the result to show, counted from 1."""
     resampling: str = "nearest"
     """How a raster is stretched or warped: nearest, bilinear, cubic, average, mode."""
     quality: int = 75
-    """Of JPEG and WebP, 1 to 100."""
+    """Of JPEG, WebP and AVIF, 1 to 100."""
+    lossless: bool = False
+    """Whether WebP keeps every pixel."""
+    compression: str = "fast"
+    """Of PNG: fast, or smallest."""
     background: str = "white"
     """The colour that JPEG composes on: a CSS name or #rrggbb."""
     layer: str = "udf"

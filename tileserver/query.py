@@ -7,11 +7,12 @@ from urllib.parse import parse_qsl
 from tileserver.errors import FormatNotPossibleError, InvalidParameterError
 from tileserver.formats import FILE_DEFAULTS, FORMATS, HOSTED_FILE_DEFAULTS, PICTURES, POSSIBLE, TILE_DEFAULTS, Kind
 from tileserver.jobs import Output
-from tileserver.udfs import Options, Udf
+from tileserver.udfs import COMPRESSIONS, GAMMAS, Options, Udf
 
 MAX_PARAMETERS: Final = 200
 MAX_TILE_SIZE: Final = 2048
 """Pixels of a tile's side, after the scale."""
+_BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 _FAMILIES: Final = ("dtype_out_raster", "dtype_out_vector")
 _DICTS: Final = frozenset({"npy", "json"})
 """Who reads both reads a zip of them, and never asks for it (hosted API, section 2.6)."""
@@ -55,10 +56,7 @@ def output(
         FormatNotPossibleError: no such format, or none that the UDF's kind can give.
         InvalidParameterError: an option's value does not convert.
     """
-    options = udf.options
-    given = {
-        name: values[-1] for name, values in query.items() if not any(each.name == name for each in udf.parameters)
-    }
+    options, given = udf.options, _given(udf, query)
     formats = _formats(kind, query, extension, tiled=tiled, hosted=hosted)
     return Output(
         formats=formats,
@@ -67,11 +65,30 @@ def output(
         indexed=hosted and "csv" in formats,
         size=_number("tile_size", given, 256, 64, MAX_TILE_SIZE // scale) * scale if tiled else 256,
         rescale=_ranges(given, options),
+        gamma=_gamma(given, options),
         colormap=given.get("colormap") or options.colormap,
         bands=_bands(given),
         quality=_number("quality", given, 75, 1, 100),
+        lossless=_BOOLEANS[_choice("lossless", given, "false", *_BOOLEANS)],
+        compression=_choice("compression", given, options.compression, *COMPRESSIONS),
         **{name: getattr(options, name) for name in _FROM_OPTIONS},
     )
+
+
+def colours(udf: Udf, query: Query) -> tuple[tuple[tuple[float, float], ...] | None, str | None]:
+    """The ranges and the colour map that `output` has.
+
+    Raises:
+        InvalidParameterError: the ranges do not convert.
+    """
+    given = _given(udf, query)
+    return _ranges(given, udf.options), given.get("colormap") or udf.options.colormap
+
+
+def _given(udf: Udf, query: Query) -> dict[str, str]:
+    """What is not a parameter of the UDF."""
+    names = {each.name for each in udf.parameters}
+    return {name: values[-1] for name, values in query.items() if name not in names}
 
 
 _FROM_OPTIONS: Final = ("resampling", "background", "layer", "id_column", "max_tile_bytes", "buffer")
@@ -135,6 +152,22 @@ def _number(name: str, given: dict[str, str], default: int, low: int, high: int)
     if not (text.isascii() and text.isdigit() and len(text) < 6 and low <= int(text) <= high):
         raise InvalidParameterError(f"Parameter '{name}' is not a number from {low} to {high}.", parameter=name)
     return int(text)
+
+
+def _choice(name: str, given: dict[str, str], default: str, *choices: str) -> str:
+    text = given.get(name) or default
+    if text not in choices:
+        raise InvalidParameterError(f"Parameter '{name}' is not one of {', '.join(choices)}.", parameter=name)
+    return text
+
+
+def _gamma(given: dict[str, str], options: Options) -> float:
+    if not given.get("gamma"):
+        return options.gamma
+    values = _numbers("gamma", given["gamma"], float)
+    if len(values) != 1 or not GAMMAS[0] <= values[0] <= GAMMAS[1]:
+        raise InvalidParameterError("Parameter 'gamma' is not a number from 0.1 to 10.", parameter="gamma")
+    return float(values[0])
 
 
 def _numbers(name: str, text: str, convert: Any) -> list[Any]:

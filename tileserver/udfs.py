@@ -41,6 +41,8 @@ _LONGEST_AGE: Final = 10**9
 _LEAST_MEMORY: Final = 16 * 10**6
 """Seconds, some thirty years: longer means the same."""
 _RESAMPLING: Final = ("nearest", "bilinear", "cubic", "average", "mode")
+COMPRESSIONS: Final = ("fast", "smallest")
+GAMMAS: Final = 0.1, 10.0
 _AGE_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -83,7 +85,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     memory: int | None = None
     """Bytes that a worker may take; None takes the server's."""
     rescale: tuple[tuple[float, float], ...] | None = None
+    gamma: float = 1.0
     colormap: str | None = None
+    compression: str = "fast"
     resampling: str = "nearest"
     background: str = "white"
     layer: str = "udf"
@@ -179,7 +183,7 @@ def _normalised(given: dict[str, Any]) -> dict[str, Any]:
     rescale = result.get("rescale")
     if isinstance(rescale, (list, tuple)) and rescale and isinstance(rescale[0], (int, float)):
         result["rescale"] = [rescale]
-    if isinstance(result.get("colormap"), dict):
+    if isinstance(result.get("colormap"), (dict, list, tuple)):
         result["colormap"] = msgspec.json.encode(result["colormap"]).decode()
     return result
 
@@ -197,13 +201,21 @@ def _checked(options: Options) -> Options:
         raise ValueError("memory is a size such as '512MB', of at least 16MB")
     if not (0 <= options.buffer <= 4096 and options.max_tile_bytes > 0):
         raise ValueError("buffer is from 0 to 4096, max_tile_bytes above 0")
+    _check_picture(options)
+    return options
+
+
+def _check_picture(options: Options) -> None:
     if options.resampling not in _RESAMPLING:
         raise ValueError(f"resampling is one of {', '.join(_RESAMPLING)}")
+    if options.compression not in COMPRESSIONS:
+        raise ValueError(f"compression is one of {', '.join(COMPRESSIONS)}")
+    if not GAMMAS[0] <= options.gamma <= GAMMAS[1]:
+        raise ValueError("gamma is from 0.1 to 10")
     if not all(low < high for low, high in options.rescale or ()):
         raise ValueError("rescale is (low, high) with low below high, or a pair for each band")
     if options.background != "white":
         ImageColor.getrgb(options.background)
-    return options
 
 
 def _are_degrees(west: float, south: float, east: float, north: float) -> bool:

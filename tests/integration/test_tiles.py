@@ -7,8 +7,11 @@ import json
 import mapbox_vector_tile
 import numpy as np
 import pytest
+import rasterio
 from PIL import Image
 from server import Running, raw
+
+from tileserver.tiles import Tile
 
 
 def pixels(body: bytes) -> np.ndarray:
@@ -27,7 +30,14 @@ def test_sizes(server: Running, suffix: str, size: int) -> None:
 
 @pytest.mark.parametrize(
     ("extension", "media_type"),
-    [("png", "image/png"), ("jpg", "image/jpeg"), ("jpeg", "image/jpeg"), ("webp", "image/webp")],
+    [
+        ("png", "image/png"),
+        ("jpg", "image/jpeg"),
+        ("jpeg", "image/jpeg"),
+        ("webp", "image/webp"),
+        ("gif", "image/gif"),
+        ("avif", "image/avif"),
+    ],
 )
 def test_images(server: Running, extension: str, media_type: str) -> None:
     """The media type follows the extension, and the picture is that."""
@@ -35,6 +45,48 @@ def test_images(server: Running, extension: str, media_type: str) -> None:
         answer = client.get(f"/tiles/{server.token('address')}/3/1/2.{extension}")
     assert answer.headers["content-type"] == media_type
     assert Image.open(io.BytesIO(answer.content)).size == (256, 256)
+
+
+def test_values_for_who_computes(server: Running) -> None:
+    """As they were returned: npy, and a GeoTIFF that lies where the tile does."""
+    tile = Tile(3, 1, 2)
+    with server.client() as client:
+        array = np.load(io.BytesIO(client.get(f"/tiles/{server.token('address')}/3/1/2@2x.npy").content))
+        tiff = client.get(f"/tiles/{server.token('address')}/3/1/2.tif").content
+    assert (array.shape, array.dtype) == ((4, 512, 512), np.uint8)
+    assert array[:, 0, 0].tolist() == [3, 1, 2, 255]
+    with rasterio.MemoryFile(tiff) as file, file.open() as found:
+        assert found.crs.to_epsg() == 3857 and found.bounds == pytest.approx(tile.bounds_3857)
+        assert found.read()[:, 9, 9].tolist() == [3, 1, 2, 255]
+
+
+def test_how_a_picture_looks_is_in_the_key(server: Running) -> None:
+    """An answer of another quality, colour map or gamma is another answer; what is no such thing is refused."""
+    queries = (
+        "jpg?quality=5", "jpg?quality=95", "webp?quality=5", "webp?lossless=true", "png?bands=2&colormap=magma",
+        "png?bands=2&colormap=viridis", "png?gamma=2", "png",
+    )  # fmt: skip
+    with server.client() as client:
+        url = f"/tiles/{server.token('address')}/8/77/33."
+        assert len({client.get(url + query).headers["etag"] for query in queries}) == len(queries)
+        assert "hit" in client.get(url + "png?gamma=2.0").headers["cache-status"]
+        assert np.array_equal(
+            pixels(client.get(url + "png?compression=smallest").content), pixels(client.get(url + "png").content)
+        )
+        for query in ("png?gamma=0", "webp?lossless=perhaps", "png?compression=best", "png?bands=2&colormap=[1]"):
+            assert client.get(url + query).status_code == 422
+
+
+def test_the_legend_is_in_the_tilejson(server: Running) -> None:
+    """Of a raster with a colour map."""
+    with server.client() as client:
+        url = f"/tiles/{server.token('address')}/tilejson.json"
+        assert "legend" not in client.get(url).json()
+        document = client.get(url, params={"colormap": '[[0,"navy"],[9,"#fff"]]', "bands": "1"}).json()
+        assert document["legend"] == {"stops": [[0, "navy"], [9, "#fff"]]}
+        assert client.get(document["tiles"][0].format(z=9, x=1, y=1)).status_code == 200
+        legend = client.get(url, params={"colormap": "magma", "rescale": "3,4"}).json()["legend"]
+        assert legend == {"name": "magma", "range": [3, 4]}
 
 
 def test_vector_tiles(server: Running) -> None:

@@ -159,6 +159,24 @@ def test_sizes_and_ranges() -> None:
     assert output("bands=3,2,1").bands == (3, 2, 1)
 
 
+def test_how_a_picture_shall_look() -> None:
+    """By the query, else by the UDF, else as is usual."""
+    usual, asked = output(), output("gamma=1.5&lossless=true&compression=smallest&colormap=magma")
+    assert (usual.gamma, usual.lossless, usual.compression, usual.colormap) == (1, False, "fast", None)
+    assert (asked.gamma, asked.lossless, asked.compression, asked.colormap) == (1.5, True, "smallest", "magma")
+    udf = parse("@udf(gamma=2, compression='smallest', colormap=['red', 'blue'])\ndef f(tile): ...", file="f.py")
+    own = queries.output(udf, "raster", {}, extension="", scale=1, tiled=True)
+    assert (own.gamma, own.compression, own.colormap) == (2, "smallest", '["red","blue"]')
+    assert output("lossless=0").lossless is False
+    assert queries.output(udf, "raster", {"gamma": [""]}, extension="", scale=1, tiled=True).gamma == 2
+
+
+def test_the_colours_of_a_query() -> None:
+    """Are those of the output, without the rest."""
+    assert queries.colours(UDF, queries.parse("colormap=magma")) == (((0, 9),), "magma")
+    assert queries.colours(UDF, queries.parse("rescale=1,2")) == (((1, 2),), None)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -178,6 +196,13 @@ def test_sizes_and_ranges() -> None:
         "tile_size=²56",
         "bands=1_0",
         "bands=" + "9" * 5000,
+        "gamma=0",
+        "gamma=nan",
+        "gamma=1,2",
+        "gamma=-1",
+        "gamma=11",
+        "lossless=yes!",
+        "compression=best",
     ],
 )
 def test_an_option_that_cannot_be_is_named(text: str) -> None:

@@ -56,6 +56,8 @@ def test_the_text_tells_name_options_signature_and_docstring() -> None:
         ("@udf(buffer=-1)\ndef a(): ...\n", 2, "buffer"),
         ("@udf(background='nonsense')\ndef a(): ...\n", 2, "nonsense"),
         ("@udf(resampling='nonsense')\ndef a(): ...\n", 2, "resampling is one of"),
+        ("@udf(compression='best')\ndef a(): ...\n", 2, "compression is one of fast, smallest"),
+        ("@udf(gamma=0)\ndef a(): ...\n", 2, "gamma is from 0.1 to 10"),
         ("@udf(bounds=(1e999, 0, 1, 1))\ndef a(): ...\n", 1, "'bounds' cannot be"),
         ("@udf(bounds=(5, 0, 5, 1))\ndef a(): ...\n", 2, "bounds"),
         ("@udf(attribution='\\ud800')\ndef a(): ...\n", 1, "'attribution' cannot be"),
@@ -170,6 +172,12 @@ def test_a_colour_map_of_numbers() -> None:
     """Keys may be what they stand for."""
     found = udf(options="colormap={0: '#000000', 1: '#ffffff'}")
     assert found.options.colormap == '{"0":"#000000","1":"#ffffff"}'
+
+
+def test_a_colour_map_of_stops_or_of_a_file() -> None:
+    """Lists stay lists, and colours may be numbers, as tables of files have them."""
+    assert udf(options="colormap=[(0, 'red'), (9, 'blue')]").options.colormap == '[[0,"red"],[9,"blue"]]'
+    assert udf(options="colormap={1: (1, 2, 3, 255)}").options.colormap == '{"1":[1,2,3,255]}'
 
 
 TWO = "import fused\n@fused.udf\ndef a(n: int): ...\n@fused.udf\ndef b(m: str): ...\ndef c(k: float): ...\n"

@@ -1,52 +1,61 @@
-"""Values to colours: ranges, colour maps, transparency."""
+"""Values to colours: ranges, gamma, colour maps, transparency. Each value is looked at once.
 
+What has 8 or 16 bits goes through a table of all its values; wider types are scaled block by block, and go through a
+table of 16 bits where more is to be done than that.
+"""
+
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
+from tileserver.encode import colormaps
+from tileserver.encode.colormaps import Categories, Ramp
+from tileserver.encode.palette import Indexed
 from tileserver.errors import InvalidParameterError
 from tileserver.jobs import Output
 
 Masked = np.ma.MaskedArray[Any, Any]
+Channel = NDArray[np.uint8]
+"""(height, width)."""
 Pixels = NDArray[np.uint8]
+"""(height, width, channels)."""
 Range = tuple[float, float]
 
 _OPAQUE: Final = 255
+_FINE: Final = 65535
+_BLOCK: Final = 16384
+"""Values whose intermediate results stay in a core's own cache."""
 
 
-def pixels(bands: Masked, output: Output) -> Pixels:
-    """(height, width, channels) of uint8: grey, grey + alpha, RGB or RGBA; alpha only where something is transparent.
+def pixels(bands: Masked, output: Output, alpha: Channel | None = None) -> Pixels | Indexed:
+    """Grey, grey + alpha, RGB or RGBA; with a colour map numbers of colours, where 256 will do.
 
     8 bits are shown as they are, bool as 0 and 255. Other types run from 0 to 255 over `output.rescale`, else over the
     type's nominal range (integers) or 0 to 1 (floats), cut off below the decimal point as rio-tiler does. A pixel is
-    transparent where none of its colour bands has a value; a second or fourth band is alpha.
+    transparent where none of its colour bands has a value; a second or fourth band is alpha. Without alpha, all is
+    opaque; transparent pixels are black.
 
     Args:
         bands: (1 to 4, height, width), masked where there is no value.
-        output: `rescale` and `colormap` count.
+        output: `rescale`, `gamma` and `colormap` count.
+        alpha: opacity beside what the bands say.
 
     Raises:
         InvalidParameterError: `rescale` or `colormap` does not fit.
     """
-    colours = bands if len(bands) in (1, 3) else bands[:-1]
-    valid = ~np.ma.getmaskarray(colours).all(axis=0)
+    values, mask = np.ma.getdata(bands), _mask(bands)
+    colours = len(values) if len(values) in (1, 3) else len(values) - 1
+    found = (_band_alpha(values, mask, colours, output), alpha, _visible(mask, colours))
+    opacities = [each for each in found if each is not None and each.min() < _OPAQUE]
     if output.colormap is not None:
-        drawn = _mapped(colours, output)
-    else:
-        drawn = np.stack([_scaled(band, limits) for band, limits in _ranges(bands, len(colours), output)], axis=-1)
-    if len(colours) < len(bands):
-        drawn = with_alpha(drawn, _alpha(bands[-1], bands, output))
-    return drawn if valid.all() else with_alpha(drawn, np.where(valid, np.uint8(_OPAQUE), np.uint8(0)))
-
-
-def with_alpha(drawn: Pixels, alpha: Pixels) -> Pixels:
-    """Pixels that are as opaque as `alpha` (height, width) and their own alpha together; black where transparent."""
-    if drawn.shape[2] in (2, 4):
-        alpha = (drawn[..., -1].astype(np.uint16) * alpha // _OPAQUE).astype(np.uint8)
-        drawn = drawn[..., :-1]
-    return np.concatenate([np.where(alpha[..., np.newaxis] > 0, drawn, np.uint8(0)), alpha[..., np.newaxis]], axis=-1)
+        return _shown(_mapped(values[:colours], output), opacities)
+    limits = _ranges(values, colours, output)
+    channels = [_scaled(values[at], limits[at], output.gamma) for at in range(colours)]
+    if mask is not None:
+        channels = [channel * ~mask[at] for at, channel in enumerate(channels)]
+    return _interleaved(channels, opacities)
 
 
 def nominal(dtype: np.dtype[Any]) -> Range:
@@ -56,78 +65,158 @@ def nominal(dtype: np.dtype[Any]) -> Range:
     return float(np.iinfo(dtype).min), float(np.iinfo(dtype).max)
 
 
-def _ranges(bands: Masked, colours: int, output: Output) -> list[tuple[Masked, Range]]:
-    given = output.rescale or (nominal(bands.dtype),)
-    if len(given) not in (1, colours, len(bands)):
-        raise InvalidParameterError(f"rescale has {len(given)} ranges for {len(bands)} bands", parameter="rescale")
-    return list(zip(bands[:colours], given * colours if len(given) == 1 else given, strict=False))
+def _mask(bands: Masked) -> NDArray[np.bool_] | None:
+    """(bands, height, width): True where there is no value; None where all have one."""
+    mask: Any = np.ma.getmask(bands)
+    return mask if mask is not np.ma.nomask and mask.any() else None
 
 
-def _alpha(band: Masked, bands: Masked, output: Output) -> Pixels:
-    """`rescale` counts for it only where it names every band, and never for 8 bits."""
-    own = output.rescale is not None and 1 < len(output.rescale) == len(bands) and band.dtype != np.uint8
-    return _scaled(band, output.rescale[-1] if own and output.rescale else nominal(band.dtype))
+def _visible(mask: NDArray[np.bool_] | None, colours: int) -> Channel | None:
+    """Opaque where any of the colour bands has a value."""
+    return None if mask is None else np.where(mask[:colours].all(axis=0), np.uint8(0), np.uint8(_OPAQUE))
 
 
-def _scaled(band: Masked, limits: Range) -> Pixels:
-    """Values from `limits` to 0 and 255; 0 where there is none."""
-    low, high = limits
-    values = np.ma.getdata(band)
-    if band.dtype == np.uint8 and limits == (0, _OPAQUE):
-        scaled = values
-    else:
-        if not -np.inf < low < high < np.inf:
-            raise InvalidParameterError(f"rescale={low:g},{high:g} is not a range", parameter="rescale")
-        share = (np.clip(values.astype(np.float64), low, high) - low) / (high - low)
-        scaled = np.nan_to_num(share * _OPAQUE, copy=False).astype(np.uint8)
-    return np.where(np.ma.getmaskarray(band), np.uint8(0), scaled)
+def _band_alpha(values: NDArray[Any], mask: NDArray[np.bool_] | None, colours: int, output: Output) -> Channel | None:
+    """Of the band behind the colours. `rescale` counts for it only where it names every band, and never for 8 bits."""
+    if colours == len(values):
+        return None
+    given, band = output.rescale or (), values[-1]
+    own = 1 < len(given) == len(values) and band.dtype != np.uint8
+    alpha = _scaled(band, given[-1] if own else nominal(band.dtype))
+    return alpha if mask is None else alpha * ~mask[-1]
 
 
-def _mapped(bands: Masked, output: Output) -> Pixels:
-    """RGBA of one band: through 256 steps of its range, or value by value."""
-    if len(bands) != 1:
+def _ranges(values: NDArray[Any], colours: int, output: Output) -> tuple[Range, ...]:
+    given = output.rescale or (nominal(values.dtype),)
+    if len(given) not in (1, colours, len(values)):
+        raise InvalidParameterError(f"rescale has {len(given)} ranges for {len(values)} bands", parameter="rescale")
+    return given * colours if len(given) == 1 else given
+
+
+def _interleaved(channels: list[Any], opacities: list[Channel]) -> Pixels:
+    """Pixels of channels, as opaque as all opacities together."""
+    if not opacities:
+        return np.stack(channels, axis=-1)
+    alpha = opacities[0]
+    for each in opacities[1:]:
+        alpha = (alpha.astype(np.uint16) * each // _OPAQUE).astype(np.uint8)
+    seen = alpha != 0
+    return np.stack([*(channel * seen for channel in channels), alpha], axis=-1)
+
+
+def _shown(image: Indexed, opacities: list[Channel]) -> Pixels | Indexed:
+    """The image where it is opaque: still with a palette, if that has room for what is transparent."""
+    if not opacities and image.fits:
+        return image
+    # of 8 bits 0 and 255 alone are followed by 1 and 0
+    if len(opacities) == 1 and image.fits and bool((opacities[0] + np.uint8(1) < 2).all()):
+        gaps = image.without(opacities[0] == 0)
+        if gaps is not None:
+            return gaps
+    drawn = image.pixels()
+    return _interleaved([drawn[..., at] for at in range(3)], [drawn[..., 3], *opacities])
+
+
+def _mapped(values: NDArray[Any], output: Output) -> Indexed:
+    """One band through the steps of its range, or value by value."""
+    if len(values) != 1:
         raise InvalidParameterError(
-            f"colormap needs one band, not {len(bands)}; choose with bands", parameter="colormap"
+            f"colormap needs one band, not {len(values)}; choose with bands", parameter="colormap"
         )
     text = output.colormap or ""
-    if text.lstrip().startswith("{"):
-        band = bands[0] if output.rescale is None else _scaled(*_ranges(bands, 1, output)[0])
-        return _by_value(np.ma.getdata(band), _parsed(text))
-    return _named(text)[_scaled(*_ranges(bands, 1, output)[0])].view(np.uint8).reshape(*bands.shape[1:], 4)
+    colours = colormaps.read(text)
+    if isinstance(colours, Categories):
+        band = values[0] if output.rescale is None else _scaled(values[0], _ranges(values, 1, output)[0], output.gamma)
+        return Indexed(_places(band, text), colours.colours)
+    limits = _ranges(values, 1, output)[0] if colours.stops is None else (colours.stops[0], colours.stops[-1])
+    return Indexed(_scaled(values[0], limits, output.gamma, text), colours.colours, steps=True)
 
 
-def _named(name: str) -> NDArray[np.uint32]:
-    """256 colours, each four bytes in one number: one look-up per pixel."""
-    from rio_tiler.colormap import cmap
-    from rio_tiler.errors import InvalidColorMapName
-
-    try:
-        colours = cmap.get(name)
-    except (InvalidColorMapName, KeyError):
-        raise InvalidParameterError(f"colormap={name} is not known", parameter="colormap") from None
-    return np.array([colours[step] for step in range(256)], np.uint8).view(np.uint32)[:, 0]
-
-
-def _parsed(text: str) -> dict[float, bytes]:
-    try:
-        return {float(value): _rgba(colour) for value, colour in orjson.loads(text).items()}
-    except (ValueError, TypeError, AttributeError):
-        message = 'colormap is neither a name nor an object {value: "#rrggbb"}'
-        raise InvalidParameterError(message, parameter="colormap") from None
+def _scaled(values: NDArray[Any], limits: Range, gamma: float = 1.0, text: str = "") -> Channel:
+    """Values from `limits` to 0 and 255, or to the steps of the colour map that `text` is; NaN to 0."""
+    limits = (float(limits[0]), float(limits[1]))
+    ramp = _ramp(text)
+    top = _OPAQUE if ramp is None else len(ramp.colours) - 1
+    even = gamma == 1 and (ramp is None or ramp.stops is None)
+    if even and values.dtype == np.uint8 and limits == (0, top):
+        return values
+    if not -np.inf < limits[0] < limits[1] < np.inf:
+        raise InvalidParameterError(f"rescale={limits[0]:g},{limits[1]:g} is not a range", parameter="rescale")
+    if values.dtype.itemsize <= 2:
+        return _looked_up(values, _table(values.dtype.newbyteorder("="), limits, gamma, text))
+    if even:
+        return _shares(values, limits, top)
+    return _looked_up(_shares(values, limits, _FINE), _table(np.dtype(np.uint16), (0, _FINE), gamma, text, limits))
 
 
-def _rgba(colour: str) -> bytes:
-    rgba = bytes.fromhex(colour.removeprefix("#"))
-    if len(rgba) not in (3, 4):
-        raise ValueError(colour)
-    return rgba if len(rgba) == 4 else rgba + bytes([_OPAQUE])
+def _ramp(text: str) -> Ramp | None:
+    found = colormaps.read(text) if text else None
+    return found if isinstance(found, Ramp) else None
 
 
-def _by_value(values: NDArray[Any], colours: dict[float, bytes]) -> Pixels:
-    """Transparent where a value has no colour."""
-    table = np.frombuffer(b"".join(colours[key] for key in sorted(colours)) + bytes(4), np.uint32)
-    keys = np.array(sorted(colours), np.float64)
-    place = np.searchsorted(keys, values)
-    found = np.append(keys, np.nan)[place] == values
-    drawn: Pixels = table[np.where(found, place, len(keys))].view(np.uint8).reshape(*values.shape, 4)
-    return drawn
+def _shares(values: NDArray[Any], limits: Range, top: int) -> NDArray[Any]:
+    """Whole numbers from 0 to `top`, as far as each value is between the limits."""
+    low, high = limits
+    shares = np.empty(values.shape, np.uint8 if top <= _OPAQUE else np.uint16)
+    rows = max(1, _BLOCK // values.shape[1])
+    for at in range(0, len(values), rows):
+        share = values[at : at + rows].astype(np.float64)
+        # unlike clip these leave no NaN
+        np.fmin(np.fmax(share, low, out=share), high, out=share)
+        share -= low
+        share /= high - low
+        share *= top
+        shares[at : at + rows] = share
+    return shares
+
+
+def _looked_up(values: NDArray[Any], table: NDArray[Any]) -> NDArray[Any]:
+    """By the bits of values of 8 or 16."""
+    native = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return np.asarray(table.take(native.view(f"u{native.dtype.itemsize}")))
+
+
+def _domain(dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Every value of 8 or 16 bits, in the order of these; of bool the two that there are."""
+    if dtype.kind == "b":
+        return np.array([False, True])
+    return np.arange(1 << 8 * dtype.itemsize, dtype=f"u{dtype.itemsize}").view(dtype)
+
+
+@lru_cache(64)
+def _table(dtype: np.dtype[Any], limits: Range, gamma: float, text: str, fine: Range | None = None) -> Channel:
+    """What `_scaled` makes of every value of a type.
+
+    Args:
+        fine: what the limits stand for, where the values are shares of a wider type's range.
+    """
+    low, high = limits
+    share = (np.fmin(np.fmax(_domain(dtype).astype(np.float64), low), high) - low) / (high - low)
+    if gamma != 1:
+        share **= 1 / gamma
+    ramp = _ramp(text)
+    top = _OPAQUE if ramp is None else len(ramp.colours) - 1
+    if ramp is None or ramp.stops is None:
+        return (share * top).astype(np.uint8)
+    begin, end = fine or limits
+    steps = np.interp(begin + share * (end - begin), ramp.stops, np.linspace(0, top, len(ramp.stops)))
+    return np.rint(steps).astype(np.uint8)
+
+
+def _places(values: NDArray[Any], text: str) -> NDArray[Any]:
+    """Numbers of the colours of values; of the last, which is transparent, where a value has none."""
+    if values.dtype.itemsize <= 2:
+        return _looked_up(values, _places_of(values.dtype.newbyteorder("="), text))
+    return _found(values, text)
+
+
+@lru_cache(64)
+def _places_of(dtype: np.dtype[Any], text: str) -> NDArray[Any]:
+    return _found(_domain(dtype), text)
+
+
+def _found(values: NDArray[Any], text: str) -> NDArray[Any]:
+    keys = colormaps.read(text)[0]
+    places = np.searchsorted(keys, values)
+    known = np.append(keys, np.nan)[places] == values
+    return np.where(known, places, len(keys)).astype(np.uint8 if len(keys) <= _OPAQUE else np.uint16)

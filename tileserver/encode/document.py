@@ -26,8 +26,8 @@ _MAGIC: Final = (
 def draw(result: Any, output: Output, part: Callable[[object], Drawn]) -> Drawn:
     """A document in the first of the formats asked for that suits it; bytes and `Response` are sent as they are.
 
-    Text is html or txt, data json, a dict of arrays and tables a zip, a picture one of four formats. Who asks for none
-    of these gets what else can hold it: text and data as a table of one row (parquet), text as JSON, a picture as its
+    Text is html or txt, data json, a dict of arrays and tables a zip, a picture an image. Who asks for none of
+    these gets what else can hold it: text and data as a table of one row (parquet), text as JSON, a picture as its
     pixels (npy, tiff). So the older clients of the hosted API, which always ask for parquet and tiff, can read every
     answer; they would not read JSON (hosted API, section 2.6). Only bodies that the UDF wrote itself are `authored`:
     text, bytes and `Response`.

@@ -12,14 +12,14 @@ _RUNS: Final = 4
 """Pixels that are alike in a row, on average, in images whose colours are counted: few colours come in runs."""
 _LOOK: Final = 16
 """Every so many rows are looked at first."""
-_OPAQUE: Final = 255
+OPAQUE: Final = 255
 
 
 class Indexed(NamedTuple):
     """An image with its palette."""
 
-    numbers: NDArray[np.uint8]
-    """(height, width)."""
+    numbers: NDArray[Any]
+    """(height, width): uint8, or uint16 where there are more colours than a PNG's palette has room for."""
     colours: NDArray[np.uint8]
     """(colours, 4): RGBA."""
     steps: bool = False
@@ -41,12 +41,34 @@ class Indexed(NamedTuple):
 
     def alphas(self) -> bytes:
         """How opaque the colours are, up to the last that is not wholly."""
-        seen = np.flatnonzero(self.colours[:, 3] != _OPAQUE)
+        seen = np.flatnonzero(self.colours[:, 3] != OPAQUE)
         return self.colours[: seen[-1] + 1, 3].tobytes() if len(seen) else b""
 
     def pixels(self) -> NDArray[np.uint8]:
         """(height, width, 4)."""
-        return np.asarray(self.colours[self.numbers])
+        words = np.ascontiguousarray(self.colours).view(np.uint32)[:, 0].take(self.numbers)
+        return words.view(np.uint8).reshape(*self.numbers.shape, 4)
+
+    @property
+    def fits(self) -> bool:
+        """Whether a PNG's palette has room for the colours."""
+        return len(self.colours) <= _MOST
+
+    def between(self, low: int, high: int) -> "Indexed":
+        """The image without the colours below the number `low` and above `high`, which do not occur."""
+        numbers = self.numbers - np.uint8(low) if low else self.numbers
+        return self._replace(numbers=numbers, colours=self.colours[low : high + 1])
+
+    def without(self, gaps: NDArray[np.bool_]) -> "Indexed | None":
+        """The image, transparent at `gaps`; None where all numbers are taken."""
+        seen = self.numbers[~gaps].tobytes()
+        free = next((number for number in range(_MOST) if number not in seen), None)
+        if free is None:
+            return None
+        colours = np.zeros((max(len(self.colours), free + 1), 4), np.uint8)
+        colours[: len(self.colours)] = self.colours
+        colours[free] = 0
+        return self._replace(numbers=np.where(gaps, np.uint8(free), self.numbers), colours=colours)
 
 
 def of(pixels: NDArray[Any], *, thoroughly: bool = False) -> Indexed | None:
@@ -56,20 +78,20 @@ def of(pixels: NDArray[Any], *, thoroughly: bool = False) -> Indexed | None:
         pixels: (height, width, 1 to 4).
         thoroughly: whether to count the colours, too, where they change often.
     """
-    if pixels.dtype != np.uint8 or (pixels.shape[2] < 3 and not thoroughly):
-        return None
     height, width, channels = pixels.shape
-    if not thoroughly and _changes(pixels[::_LOOK, :, 0].ravel()) > pixels[::_LOOK, :, 0].size // _RUNS:
+    if pixels.dtype != np.uint8 or (channels < 3 and not thoroughly):
         return None
-    flat = _words(pixels)
-    starts = np.append(0, np.flatnonzero(flat[1:] != flat[:-1]) + 1)
-    if len(starts) > flat.size // _RUNS and not thoroughly:
+    if not thoroughly and _changes(pixels[::_LOOK, :, 0].ravel()) > height * width // (_LOOK * _RUNS):
         return None
-    coded = pa.array(flat[starts]).dictionary_encode()
-    colours = coded.dictionary.to_numpy()
-    if len(colours) > _MOST or (channels < 3 and len(colours) > _MOST // 16):
+    words = _words(pixels)
+    ends = np.flatnonzero(np.append(words[1:] != words[:-1], True))
+    if len(ends) > words.size // _RUNS and not thoroughly:
         return None
-    numbers = np.repeat(coded.indices.to_numpy().astype(np.uint8), np.diff(starts, append=flat.size))
+    runs = pa.array(words[ends]).dictionary_encode()
+    colours = runs.dictionary.to_numpy()
+    if len(colours) > (_MOST if channels > 2 else _MOST // 16):
+        return None
+    numbers = runs.indices.to_numpy().astype(np.uint8).repeat(np.diff(ends, prepend=-1))
     return Indexed(numbers.reshape(height, width), colours.view(np.uint8).reshape(-1, 4))
 
 
@@ -81,9 +103,9 @@ def _words(pixels: NDArray[np.uint8]) -> NDArray[np.uint32]:
     """Each pixel's RGBA as one number."""
     height, width, channels = pixels.shape
     if channels == 4:
-        return np.ascontiguousarray(pixels).view(np.uint32).ravel()
-    whole = np.full((height, width, 4), _OPAQUE, np.uint8)
+        return np.ascontiguousarray(pixels).view("<u4").ravel()
+    whole = np.full((height, width, 4), OPAQUE, np.uint8)
     whole[..., :3] = pixels[..., :1] if channels < 3 else pixels
     if channels == 2:
         whole[..., 3] = pixels[..., 1]
-    return whole.view(np.uint32).ravel()
+    return whole.view("<u4").ravel()

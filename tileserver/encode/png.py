@@ -5,6 +5,7 @@ The format is W3C's "Portable Network Graphics", third edition: https://www.w3.o
 
 import struct
 import zlib
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -49,7 +50,13 @@ def encode(array: NDArray[Any] | Indexed, *, level: int = 1, smallest: bool = Fa
 
 def blank(width: int, height: int) -> bytes:
     """A PNG file that is transparent everywhere."""
-    return encode(Indexed(np.zeros((height, width), np.uint8), np.zeros((1, 4), np.uint8)), level=3)
+    return constant(width, height, bytes(4))
+
+
+@lru_cache(64)
+def constant(width: int, height: int, colour: bytes) -> bytes:
+    """A PNG file of one colour: RGBA."""
+    return _packed(Indexed(np.zeros((height, width), np.uint8), np.frombuffer(colour, np.uint8)[np.newaxis]), 3)
 
 
 def _coloured(pixels: NDArray[Any], level: int, *, smallest: bool) -> bytes:
@@ -61,32 +68,50 @@ def _coloured(pixels: NDArray[Any], level: int, *, smallest: bool) -> bytes:
 
 
 def _indexed(image: Indexed, level: int, *, smallest: bool) -> bytes:
+    low, high = int(image.numbers.min()), int(image.numbers.max())
+    if low == high:
+        height, width = image.numbers.shape
+        return constant(width, height, image.colours[low].tobytes())
+    return _packed(image.between(low, high), level, smallest=smallest)
+
+
+def _packed(image: Indexed, level: int, *, smallest: bool = False) -> bytes:
     height, width = image.numbers.shape
     bits, rows = image.packed()
     header = struct.pack(">IIBBBBB", width, height, bits, _PALETTE, 0, 0, 0)
     colours, alphas = image.colours[:, :3].tobytes(), image.alphas()
     chunks = [(b"IHDR", header), (b"PLTE", colours), *([(b"tRNS", alphas)] if alphas else [])]
     # numbers of neighbouring colours are no neighbours, unless they are steps of a range
-    plain = bits < 8 or not image.steps
-    body = _deflated(rows, 1, level, smallest=smallest) if smallest or not plain else _plain(rows, level)
+    smooth = smallest or (image.steps and bits == 8)
+    body = _deflated(rows, 1, level, smallest=smallest) if smooth else _unfiltered(rows, level)
     return _file(*chunks, (b"IDAT", body))
 
 
-def _plain(rows: NDArray[np.uint8], level: int) -> bytes:
+def _unfiltered(rows: NDArray[np.uint8], level: int) -> bytes:
     return bytes(isal_zlib.compress(filters.unfiltered(rows), level))
 
 
 def _deflated(rows: NDArray[np.uint8], step: int, level: int, *, smallest: bool) -> bytes:
     """Args: step: bytes of a pixel."""
+    quick = filters.filtered(rows, step)
     if not smallest:
-        return bytes(isal_zlib.compress(filters.filtered(rows, step), level))
-    tries = (zlib.compress(each.tobytes(), _SMALLEST) for each in (filters.unfiltered(rows), filters.best(rows, step)))
-    return min(tries, key=len)
+        return bytes(isal_zlib.compress(quick, level))
+    tries = (quick, filters.unfiltered(rows), filters.best(rows, step))
+    return min((zlib.compress(each.data, _SMALLEST) for each in tries), key=len)
 
 
 def _without_needless_alpha(pixels: NDArray[Any]) -> NDArray[Any]:
-    opaque = pixels.shape[2] in (2, 4) and bool((pixels[..., -1] == np.iinfo(pixels.dtype).max).all())
-    return np.ascontiguousarray(pixels[..., :-1] if opaque else pixels)
+    if pixels.shape[2] in (1, 3) or not _is_opaque(pixels):
+        return np.ascontiguousarray(pixels)
+    # channel by channel: four times faster than a copy of all but the last
+    return np.stack([pixels[..., channel] for channel in range(pixels.shape[2] - 1)], axis=-1)
+
+
+def _is_opaque(pixels: NDArray[Any]) -> bool:
+    if pixels.dtype == np.uint8 and pixels.shape[2] == 4:
+        # by whole words: five times faster than by every fourth byte
+        return int(np.bitwise_and.reduce(np.ascontiguousarray(pixels).view("<u4"), axis=None)) >> 24 == palette.OPAQUE
+    return bool((pixels[..., -1] == np.iinfo(pixels.dtype).max).all())
 
 
 def _file(*chunks: tuple[bytes, bytes]) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tileserver.encode import colour, image, warp
+from tileserver.encode import colormaps, colour, image, warp
 from tileserver.encode.drawn import Drawn
 from tileserver.encode.kinds import is_a, is_georeferenced
 from tileserver.errors import BadResultError, InvalidParameterError
@@ -36,16 +36,20 @@ class Raster:
 
 
 def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: bool = False) -> Drawn:
-    """A raster result as png, jpg or webp: of `output.size` on a tile, of its own size in a file."""
+    """A raster result as a picture: of its own size, or of `output.size` where it had to be warped to the tile."""
     raster = read(result)
-    facts = {"dtype": str(raster.bands.dtype), "bands": raster.bands.shape[0]} if sample else {}
+    facts = _facts(raster, output) if sample else {}
     raster = chosen(raster, output.bands)
     if tile is not None:
         raster = placed(raster, tile, output)
-    pixels = colour.pixels(raster.bands, output)
-    if raster.alpha is not None:
-        pixels = colour.with_alpha(pixels, raster.alpha)
+    pixels = colour.pixels(raster.bands, output, raster.alpha)
     return Drawn.of(name, image.encode(pixels, name, output), **facts)
+
+
+def _facts(raster: Raster, output: Output) -> dict[str, Any]:
+    """Data type, number of bands, and some of the colours of a colour map."""
+    facts = {"dtype": str(raster.bands.dtype), "bands": raster.bands.shape[0]}
+    return facts | ({"colours": colormaps.samples(output.colormap)} if output.colormap else {})
 
 
 def read(result: Any) -> Raster:
@@ -59,7 +63,7 @@ def read(result: Any) -> Raster:
     if is_a(result, "rio_tiler.models", "ImageData"):
         return _image_data(result)
     if is_a(result, "xarray", "Dataset"):
-        result = joined(result)
+        return _dataset(result)
     if is_a(result, "xarray", "DataArray"):
         return _data_array(result)
     return Raster(_bands(_first(result)))
@@ -90,13 +94,13 @@ def chosen(raster: Raster, bands: tuple[int, ...] | None) -> Raster:
 
 
 def placed(raster: Raster, tile: Tile, output: Output) -> Raster:
-    """The raster on the pixels of the tile: stretched over it, or warped to it if it lies elsewhere."""
-    here = raster.bounds is None or raster.crs is None or warp.is_tile(raster.bounds, raster.crs, tile)
-    place = None if here else (raster.bounds, raster.crs)
-    bands = warp.fit(raster.bands, tile, output.size, output.resampling, place)
+    """The raster as it is, for clients to stretch over the tile; warped to its pixels where it lies elsewhere."""
+    if raster.bounds is None or raster.crs is None or warp.is_tile(raster.bounds, raster.crs, tile):
+        return raster
+    bands = warp.fit(raster.bands, raster.bounds, raster.crs, tile, output)
     if raster.alpha is None:
         return replace(raster, bands=bands)
-    alpha = warp.fit(np.ma.MaskedArray(raster.alpha[np.newaxis]), tile, output.size, output.resampling, place)
+    alpha = warp.fit(np.ma.MaskedArray(raster.alpha[np.newaxis]), raster.bounds, raster.crs, tile, output)
     return replace(raster, bands=bands, alpha=alpha.filled(0)[0])
 
 
@@ -152,6 +156,19 @@ def _image_data(result: Any) -> Raster:
     return Raster(bands, Bounds(*result.bounds), result.crs, alpha)
 
 
+def _dataset(dataset: Any) -> Raster:
+    """The variables as bands, each without a value where its own nodata is."""
+    raster = _data_array(joined(dataset))
+    if len(dataset) == 1 or len(raster.bands) != len(dataset):
+        return raster
+    nodata = [_nodata(variable) for variable in dataset.values()]
+    values = np.ma.getdata(raster.bands)
+    absent = [
+        np.full(band.shape, False) if each is None else band == each for band, each in zip(values, nodata, strict=True)
+    ]
+    return replace(raster, bands=np.ma.MaskedArray(raster.bands, absent))
+
+
 def _data_array(array: Any) -> Raster:
     """The names of an xarray array's dimensions say which are rows and columns."""
     for x, y in _AXES:
@@ -163,8 +180,16 @@ def _data_array(array: Any) -> Raster:
 
 def _present(array: Any) -> Array:
     """The values, masked where they are what rioxarray knows to be nodata."""
-    nodata = getattr(array.rio, "nodata", None) if hasattr(array, "rio") else None
-    return array.values if nodata is None else np.ma.masked_equal(array.values, nodata)
+    nodata, values = _nodata(array), array.values
+    return values if nodata is None else np.ma.MaskedArray(values, values == nodata)
+
+
+def _nodata(array: Any) -> Any:
+    """The value that rioxarray knows as none; None where there is no such value, or the type cannot hold it."""
+    try:
+        return array.rio.nodata if hasattr(array, "rio") else None
+    except OverflowError:
+        return None
 
 
 def _extent(array: Any) -> tuple[Bounds | None, Any]:
@@ -193,4 +218,6 @@ def _crs(array: Any, x: str) -> Any:
 def _edges(centres: Array) -> tuple[float, float]:
     first, last = float(centres[0]), float(centres[-1])
     half = (last - first) / (len(centres) - 1) / 2
+    if np.abs(np.linspace(first, last, len(centres)) - centres).max() > abs(half):
+        raise BadResultError("the function returned an array whose coordinates are unevenly spaced; put it on a grid")
     return first - half, last + half

@@ -38,7 +38,7 @@ def _image(name: str, size: int, background: str) -> bytes:
     stream = io.BytesIO()
     if name == "jpg":
         Image.new("RGB", (size, size), background).save(stream, "JPEG")
-    elif name in ("webp", "gif"):
+    elif name != "png":
         Image.new("RGBA", (size, size)).save(stream, name, lossless=True)
     else:
         palette = Image.new("P", (size, size))

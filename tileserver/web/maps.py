@@ -17,6 +17,7 @@ from tileserver.udfs import Udf, is_reserved
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
 from tileserver.web.answers import CORS
+from tileserver.web.legend import legend
 from tileserver.web.operations import HTML, Operation
 from tileserver.web.pages import MAP_CSP, MapPage, map_page
 
@@ -35,7 +36,7 @@ class VectorLayer(TypedDict):
 
 
 class TileJson(TypedDict):
-    """TileJSON 3.0.0; `tilestats` is what Kepler.gl reads beside it."""
+    """TileJSON 3.0.0; beside it `tilestats`, which Kepler.gl reads, and what the colours of a raster stand for."""
 
     tilejson: str
     name: str
@@ -50,6 +51,7 @@ class TileJson(TypedDict):
     center: list[float]
     vector_layers: NotRequired[list[VectorLayer]]
     tilestats: NotRequired[dict[str, Any]]
+    legend: NotRequired[dict[str, Any]]
 
 
 class MapRoutes:
@@ -110,6 +112,9 @@ class MapRoutes:
         }
         if grant.kind == Kind.VECTOR:
             document["vector_layers"] = _vector_layers(grant, udf)
+        colours = legend(udf, facts_of(grant), queries.parse(request.url.query)) if grant.kind == Kind.RASTER else None
+        if colours:
+            document["legend"] = colours
         return document
 
     def _template(self, request: Request, grant: Grant) -> str:
@@ -196,8 +201,8 @@ def _plain(stats: dict[str, Any]) -> dict[str, Any]:
 
 
 def _range_note(udf: Udf, facts: dict[str, Any]) -> str | None:
-    kind = facts.get("dtype")
-    if kind in (None, "uint8", "bool") or udf.options.rescale:
+    kind, map_of_values = facts.get("dtype"), (udf.options.colormap or "").startswith(("{", "[["))
+    if kind in (None, "uint8", "bool") or udf.options.rescale or map_of_values:
         return None
     shown = "0 to 1" if str(kind).startswith("float") else f"the whole range of {kind}"
     return f"The values ({kind}) are shown over {shown}. Set rescale=low,high for more contrast."

@@ -63,7 +63,7 @@ def test_palettes_come_back(count, shape, steps, data):
     colours = data.draw(arrays(np.uint8, (count, 4)))
     numbers = data.draw(arrays(np.uint8, shape, elements=st.integers(0, count - 1)))
     body = png.encode(Indexed(numbers, colours, steps))
-    assert body[24] == next(bits for bits in (1, 2, 4, 8) if count <= 1 << bits)
+    assert body[24] == next(bits for bits in (1, 2, 4, 8) if np.ptp(numbers) < 1 << bits)
     assert np.array_equal(decoded(body), colours[numbers])
 
 
@@ -92,6 +92,28 @@ def test_smallest_is_smaller():
     y, x = np.indices((200, 200))
     pixels = np.stack([x, y, (x + y) // 2], -1).astype(np.uint8)
     assert len(png.encode(pixels, smallest=True)) < len(png.encode(pixels)) / 2
+
+
+@given(SHAPES, st.tuples(*[st.integers(0, 255)] * 4))
+def test_one_colour_is_written_once(shape, colour):
+    """A picture of one colour is the same bytes whether it has a palette or not, found by size and colour."""
+    pixels = np.broadcast_to(np.array(colour[: shape[2]], np.uint8), shape)
+    body = png.encode(pixels)
+    assert np.array_equal(decoded(body), rgba(pixels))
+    if shape[2] == 4:
+        assert png.encode(Indexed(np.full(shape[:2], 1, np.uint8), np.array([[9] * 4, colour], np.uint8))) is body
+        assert png.encode(pixels[::-1]) is body
+
+
+def test_opaque_pixels_have_no_alpha():
+    """RGBA is RGB and grey with alpha is grey, of 8 and 16 bits."""
+    random = np.random.default_rng(1)
+    for dtype, channels in ((np.uint8, 2), (np.uint8, 4), (np.uint16, 2), (np.uint16, 4)):
+        pixels = random.integers(0, np.iinfo(dtype).max, (64, 64, channels), dtype)
+        pixels[..., -1] = np.iinfo(dtype).max
+        assert png.encode(pixels)[25] == (0 if channels == 2 else 2)
+        pixels[0, 0, -1] -= 1
+        assert png.encode(pixels)[25] == (4 if channels == 2 else 6)
 
 
 def test_blank_is_transparent_and_small():

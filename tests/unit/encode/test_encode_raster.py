@@ -106,12 +106,21 @@ def test_colours_by_value():
     assert found[0].tolist() == [[255, 0, 0, 255], [0, 0, 0, 0], [0, 255, 0, 128]]
 
 
-def test_stretched_over_the_tile():
-    """An array without a place is stretched; a file keeps its own size."""
-    array = np.array([[0, 255], [255, 0]], np.uint8)
-    assert np.array_equal(pixels(array, mode="L"), np.kron(array, np.ones((128, 128), np.uint8)))
-    assert pixels(array, None, mode="L").shape == (2, 2)
-    assert pixels(array, mode="L", size=64, resampling="bilinear").shape == (64, 64)
+@pytest.mark.parametrize("shape", [(2, 2), (256, 256), (512, 512), (5, 900)])
+@pytest.mark.parametrize("tile", [TILE, None])
+def test_an_array_is_sent_as_it_is(shape, tile):
+    """Of whatever size, on a tile as in a file: who shows it stretches it, and nothing is resampled."""
+    array = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    for size, resampling in ((256, "nearest"), (512, "bilinear")):
+        assert np.array_equal(pixels(array, tile, mode="L", size=size, resampling=resampling), array)
+
+
+@pytest.mark.parametrize("size", [256, 512, 1024])
+def test_what_lies_elsewhere_has_the_size_that_is_asked_for(size):
+    """`@2x` and `tile_size` are in it; what lies on the tile keeps its own."""
+    assert pixels((np.full((50, 50), 200, np.uint8), TILE.bounds), size=size).shape == (size, size, 4)
+    image = ImageData(np.full((1, 40, 40), 9, np.uint8), bounds=TILE.bounds_3857, crs=CRS.from_epsg(3857))
+    assert pixels(image, size=size).shape == (40, 40, 4)
 
 
 def test_coordinates_of_no_crs_are_no_place():
@@ -178,10 +187,11 @@ def test_a_warp_keeps_the_ends_of_a_type(dtype):
     bounds = Bounds(*TILE.bounds)
     for value in (top, low):
         bands = np.ma.MaskedArray(np.full((1, 9, 9), value, dtype))
-        found = warp.fit(bands, TILE, 64, "bilinear", (bounds, "EPSG:4326"))
+        found = warp.fit(bands, bounds, "EPSG:4326", TILE, Output(size=64, resampling="bilinear"))
         assert found.dtype == dtype
         assert np.allclose(found.astype(float), float(value))
-    assert pixels(np.full((9, 9), np.iinfo(np.int64).max), resampling="bilinear", mode="L").min() == 255
+    whole = np.full((9, 9), np.iinfo(np.int64).max), (-180, -90, 180, 90)
+    assert pixels(whole, resampling="bilinear", mode="L").min() == 255
 
 
 @given(st.integers(3, 18), st.floats(-170, 170), st.floats(-70, 70), st.integers(5, 200), st.integers(5, 200))
@@ -193,7 +203,7 @@ def test_a_warp_puts_every_pixel_in_its_place(zoom, longitude, latitude, width, 
     across, up = (east - west) / 3, (north - south) / 4
     bounds = (west - across, south + up, east - across, north + up / 2)
     cells = np.arange(width * height, dtype=np.float32).reshape(height, width) + 1
-    found = warp.fit(raster.read(cells).bands, tile, 64, "nearest", (Bounds(*bounds), "EPSG:4326"))[0]
+    found = warp.fit(raster.read(cells).bands, Bounds(*bounds), "EPSG:4326", tile, Output(size=64))[0]
     place = (np.arange(64) + 0.5) / 64
     metres = tile.bounds_3857
     degrees = np.degrees(np.arctan(np.sinh((metres.north + place * (metres.south - metres.north)) / 6378137)))
@@ -259,6 +269,34 @@ def test_xarray_is_read_by_the_names_of_its_dimensions():
     assert np.array_equal(pixels(gaps)[..., 3] == 0, expected[..., 0] <= 20)
 
 
+def test_every_variable_has_its_own_nodata():
+    """Of a Dataset; a type need not even hold it."""
+    first = xarray.DataArray(np.array([[1, 2], [3, 4]], np.uint8), dims=("y", "x")).rio.write_nodata(3)
+    second = xarray.DataArray(np.array([[5, 6], [7, 3]], np.uint8), dims=("y", "x"), attrs={"_FillValue": -9999})
+    found = raster.read(xarray.Dataset({"first": first, "second": second}))
+    assert np.ma.getmaskarray(found.bands).tolist() == [[[False, False], [True, False]], [[False, False]] * 2]
+    assert not np.ma.is_masked(raster.read(second).bands)
+
+
+def test_uneven_coordinates_are_no_grid():
+    """They would put cells elsewhere; what is only rounded is even."""
+    array = xarray.DataArray(np.zeros((3, 5)), dims=("lat", "lon"), coords={"lat": [1, 2, 30], "lon": range(5)})
+    with pytest.raises(BadResultError) as caught:
+        raster.read(array)
+    assert "unevenly spaced" in caught.value.message
+    assert raster.read(array.assign_coords(lat=[1, 2.01, 3])).bounds.north == 0.5
+
+
+def test_a_world_that_begins_at_greenwich():
+    """Longitudes from 0 to 360 are on both halves of the map."""
+    longitudes, latitudes = np.arange(0, 360, 1.0), np.arange(89.5, -90, -1)
+    cells = np.broadcast_to(np.where(longitudes < 180, 50, 200).astype(np.uint8), (180, 360))
+    array = xarray.DataArray(cells, dims=("lat", "lon"), coords={"lat": latitudes, "lon": longitudes})
+    found = pixels(array, Tile(0, 0, 0), mode="LA")
+    assert (found[..., 1] == 255).all()
+    assert (found[:, :126, 0] == 200).all() and (found[:, 130:, 0] == 50).all()
+
+
 def test_image_data_of_the_tile_is_kept():
     """rio-tiler's image of the tile is drawn pixel by pixel, with its mask."""
     data = np.ma.MaskedArray(np.arange(65536, dtype=np.uint16).reshape(1, 256, 256) // 256, False)
@@ -279,6 +317,51 @@ def test_jpeg_has_the_background_and_webp_alpha():
     clear = np.zeros((4, 16, 16), np.uint8)
     assert pixels(clear, format="jpg", background="#ff0000")[0, 0, :3].tolist() == [254, 0, 0]
     assert not pixels(clear, format="webp")[..., 3].any()
+
+
+@pytest.mark.parametrize("name", ["jpg", "webp", "gif", "avif"])
+def test_pictures_of_every_format(name):
+    """Smooth colours come back nearly as they were, and the media type is the format's."""
+    y, x = np.indices((64, 96))
+    array = np.stack([x * 2, y * 3, x + y]).astype(np.uint8)
+    found = rendered(array, format=name, quality=95)
+    picture = Image.open(io.BytesIO(found.body))
+    assert (found.media_type, picture.format) == (f"image/{'jpeg' if name == 'jpg' else name}", picture.format.upper())
+    assert np.abs(np.asarray(picture.convert("RGB")).astype(int) - np.moveaxis(array, 0, -1)).mean() < 6
+
+
+@pytest.mark.parametrize("name", ["jpg", "webp", "avif"])
+def test_quality_is_fewer_or_more_bytes(name):
+    """From 1 to 100."""
+    array = np.random.default_rng(1).integers(0, 256, (3, 64, 64), np.uint8)
+    low, middle, high = (len(rendered(array, format=name, quality=quality).body) for quality in (5, 60, 98))
+    assert low < middle < high
+
+
+def test_lossless_webp_keeps_every_pixel():
+    """Lossy does not."""
+    array = np.random.default_rng(1).integers(0, 256, (3, 64, 64), np.uint8)
+    assert np.array_equal(pixels(array, format="webp", lossless=True, mode="RGB"), np.moveaxis(array, 0, -1))
+    assert not np.array_equal(pixels(array, format="webp", mode="RGB"), np.moveaxis(array, 0, -1))
+
+
+def test_the_smallest_file():
+    """Is smaller, and the same picture where the format keeps every pixel."""
+    y, x = np.indices((200, 200))
+    array = np.stack([x, y, (x * y) % 251]).astype(np.uint8)
+    for name, options in (("png", {}), ("webp", {"lossless": True}), ("jpg", {})):
+        small = rendered(array, format=name, compression="smallest", **options)
+        assert len(small.body) < len(rendered(array, format=name, **options).body)
+    assert np.array_equal(pixels(array, format="png", compression="smallest", mode="RGB"), np.moveaxis(array, 0, -1))
+
+
+def test_a_colour_map_in_other_formats():
+    """Its colours, composed on the background in JPEG."""
+    array = np.array([[0.0, 1.0], [np.nan, 0.5]]).repeat(16, 0).repeat(16, 1)
+    found = pixels(array, format="webp", colormap="viridis", lossless=True)
+    assert found[0, 0].tolist() == [68, 1, 84, 255] and not found[-1, 0, 3]
+    found = pixels(array, format="jpg", colormap="viridis", quality=100, background="#00ff00", mode="RGB")
+    assert np.abs(found[24, 8].astype(int) - (0, 255, 0)).max() < 12
 
 
 def test_facts_and_media_type():
@@ -311,20 +394,26 @@ def test_what_is_no_raster(result, message):
     assert "\n" not in caught.value.message
 
 
+@pytest.mark.parametrize("dtype", [complex, np.complex64, "datetime64[s]", "U3", object])
+def test_types_that_no_picture_has(dtype):
+    """Are named."""
+    with pytest.raises(BadResultError) as caught:
+        rendered(np.zeros((3, 3), dtype))
+    assert "of numbers or bool" in caught.value.message
+
+
 @pytest.mark.parametrize(
     ("options", "parameter", "message"),
     [
         ({"colormap": "nope"}, "colormap", "colormap=nope is not known"),
-        ({"colormap": "{1"}, "colormap", "neither a name nor an object"),
+        ({"colormap": "{1"}, "colormap", "neither a name nor"),
         ({"bands": (4,)}, "bands", "band 4 does not exist; the result has 3"),
         ({"bands": (1, 2, 3, 1, 2)}, "bands", "names 5 bands"),
         ({"colormap": "viridis"}, "colormap", "needs one band, not 3"),
         ({"rescale": ((0, 1), (0, 1))}, "rescale", "2 ranges for 3 bands"),
         ({"rescale": ((5, 5),)}, "rescale", "rescale=5,5 is not a range"),
         ({"rescale": ((0, np.inf),)}, "rescale", "rescale=0,inf is not a range"),
-        ({"resampling": "gauss"}, "resampling", "resampling=gauss is not known"),
         ({"format": "jpg", "background": "nope", "bands": (1, 2)}, "background", "background=nope is not a colour"),
-        ({"resampling": "nope"}, "resampling", "resampling=nope is not known"),
     ],
 )
 def test_what_does_not_fit(options, parameter, message):
@@ -335,9 +424,15 @@ def test_what_does_not_fit(options, parameter, message):
     assert caught.value.parameter == parameter
 
 
+def test_a_resampling_that_gdal_lacks_is_named():
+    """Where something is warped."""
+    with pytest.raises(InvalidParameterError, match="resampling=nope is not known"):
+        rendered((np.zeros((8, 8)), (0, 0, 1, 1)), resampling="nope")
+
+
 def test_limits():
     """A raster is not a vector tile, and not larger than it may be."""
-    with pytest.raises(FormatNotPossibleError, match="cannot be mvt; ask for png, jpg, webp, gif, tiff, npy or prev"):
+    with pytest.raises(FormatNotPossibleError, match="cannot be mvt; ask for png, jpg, webp, gif, avif, tiff"):
         rendered(np.zeros((8, 8)), format="mvt")
     with pytest.raises(ResultTooLargeError) as caught:
         encode(np.zeros((8, 8), np.uint8), Output(), None, limit=10)
