@@ -18,7 +18,7 @@ from tileserver import processes
 
 CORS = {
     "access-control-allow-origin": "*",
-    "access-control-expose-headers": "ETag, Retry-After, Server-Timing, Cache-Status, Age",
+    "access-control-expose-headers": "ETag, Retry-After, Server-Timing, Cache-Status, Age, X-Tile-Changes",
 }
 
 
