@@ -2,7 +2,7 @@
 
 import base64
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -25,6 +25,14 @@ _TEXT, _DOUBLE, _UNSIGNED, _SIGNED, _BOOL = key(1, lengthy=True), key(3) | 1, ke
 _PLAIN: Final = ("string", "boolean", "integer", "floating", "empty")
 """What Arrow reads of a column of objects as it is; others it would turn into one another."""
 _SIGNED_LIMIT: Final = 1 << 63
+_TYPES: Final = {
+    "text": pa.string(),
+    "double": pa.float64(),
+    "integer": pa.int64(),
+    "unsigned": pa.uint64(),
+    "bool": pa.bool_(),
+}
+"""Of each kind of value."""
 
 
 class Table(NamedTuple):
@@ -42,11 +50,11 @@ class Table(NamedTuple):
 def table(frame: Any, rows: NDArray[np.int64]) -> Table:
     """The attributes of some of a frame's rows; what is missing has no tag. Geometry columns are no attributes."""
     named = [(name, column) for name, column in frame.items() if column.dtype.name != "geometry"]
-    columns = [(key, *typed) for key, (_, column) in enumerate(named) for typed in _typed(column.take(rows))]
+    columns = [(place, *typed) for place, (_, column) in enumerate(named) for typed in _typed(column.take(rows))]
     codes, values = _coded(columns, len(rows))
     there = codes >= 0
     tags = np.empty((*codes.shape, 2), np.uint64)
-    tags[:, :, 0], tags[:, :, 1] = [key for key, _, _ in columns], codes
+    tags[:, :, 0], tags[:, :, 1] = [place for place, _, _ in columns], codes
     keys = [str(name).encode() for name, _ in named]
     return Table(tags[there].ravel(), 2 * there.sum(axis=1), keys, values)
 
@@ -126,19 +134,12 @@ def _unsigned(values: pa.Array) -> list[Typed]:
 
 def _mixed(column: Any) -> list[Typed]:
     """The slow way, for columns whose values are of several types."""
-    kinds = {"text": pa.string(), "double": pa.float64(), "integer": pa.int64(), "unsigned": pa.uint64()}
-    kinds["bool"] = pa.bool_()
-    found: dict[str, list[Any]] = {kind: [None] * len(column) for kind in kinds}
+    found: dict[str, list[Any]] = {}
     for at, value in enumerate(column):
         kind, plain = _plain(value)
         if kind:
-            found[kind][at] = plain
-    return [(kind, pa.array(values, kinds[kind])) for kind, values in found.items() if _any_there(values)]
-
-
-def _any_there(values: Iterable[Any]) -> bool:
-    """Whether one of them is not None."""
-    return any(value is not None for value in values)
+            found.setdefault(kind, [None] * len(column))[at] = plain
+    return [(kind, pa.array(values, _TYPES[kind])) for kind, values in found.items()]
 
 
 def _plain(value: Any) -> tuple[str, Any]:
@@ -195,6 +196,7 @@ def _coded(columns: list[tuple[int, str, pa.Array]], rows: int) -> tuple[NDArray
 def _by_frequency(
     codes: NDArray[np.int64], messages: NDArray[np.uint8], lengths: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], bytes]:
+    """Codes and messages in the order of how often the values occur."""
     order = np.argsort(-np.bincount(codes[codes >= 0], minlength=len(lengths)), kind="stable")
     places = np.empty(len(order) + 1, np.int64)
     places[order], places[-1] = np.arange(len(order)), -1

@@ -79,11 +79,10 @@ class _Layer:
     def fitted(self, limit: int) -> Fitted:
         """The layer, of so many bytes at most if that can be."""
         shapes, body, tolerance = self._shapes, self.body, quantise.TOLERANCE
-        for tolerance in _COARSER if len(shapes.lines.rows) + len(shapes.rings.rows) and len(body) > limit else ():
-            shapes = quantise.shapes(self._found, tolerance)
+        coarser = iter(_COARSER if len(shapes.lines.rows) or len(shapes.rings.rows) else ())
+        while len(body) > limit and (step := next(coarser, None)):
+            tolerance, shapes = step, quantise.shapes(self._found, step)
             body = self._written(shapes)
-            if len(body) <= limit:
-                break
         if len(body) <= limit:
             return Fitted(body, shapes.mended, tolerance, 0)
         rows = shapes.rows()
@@ -103,16 +102,19 @@ def _thinned(
     Args:
         size: bytes with all rows.
     """
-    every = list(choices)
-    likely = [kept for kept in every if size * int(kept.sum()) / len(rows) <= limit * _SURELY]
-    body, kept = b"", every[-1]
-    for kept in likely or every[-1:]:
+
+    def written(kept: NDArray[np.bool_]) -> bytes:
         there = np.zeros(int(rows[-1]) + 1, bool)
         there[rows[kept]] = True
-        body = write(shapes.of(there))
-        if len(body) <= limit:
-            break
-    return body, int((~kept).sum())
+        return write(shapes.of(there))
+
+    body, kept = b"", np.ones(len(rows), bool)
+    for kept in choices:
+        if size * int(kept.sum()) / len(rows) <= limit * _SURELY:
+            body = written(kept)
+            if len(body) <= limit:
+                break
+    return body or written(kept), int((~kept).sum())
 
 
 def _fewer(middles: NDArray[np.float64], sides: NDArray[np.float64]) -> Iterator[NDArray[np.bool_]]:

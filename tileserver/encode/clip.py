@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely import GeometryType as Type
 
 from tileserver.encode import paths, validity
 from tileserver.encode.paths import Paths
@@ -22,11 +23,8 @@ _RADIUS: Final = 6378137.0
 _TURNS: Final = ((-360.0, 0.0), (0.0, 0.0), (360.0, 0.0))
 _POLE: Final = math.radians(89.9)
 """What is beyond lies here, far from the square and any buffer; the pole itself is infinitely far."""
-_COLLECTION: Final = 7
-_POINTS, _LINES, _AREAS = (0,), (1, 2), (3,)
+_POINTS, _LINES, _AREAS = (Type.POINT,), (Type.LINESTRING, Type.LINEARRING), (Type.POLYGON,)
 """Types of what has no parts; a ring by itself is a line."""
-_SEVERAL: Final = 4
-"""From this type on a geometry has parts."""
 _MERIDIAN: Final = 180.0 + 1e-6
 """Degrees: what lies beyond it reaches over the 180th meridian; a little less is the noise of a projection."""
 _NOISE: Final = 1e-6
@@ -55,7 +53,7 @@ def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> OnTile:
     whole = _flat(_placed(frame, metres=metres), np.arange(len(frame)))
     if not metres:
         whole = around(*whole)
-    shapes, rows, inside = _near(*_parts(*whole), there)
+    shapes, rows, inside = near(*_parts(*whole), there)
     points, lines, areas = (np.isin(shapely.get_type_id(shapes), types) for types in (_POINTS, _LINES, _AREAS))
     dots = inside & points
 
@@ -119,15 +117,15 @@ def _of_degrees(tile: Tile, extent: int, box: Box) -> tuple[Projection, Box]:
         np.clip(lat, -_POLE, _POLE, out=lat)
         return of_metres(_RADIUS * np.column_stack([lon, np.arctanh(np.sin(lat))]))
 
-    low, high = np.degrees(np.arctan(np.sinh(np.array([south, north]) / _RADIUS))).tolist()
-    return units, (*np.degrees([west / _RADIUS]).tolist(), low, *np.degrees([east / _RADIUS]).tolist(), high)
+    low, high = (math.degrees(math.atan(math.sinh(metres / _RADIUS))) for metres in (south, north))
+    return units, (math.degrees(west / _RADIUS), low, math.degrees(east / _RADIUS), high)
 
 
 def _flat(shapes: Geometries, rows: Rows) -> tuple[Geometries, Rows]:
     """Without None and empty geometries; collections taken apart, one inside the other too."""
     there = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
     shapes, rows = shapes[there], rows[there]
-    while (mixed := shapely.get_type_id(shapes) == _COLLECTION).any():
+    while (mixed := shapely.get_type_id(shapes) == Type.GEOMETRYCOLLECTION).any():
         shapes, rows = _apart(shapes, rows, mixed)
         there = ~shapely.is_empty(shapes)
         shapes, rows = shapes[there], rows[there]
@@ -136,16 +134,16 @@ def _flat(shapes: Geometries, rows: Rows) -> tuple[Geometries, Rows]:
 
 def _parts(shapes: Geometries, rows: Rows) -> tuple[Geometries, Rows]:
     """Points, lines and polygons instead of geometries of several."""
-    several = shapely.get_type_id(shapes) >= _SEVERAL
+    several = shapely.get_type_id(shapes) >= Type.MULTIPOINT  # and all types behind it
     return _apart(shapes, rows, several) if several.any() else (shapes, rows)
 
 
-def _near(shapes: Geometries, rows: Rows, box: Box) -> tuple[Geometries, Rows, NDArray[np.bool_]]:
+def near(shapes: Geometries, rows: Rows, box: Box) -> tuple[Geometries, Rows, NDArray[np.bool_]]:
     """What meets the box by its bounds, and what of it lies in the box, and needs no clipping."""
     west, south, east, north = shapely.bounds(shapes).T
-    near = (west <= box[2]) & (east >= box[0]) & (south <= box[3]) & (north >= box[1])
+    meets = (west <= box[2]) & (east >= box[0]) & (south <= box[3]) & (north >= box[1])
     inside = (west >= box[0]) & (east <= box[2]) & (south >= box[1]) & (north <= box[3])
-    return shapes[near], rows[near], inside[near]
+    return shapes[meets], rows[meets], inside[meets]
 
 
 def _apart(shapes: Geometries, rows: Rows, some: NDArray[np.bool_]) -> tuple[Geometries, Rows]:

@@ -68,6 +68,7 @@ def joined(several: list[Paths]) -> Paths:
 
 
 def without(paths: Paths, kept: NDArray[np.bool_]) -> Paths:
+    """The paths with some of their points only."""
     if kept.all():
         return paths
     return paths._replace(points=paths.points.compress(kept, axis=0), lengths=ragged.sums(kept, paths.lengths))
@@ -83,6 +84,7 @@ def before(paths: Paths) -> Integers:
 
 
 def after(paths: Paths) -> Integers:
+    """Of each point the one behind it on its ring."""
     found = np.roll(paths.points, -1, axis=0)
     ends = np.cumsum(paths.lengths)
     some = paths.lengths > 0
@@ -117,6 +119,7 @@ def below(rings: Paths, axis: int, sign: int, limit: float) -> Paths:
 
 
 def linearrings(paths: Paths) -> Geometries:
+    """Of each ring a LinearRing."""
     points = paths.points.astype(np.float64)
     return np.asarray(shapely.linearrings(points, indices=ragged.owners(paths.lengths)))
 

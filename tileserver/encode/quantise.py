@@ -100,7 +100,7 @@ def _distinct(these: Paths) -> Paths:
 
 
 def _simplified(these: Paths, tolerance: float) -> Paths:
-    """Long these without the points that are no farther than so many units from a line through others."""
+    """Long paths without the points that are no farther than so many units from a line through others."""
     long = these.lengths > _LONG
     if not tolerance or not long.any():
         return these

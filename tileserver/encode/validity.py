@@ -5,6 +5,7 @@ from typing import Any, Final
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely import GeometryType as Type
 
 from tileserver.encode import paths
 from tileserver.encode.paths import Paths
@@ -12,10 +13,8 @@ from tileserver.encode.paths import Paths
 Geometries = NDArray[Any]
 Integers = NDArray[np.int64]
 
-POLYGON: Final = 3
-POLYGONS: Final = (3, 6)
+POLYGONS: Final = (Type.POLYGON, Type.MULTIPOLYGON)
 _NO_AREA: Final = shapely.Polygon()
-_COLLECTION: Final = 7
 _SAME_AREA: Final = 0.01
 """Square units."""
 
@@ -33,10 +32,10 @@ def valid(shapes: Geometries) -> Geometries:
 
 def areas(shapes: Geometries) -> Geometries:
     """Without the lines and points that an intersection or a repair leaves where areas only touch."""
-    mixed = shapely.get_type_id(shapes) == _COLLECTION
+    mixed = shapely.get_type_id(shapes) == Type.GEOMETRYCOLLECTION
     for at in np.flatnonzero(mixed):
         parts = shapely.get_parts(shapely.get_parts(shapes[at]))
-        shapes[at] = shapely.union_all(parts[shapely.get_type_id(parts) == POLYGON])
+        shapes[at] = shapely.union_all(parts[shapely.get_type_id(parts) == Type.POLYGON])
     shapes[~np.isin(shapely.get_type_id(shapes), POLYGONS)] = _NO_AREA
     return shapes
 

@@ -74,11 +74,9 @@ def in_degrees(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
 def meeting(frame: geopandas.GeoDataFrame, tile: Tile) -> geopandas.GeoDataFrame:
     """The features of a frame in degrees that meet the tile, its edge counted in; not clipped."""
     shapes, rows = clip.around(frame.geometry.to_numpy(), np.arange(len(frame)))
+    shapes, rows, _ = clip.near(shapes, rows, tile.bounds)
     meets = np.zeros(len(frame), bool)
-    west, south, east, north = tile.bounds
-    own = shapely.bounds(shapes)
-    near = (own[:, 0] <= east) & (own[:, 2] >= west) & (own[:, 1] <= north) & (own[:, 3] >= south)
-    meets[rows[near][shapely.intersects(shapes[near], shapely.box(*tile.bounds))]] = True
+    meets[rows[shapely.intersects(shapes, shapely.box(*tile.bounds))]] = True
     return frame[meets]
 
 
