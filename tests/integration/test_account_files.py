@@ -5,6 +5,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -226,7 +227,11 @@ def test_what_comes_at_once_has_room_together(running: Running, owner: httpx.Cli
 
 def coming(running: Running) -> int:
     """Bytes of what is on its way."""
-    return sum(each.stat().st_size for each in (running.data / "files" / ".incoming").rglob("*") if each.is_file())
+    size = 0
+    for each in (running.data / "files" / ".incoming").rglob("*"):
+        with suppress(FileNotFoundError):  # it came, or went, meanwhile
+            size += each.stat().st_size if each.is_file() else 0
+    return size
 
 
 READS = """
