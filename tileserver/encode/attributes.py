@@ -13,9 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pandas.api.extensions import ExtensionArray
+from pandas.arrays import NumpyExtensionArray
 
 from tileserver.encode import ragged
 from tileserver.encode.protobuf import Numbers, key, sizes, varints, zigzag
+from tileserver.encode.ragged import Ragged
 from tileserver.errors import InvalidParameterError
 
 _VALUE: Final = key(4, lengthy=True)
@@ -38,10 +41,8 @@ _TYPES: Final = {
 class Table(NamedTuple):
     """The attributes of a layer."""
 
-    tags: Numbers
-    """Pairs of the numbers of a key and of a value, of one feature behind those of another."""
-    lengths: NDArray[np.int64]
-    """Numbers of each feature."""
+    tags: Ragged
+    """Bytes of each feature: pairs of the numbers of a key and of a value."""
     keys: list[bytes]
     values: bytes
     """The values' messages, with their field."""
@@ -49,14 +50,14 @@ class Table(NamedTuple):
 
 def table(frame: Any, rows: NDArray[np.int64]) -> Table:
     """The attributes of some of a frame's rows; what is missing has no tag. Geometry columns are no attributes."""
-    named = [(name, column) for name, column in frame.items() if column.dtype.name != "geometry"]
-    columns = [(place, *typed) for place, (_, column) in enumerate(named) for typed in _typed(column.take(rows))]
+    named = [(name, column.array) for name, column in frame.items() if column.dtype.name != "geometry"]
+    columns = [(place, *typed) for place, (_, values) in enumerate(named) for typed in _typed(values.take(rows))]
     codes, values = _coded(columns, len(rows))
     there = codes >= 0
-    tags = np.empty((*codes.shape, 2), np.uint64)
+    tags = np.empty((*codes.shape, 2), np.uint32)
     tags[:, :, 0], tags[:, :, 1] = [place for place, _, _ in columns], codes
     keys = [str(name).encode() for name, _ in named]
-    return Table(tags[there].ravel(), 2 * there.sum(axis=1), keys, values)
+    return Table(varints(Ragged(tags[there].ravel(), 2 * there.sum(axis=1))), keys, values)
 
 
 def identities(frame: Any, column: str | None, rows: NDArray[np.int64]) -> tuple[Numbers, NDArray[np.bool_]]:
@@ -68,7 +69,8 @@ def identities(frame: Any, column: str | None, rows: NDArray[np.int64]) -> tuple
     if column is not None and column not in frame.columns:
         raise InvalidParameterError(f"id_column={column} is not a column of the result", parameter="id_column")
     numbers, there = np.zeros(len(rows), np.uint64), np.zeros(len(rows), bool)
-    for kind, values in _typed(frame.index.take(rows).to_series() if column is None else frame[column].take(rows)):
+    named = frame.index.to_series() if column is None else frame[column]
+    for kind, values in _typed(named.array.take(rows)):
         if kind in ("integer", "unsigned", "double"):
             whole = _whole(values)
             fits = ~np.asarray(whole.is_null())
@@ -85,21 +87,24 @@ def _whole(values: pa.Array) -> pa.Array:
     return pc.cast(pc.if_else(fits, values, None), pa.uint64())
 
 
-Messages = tuple[NDArray[np.uint8], NDArray[np.int64]]
-"""Bytes of values, one behind the other, and how many each has."""
 Typed = tuple[str, pa.Array]
 """A kind of value, and a column's values of that kind; null where it is of another or missing."""
 
 
-def _typed(column: Any) -> list[Typed]:
-    if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) not in _PLAIN:
-        return _mixed(column)
+def _typed(column: ExtensionArray) -> list[Typed]:
+    plain = column.to_numpy() if isinstance(column, NumpyExtensionArray) else column
+    if (
+        isinstance(plain, np.ndarray)
+        and plain.dtype == object
+        and pd.api.types.infer_dtype(plain, skipna=True) not in _PLAIN
+    ):
+        return _mixed(plain)
     try:
-        values = pa.array(column, from_pandas=True)
+        values = pa.array(plain, from_pandas=True)
     except (pa.ArrowException, OverflowError, TypeError):
-        return _mixed(column)
+        return _mixed(plain)
     values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    return _of_arrow(values, column)
+    return _of_arrow(values, plain)
 
 
 def _of_arrow(values: pa.Array, column: Any) -> list[Typed]:
@@ -174,78 +179,77 @@ def _text(value: Any) -> str | None:
     return str(value)
 
 
-def _coded(columns: list[tuple[int, str, pa.Array]], rows: int) -> tuple[NDArray[np.int64], bytes]:
+def _coded(columns: list[tuple[int, str, pa.Array]], rows: int) -> tuple[NDArray[np.int32], bytes]:
     """Of each row and column the number of its value, -1 where it has none; and the values' messages.
 
     The most frequent have the lowest numbers, which take the fewest bytes.
     """
-    codes = np.full((rows, len(columns)), -1, np.int64)
-    messages, lengths = [np.empty(0, np.uint8)], [np.empty(0, np.int64)]
+    codes = np.full((rows, len(columns)), -1, np.int32)
+    messages, written = [Ragged(np.empty(0, np.uint8), np.empty(0, np.int64))], 0
     for kind, write in _WRITERS.items():
         own = [at for at, (_, other, _) in enumerate(columns) if other == kind]
         if own:
             found = pa.concat_arrays([columns[at][2] for at in own]).dictionary_encode()
-            numbers = found.indices.fill_null(-1).to_numpy().astype(np.int64).reshape(len(own), rows).T
-            codes[:, own] = np.where(numbers < 0, -1, numbers + sum(map(len, lengths)))
-            flat, each = write(found.dictionary)
-            messages.append(flat)
-            lengths.append(each)
-    return _by_frequency(codes, np.concatenate(messages), np.concatenate(lengths))
+            numbers = found.indices.fill_null(-1 - written).to_numpy() + np.int32(written)
+            codes[:, own] = numbers.reshape(len(own), rows).T
+            messages.append(write(found.dictionary))
+            written += len(found.dictionary)
+    return _by_frequency(codes, *map(np.concatenate, zip(*messages, strict=True)))
 
 
 def _by_frequency(
-    codes: NDArray[np.int64], messages: NDArray[np.uint8], lengths: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], bytes]:
+    codes: NDArray[np.int32], messages: NDArray[np.uint8], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.int32], bytes]:
     """Codes and messages in the order of how often the values occur."""
-    order = np.argsort(-np.bincount(codes[codes >= 0], minlength=len(lengths)), kind="stable")
-    places = np.empty(len(order) + 1, np.int64)
+    often = np.bincount(codes.ravel() + 1, minlength=len(lengths) + 1)[1:]
+    order = np.argsort(-often, kind="stable")
+    places = np.empty(len(order) + 1, np.int32)
     places[order], places[-1] = np.arange(len(order)), -1
     return places[codes], ragged.chosen(messages, lengths, order).tobytes()
 
 
-def _bools(values: pa.Array) -> Messages:
+def _bools(values: pa.Array) -> Ragged:
     out = np.empty((len(values), 4), np.uint8)
     out[:, :3] = _VALUE, 2, _BOOL
     out[:, 3] = values.to_numpy(zero_copy_only=False)
-    return out.ravel(), np.full(len(values), 4)
+    return ragged.even(out)
 
 
-def _doubles(values: pa.Array) -> Messages:
+def _doubles(values: pa.Array) -> Ragged:
     out = np.empty((len(values), 11), np.uint8)
     out[:, :3] = _VALUE, 9, _DOUBLE
     out[:, 3:] = values.to_numpy().astype("<f8").view(np.uint8).reshape(-1, 8)
-    return out.ravel(), np.full(len(values), 11)
+    return ragged.even(out)
 
 
-def _integers(values: pa.Array) -> Messages:
+def _integers(values: pa.Array) -> Ragged:
     signed = values.to_numpy()
     below = signed < 0
     return _numbers(np.where(below, zigzag(signed), signed.view(np.uint64)), np.where(below, _SIGNED, _UNSIGNED))
 
 
-def _bigs(values: pa.Array) -> Messages:
+def _bigs(values: pa.Array) -> Ragged:
     return _numbers(values.to_numpy(), np.full(len(values), _UNSIGNED))
 
 
-def _numbers(values: Numbers, fields: NDArray[Any]) -> Messages:
+def _numbers(values: Numbers, fields: NDArray[Any]) -> Ragged:
     out = np.empty((len(values), 4), np.uint64)
     out[:, 0], out[:, 1], out[:, 2], out[:, 3] = _VALUE, 1 + sizes(values), fields, values
-    return varints(out.ravel()), 3 + sizes(values)
+    return varints(ragged.even(out))
 
 
-def _texts(values: pa.Array) -> Messages:
+def _texts(values: pa.Array) -> Ragged:
     _, offsets, data = values.buffers()
     ends = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1].astype(np.int64)
     lengths = np.diff(ends)
-    text = np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]]
-    heads = np.empty((len(values), 4), np.uint64)
+    heads = np.empty((len(values), 4), np.uint32)
     heads[:, 0], heads[:, 2], heads[:, 3] = _VALUE, _TEXT, lengths
     heads[:, 1] = 1 + sizes(heads[:, 3]) + lengths
-    head_bytes = sizes(heads.ravel()).reshape(-1, 4).sum(axis=1)
-    return ragged.interleaved([(varints(heads.ravel()), head_bytes), (text, lengths)])
+    text = np.frombuffer(data or b"", np.uint8)[ends[0] : ends[-1]]
+    return ragged.interleaved([varints(ragged.even(heads)), Ragged(text, lengths)])
 
 
-_WRITERS: Final[dict[str, Callable[[pa.Array], Messages]]] = {
+_WRITERS: Final[dict[str, Callable[[pa.Array], Ragged]]] = {
     "text": _texts,
     "double": _doubles,
     "integer": _integers,

@@ -23,8 +23,6 @@ _RADIUS: Final = 6378137.0
 _TURNS: Final = ((-360.0, 0.0), (0.0, 0.0), (360.0, 0.0))
 _POLE: Final = math.radians(89.9)
 """What is beyond lies here, far from the square and any buffer; the pole itself is infinitely far."""
-_POINTS, _LINES, _AREAS = (Type.POINT,), (Type.LINESTRING, Type.LINEARRING), (Type.POLYGON,)
-"""Types of what has no parts; a ring by itself is a line."""
 _MERIDIAN: Final = 180.0 + 1e-6
 """Degrees: what lies beyond it reaches over the 180th meridian; a little less is the noise of a projection."""
 _NOISE: Final = 1e-6
@@ -54,7 +52,8 @@ def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> OnTile:
     if not metres:
         whole = around(*whole)
     shapes, rows, inside = near(*_parts(*whole), there)
-    points, lines, areas = (np.isin(shapely.get_type_id(shapes), types) for types in (_POINTS, _LINES, _AREAS))
+    dimensions = shapely.get_dimensions(shapes)
+    points, lines, areas = (dimensions == each for each in range(3))
     dots = inside & points
 
     def exactly(of: Rows) -> tuple[Geometries, Rows]:
@@ -96,7 +95,10 @@ def _of_metres(tile: Tile, extent: int, box: Box) -> tuple[Projection, Box]:
     step = (east - west) / extent
 
     def units(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (xy - (west, north)) * (1 / step, -1 / step)
+        found = np.empty_like(xy)
+        found[:, 0] = (xy[:, 0] - west) * (1 / step)
+        found[:, 1] = (xy[:, 1] - north) * (-1 / step)
+        return found
 
     left, top, right, bottom = box
     more = _NOISE
@@ -175,13 +177,13 @@ def _lines(shapes: Geometries, rows: Rows, inside: NDArray[np.bool_], units: Pro
     Args:
         inside: which lie in the box, and need no clipping.
     """
+    if not len(rows):
+        return paths.NONE
+    whole = _projected(paths.lines(shapes[inside], rows[inside]), units)
+    if inside.all():
+        return whole
     cut = shapely.clip_by_rect(shapely.transform(shapes[~inside], units), *box)
-    return paths.joined(
-        [
-            _projected(paths.lines(shapes[inside], rows[inside]), units),
-            paths.lines(*_parts(*_flat(cut, rows[~inside]))),
-        ]
-    )
+    return paths.joined([whole, paths.lines(*_parts(*_flat(cut, rows[~inside])))])
 
 
 def _rings(shapes: Geometries, rows: Rows, inside: NDArray[np.bool_], units: Projection, box: Box) -> Paths:
@@ -189,10 +191,15 @@ def _rings(shapes: Geometries, rows: Rows, inside: NDArray[np.bool_], units: Pro
 
     Sutherland and Hodgman 1974, "Reentrant polygon clipping", for all rings at once. It may lay edges over each other.
     """
+    if not len(rows):
+        return paths.NONE
+    whole = _projected(paths.rings(shapes[inside], rows[inside]), units)
+    if inside.all():
+        return whole
     cut = _projected(paths.rings(shapes[~inside], rows[~inside]), units)
     for axis, sign, limit in ((0, -1, box[0]), (0, 1, box[2]), (1, -1, box[1]), (1, 1, box[3])):
         cut = paths.below(cut, axis, sign, limit)
-    return paths.joined([_projected(paths.rings(shapes[inside], rows[inside]), units), cut])
+    return paths.joined([whole, cut])
 
 
 def _projected(these: Paths, units: Projection) -> Paths:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from tileserver.encode import attributes, clip, quantise, ragged
 from tileserver.encode.paths import Paths
-from tileserver.encode.protobuf import Numbers, key, message, number, sizes, varints, zigzag
+from tileserver.encode.protobuf import Numbers, key, message, number, varints, zigzag
 from tileserver.encode.quantise import Shapes
+from tileserver.encode.ragged import Ragged
 from tileserver.tiles import Tile
 
 Integers = NDArray[np.int64]
@@ -23,14 +24,6 @@ _ID, _TAGS, _TYPE, _GEOMETRY = key(1), key(2, lengthy=True), key(3), key(4, leng
 _FEATURE: Final = key(2, lengthy=True)
 
 
-class Ragged(NamedTuple):
-    """Numbers of features."""
-
-    flat: NDArray[Any]
-    lengths: Integers
-    """How many each feature has."""
-
-
 class Features(NamedTuple):
     """Commands of features of one type."""
 
@@ -38,6 +31,7 @@ class Features(NamedTuple):
     rows: Integers
     """Of the frame, ascending."""
     commands: Ragged
+    """Bytes."""
 
 
 def encode(
@@ -74,13 +68,17 @@ def encode(
 
 def write(frame: Any, shapes: Shapes, *, layer: str, extent: int, id_column: str | None) -> bytes:
     """The tile of what a frame's features look like on it; raises like `encode`."""
-    streams = [_points(shapes.points, shapes.point_rows), _paths(_LINE, shapes.lines), _paths(_POLYGON, shapes.rings)]
-    kinds, rows, commands = _in_order([each for each in streams if len(each.rows)])
-    if not len(rows):
+    streams = []
+    if len(shapes.point_rows):
+        streams.append(_points(shapes.points, shapes.point_rows))
+    for kind, each in ((_LINE, shapes.lines), (_POLYGON, shapes.rings)):
+        if len(each.rows):
+            streams.append(_paths(kind, each))
+    if not streams:
         return b""
+    kinds, rows, commands = _in_order(streams)
     table = attributes.table(frame, rows)
-    ids = attributes.identities(frame, id_column, rows)
-    features = _features(ids, Ragged(table.tags, table.lengths), kinds, commands)
+    features = _features(attributes.identities(frame, id_column, rows), table.tags, kinds, commands)
     head = number(15, 2) + message(1, layer.encode())
     parts = [head, features, *(message(3, name) for name in table.keys), table.values, number(5, extent)]
     return message(3, b"".join(parts))
@@ -88,26 +86,26 @@ def write(frame: Any, shapes: Shapes, *, layer: str, extent: int, id_column: str
 
 def _points(points: Integers, rows: Integers) -> Features:
     own, counts = _runs(rows)
-    heads = (counts << 3 | _MOVE_TO).astype(np.uint64)
+    heads = (counts << 3 | _MOVE_TO).astype(np.uint32)
     steps = zigzag(_steps(points, ragged.starts(counts))).ravel()
-    return Features(_POINT, own, Ragged(*ragged.interleaved([(heads, np.ones_like(counts)), (steps, 2 * counts)])))
+    commands = ragged.interleaved([Ragged(heads, np.ones_like(counts)), Ragged(steps, 2 * counts)])
+    return Features(_POINT, own, varints(commands))
 
 
 def _paths(kind: int, these: Paths) -> Features:
     """Of lines or rings. Those of one feature follow each other and share a cursor."""
     rows, counts = _runs(these.rows)
     begins = ragged.starts(these.lengths)
-    steps = zigzag(_steps(these.points, begins[ragged.starts(counts)])).ravel()
-    one = np.ones_like(these.lengths)
-    moves = np.full(len(one), 1 << 3 | _MOVE_TO, np.uint64)
-    draws = ((these.lengths - 1) << 3 | _LINE_TO).astype(np.uint64)
-    first = np.zeros(len(steps), bool)
-    first[2 * begins] = first[2 * begins + 1] = True
-    pieces = [(moves, one), (steps[first], 2 * one), (draws, one), (steps[~first], 2 * (these.lengths - 1))]
+    steps = zigzag(_steps(these.points, begins[ragged.starts(counts)]))
+    later = np.ones(len(steps), bool)
+    later[begins] = False
+    heads = np.empty((len(these.rows), 4), np.uint32)
+    heads[:, 0], heads[:, 1:3], heads[:, 3] = 1 << 3 | _MOVE_TO, steps[begins], (these.lengths - 1) << 3 | _LINE_TO
+    pieces = [ragged.even(heads), Ragged(steps.compress(later, axis=0).ravel(), 2 * (these.lengths - 1))]
     if kind == _POLYGON:
-        pieces.append((np.full(len(one), 1 << 3 | _CLOSE_PATH, np.uint64), one))
+        pieces.append(ragged.even(np.full((len(these.rows), 1), 1 << 3 | _CLOSE_PATH, np.uint32)))
     flat, lengths = ragged.interleaved(pieces)
-    return Features(kind, rows, Ragged(flat, ragged.sums(lengths, counts)))
+    return Features(kind, rows, varints(Ragged(flat, ragged.sums(lengths, counts))))
 
 
 def _runs(rows: Integers) -> tuple[Integers, Integers]:
@@ -120,15 +118,14 @@ def _runs(rows: Integers) -> tuple[Integers, Integers]:
 
 def _steps(points: Integers, begins: Integers) -> Integers:
     """From the point before; from the origin at the start of each feature."""
-    steps = np.diff(points, axis=0, prepend=np.zeros((1, 2), np.int64))
+    steps = np.empty_like(points)
+    np.subtract(points[1:], points[:-1], out=steps[1:])
     steps[begins] = points[begins]
     return steps
 
 
 def _in_order(streams: list[Features]) -> tuple[Integers, Integers, Ragged]:
     """Of all features the type, the row and the commands, by rows."""
-    if not streams:
-        return np.empty(0, np.int64), np.empty(0, np.int64), Ragged(np.empty(0), np.empty(0, np.int64))
     kinds = np.concatenate([np.full(len(each.rows), each.kind) for each in streams])
     if len(streams) == 1:
         return kinds, streams[0].rows, streams[0].commands
@@ -139,26 +136,25 @@ def _in_order(streams: list[Features]) -> tuple[Integers, Integers, Ragged]:
 
 
 def _features(ids: tuple[Numbers, NDArray[np.bool_]], tags: Ragged, kinds: Integers, commands: Ragged) -> bytes:
-    """The layer's features, one behind the other."""
+    """The layer's features, one behind the other.
+
+    Args:
+        ids: The id of each, and whether it has one.
+        tags: Bytes of each, as are the commands.
+    """
     numbers, has_id = ids
-    one, has_tags = np.ones_like(kinds), tags.lengths > 0
-    tag_bytes = ragged.sums(sizes(tags.flat), tags.lengths)
-    command_bytes = ragged.sums(sizes(commands.flat), commands.lengths)
-    fields = [
-        _field(_ID, numbers, has_id),
-        _field(_TAGS, tag_bytes, has_tags),
-        (tags.flat, tags.lengths),
-        _field(_TYPE, kinds, one > 0),
-        _field(_GEOMETRY, command_bytes, one > 0),
-        (commands.flat, commands.lengths),
-    ]
-    body = sum((ragged.sums(sizes(flat), lengths) for flat, lengths in fields), np.zeros_like(kinds))
-    flat, _ = ragged.interleaved([_field(_FEATURE, body, one > 0), *fields])
-    return varints(flat).tobytes()
+    before = _numbers(_ID, numbers, _TAGS, tags.lengths)
+    there = np.repeat(np.column_stack([has_id, tags.lengths > 0]), 2, axis=1)
+    front = varints(Ragged(before[there], there.sum(axis=1)))
+    middle = varints(ragged.even(_numbers(_TYPE, kinds, _GEOMETRY, commands.lengths)))
+    pieces = [front, tags, middle, commands]
+    length = np.sum([each.lengths for each in pieces], axis=0).astype(np.uint64)
+    head = varints(ragged.even(np.column_stack([np.full_like(length, _FEATURE), length])))
+    return ragged.interleaved([head, *pieces]).flat.tobytes()
 
 
-def _field(tag: int, values: NDArray[Any], there: NDArray[np.bool_]) -> tuple[Numbers, Integers]:
-    """A field's key and its number, of the features that have it."""
-    flat = np.empty((int(there.sum()), 2), np.uint64)
-    flat[:, 0], flat[:, 1] = tag, values[there]
-    return flat.ravel(), 2 * there.astype(np.int64)
+def _numbers(one: int, ones: NDArray[Any], other: int, others: NDArray[Any]) -> Numbers:
+    """Two fields of each feature, (features, 4): their keys and numbers."""
+    found = np.empty((len(ones), 4), np.uint64)
+    found[:, 0], found[:, 1], found[:, 2], found[:, 3] = one, ones, other, others
+    return found

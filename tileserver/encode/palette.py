@@ -85,7 +85,7 @@ def of(pixels: NDArray[Any], *, thoroughly: bool = False) -> Indexed | None:
         return None
     words = _words(pixels)
     ends = np.flatnonzero(np.append(words[1:] != words[:-1], True))
-    if len(ends) > words.size // _RUNS and not thoroughly:
+    if len(ends) > max(words.size // _RUNS, 1) and not thoroughly:  # one run is few in any image
         return None
     runs = pa.array(words[ends]).dictionary_encode()
     colours = runs.dictionary.to_numpy()

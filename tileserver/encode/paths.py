@@ -1,12 +1,13 @@
 """Lines and rings as arrays of points, out of shapely's geometries and back."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
 from tileserver.encode import ragged
+from tileserver.encode.ragged import Ragged
 
 Geometries = NDArray[Any]
 Integers = NDArray[np.int64]
@@ -28,6 +29,9 @@ class Paths(NamedTuple):
         """Some of the paths."""
         points = self.points[np.repeat(kept, self.lengths)]
         return Paths(points, self.lengths[kept], self.rows[kept], self.shells[kept])
+
+
+NONE: Final = Paths(np.empty((0, 2)), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool))
 
 
 def lines(shapes: Geometries, rows: Integers) -> Paths:
@@ -59,6 +63,7 @@ def finite(paths: Paths) -> Paths:
 
 def joined(several: list[Paths]) -> Paths:
     """All of them, by rows."""
+    several = [each for each in several if len(each.rows)] or several[:1]
     if len(several) == 1:
         return several[0]
     paths = Paths(*map(np.concatenate, zip(*several, strict=True)))
@@ -74,30 +79,38 @@ def without(paths: Paths, kept: NDArray[np.bool_]) -> Paths:
     return paths._replace(points=paths.points.compress(kept, axis=0), lengths=ragged.sums(kept, paths.lengths))
 
 
-def before(paths: Paths) -> Integers:
+def before(points: NDArray[Any], lengths: Integers) -> NDArray[Any]:
     """Of each point the one before it on its ring."""
-    found = np.roll(paths.points, 1, axis=0)
-    ends = np.cumsum(paths.lengths)
-    some = paths.lengths > 0
-    found[(ends - paths.lengths)[some]] = paths.points[ends[some] - 1]
+    found = np.empty_like(points)
+    found[1:] = points[:-1]
+    first, last = _ends(lengths)
+    found[first] = points[last]
     return found
 
 
-def after(paths: Paths) -> Integers:
+def after(points: NDArray[Any], lengths: Integers) -> NDArray[Any]:
     """Of each point the one behind it on its ring."""
-    found = np.roll(paths.points, -1, axis=0)
-    ends = np.cumsum(paths.lengths)
-    some = paths.lengths > 0
-    found[ends[some] - 1] = paths.points[(ends - paths.lengths)[some]]
+    found = np.empty_like(points)
+    found[:-1] = points[1:]
+    first, last = _ends(lengths)
+    found[last] = points[first]
     return found
+
+
+def _ends(lengths: Integers) -> tuple[Integers, Integers]:
+    """Places of the first and the last point of those that have any."""
+    ends = np.cumsum(lengths)
+    some = lengths > 0
+    return (ends - lengths)[some], ends[some] - 1
 
 
 def twice_areas(paths: Paths) -> NDArray[Any]:
     """Twice the area of each ring; positive where it turns from x to y."""
     if not len(paths.points):
         return np.zeros(len(paths.rows))
-    (x, y), (before_x, before_y) = paths.points.T, before(paths).T
-    return np.add.reduceat(before_x * y - x * before_y, ragged.starts(paths.lengths))
+    x, y = paths.points.T.astype(np.result_type(paths.points, np.int64))
+    crossed = before(x, paths.lengths) * y - x * before(y, paths.lengths)
+    return np.add.reduceat(crossed, ragged.starts(paths.lengths))
 
 
 def below(rings: Paths, axis: int, sign: int, limit: float) -> Paths:
@@ -106,14 +119,15 @@ def below(rings: Paths, axis: int, sign: int, limit: float) -> Paths:
     inside = beyond <= 0
     if inside.all():
         return rings
-    previous = before(rings)
+    previous = before(rings.points, rings.lengths)
     beyond_before = sign * (previous[:, axis] - limit)
     crosses = inside != (beyond_before <= 0)
     start, end = previous[crosses], rings.points[crosses]
     share = beyond_before[crosses] / (beyond_before[crosses] - beyond[crosses])
     met = start + share[:, None] * (end - start)
     met[:, axis] = limit
-    flat, _ = ragged.interleaved([(met.ravel(), crosses * 2), (rings.points[inside].ravel(), inside * 2)])
+    pieces = [Ragged(met.ravel(), crosses * 2), Ragged(rings.points[inside].ravel(), inside * 2)]
+    flat, _ = ragged.interleaved(pieces)
     lengths = ragged.sums(crosses.astype(np.int64) + inside, rings.lengths)
     return rings._replace(points=flat.reshape(-1, 2), lengths=lengths)
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tileserver.encode.ragged import Ragged, sums
+
 Numbers = NDArray[np.uint64]
 
 
@@ -36,45 +38,51 @@ def key(field: int, *, lengthy: bool = False) -> int:
     return field << 3 | 2 * lengthy
 
 
-def zigzag(values: NDArray[np.int64]) -> Numbers:
-    """Signed numbers, so that those near zero are short."""
-    return ((values << 1) ^ (values >> 63)).view(np.uint64)
+def zigzag(values: NDArray[Any]) -> NDArray[Any]:
+    """Signed integers, so that those near zero are short; unsigned, of the same size."""
+    bits = 8 * values.dtype.itemsize
+    return ((values << 1) ^ (values >> bits - 1)).view(f"u{values.dtype.itemsize}")
 
 
-def sizes(values: NDArray[Any]) -> NDArray[np.int64]:
+def sizes(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Bytes of each varint."""
-    found = np.ones(len(values), np.int64)
-    for bits in range(7, 64, 7):
-        longer = values >= np.uint64(1 << bits)
-        if not longer.any():
-            break
-        found += longer
+    found = np.ones(len(values), np.uint8)
+    highest = int(values.max(initial=0))
+    for bits in range(7, max(highest.bit_length(), 1), 7):
+        found += values >= values.dtype.type(1 << bits)
     return found
 
 
-def varints(values: Numbers) -> NDArray[np.uint8]:
-    """The bytes of all of them, one behind the other.
+def varints(numbers: Ragged) -> Ragged:
+    """The bytes of rows of unsigned numbers."""
+    flat, lengths = numbers
+    highest = int(flat.max(initial=0))
+    if highest < 1 << 7:
+        return Ragged(flat.astype(np.uint8), lengths)
+    if highest < 1 << 56:
+        coded, each = _spread(flat, 2 if highest < 1 << 14 else 4 if highest < 1 << 28 else 8)
+    else:
+        each = sizes(flat)
+        coded = _one_by_one(flat, each.astype(np.int64))
+    return Ragged(coded, sums(each, lengths))
 
-    Seven bits at a time are spread over the bytes of a wider number, of which those that count are kept.
-    """
-    highest = int(values.max(initial=0))
-    if highest >= 1 << 56:
-        return _long_varints(values)
-    width = 4 if highest < 1 << 28 else 8
-    word = f"<u{width}"
-    rest: NDArray[Any] = values.astype(word)
+
+def _spread(values: NDArray[Any], width: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The bytes of all, and how many each has: seven bits at a time in the bytes of a wider number, which are kept."""
+    rest: NDArray[Any] = values.astype(f"<u{width}")
     spread, there = rest & 127, np.ones((len(values), width), bool)
+    each = np.ones(len(values), np.uint8)
     for at in range(1, width):
         rest >>= 7
-        there[:, at] = rest > 0
-        spread |= (rest & 127) << 8 * at | there[:, at].astype(word) << 8 * at - 1
-    kept: NDArray[np.uint8] = spread.view(np.uint8).compress(there.ravel())
-    return kept
+        more = rest > 0
+        there[:, at] = more
+        each += more
+        spread |= (rest & 127) << 8 * at | more.astype(rest.dtype) << 8 * at - 1
+    return spread.view(np.uint8).compress(there.ravel()), each
 
 
-def _long_varints(values: Numbers) -> NDArray[np.uint8]:
+def _one_by_one(values: Numbers, lengths: NDArray[np.int64]) -> NDArray[np.uint8]:
     """The same for numbers of any size, byte after byte of all that have one more."""
-    lengths = sizes(values)
     at = np.cumsum(lengths) - lengths
     out = np.empty(int(lengths.sum()), np.uint8)
     while len(values):

@@ -59,19 +59,24 @@ def shapes(found: OnTile, tolerance: float = TOLERANCE) -> Shapes:
 
 
 def _lines(lines: Paths, tolerance: float) -> Paths:
+    if not len(lines.rows):
+        return paths.NONE
     rounded = _simplified(_distinct(_rounded(lines)), tolerance)
     return rounded.of(rounded.lengths > 1)
 
 
 def _rings(found: OnTile, tolerance: float) -> tuple[Paths, int]:
     """Rings that are valid, and how many rows had to be mended for that."""
+    if not len(found.rings.rows):
+        return paths.NONE, 0
     rings = _wound(_bent(_simplified(_cyclic(_rounded(found.rings)), tolerance)))
     broken = validity.broken(rings)
     if not len(broken):
         return rings, 0
     good, bad = rings.of(~np.isin(rings.rows, broken)), found.rings.of(np.isin(found.rings.rows, broken))
     mended, unsure = validity.mended(_bent(_cyclic(bad)))
-    return paths.joined([good, _precise(*mended), _precise(*found.exactly(unsure))]), len(broken)
+    exact = [_precise(*found.exactly(unsure))] if len(unsure) else []
+    return paths.joined([good, _precise(*mended), *exact]), len(broken)
 
 
 def _precise(shapes: Geometries, rows: Integers) -> Paths:
@@ -87,15 +92,14 @@ def _rounded(these: Paths) -> Paths:
 
 
 def _whole(points: NDArray[np.float64]) -> Integers:
-    return np.rint(points).astype(np.int64)
+    return np.rint(points).astype(np.int32)
 
 
 def _distinct(these: Paths) -> Paths:
     """Without points that equal the one before them."""
-    which = ragged.owners(these.lengths)
-    points = these.points
-    kept = np.ones(len(points), bool)
-    kept[1:] = (points[1:, 0] != points[:-1, 0]) | (points[1:, 1] != points[:-1, 1]) | (which[1:] != which[:-1])
+    (x, y), kept = these.points.T, np.ones(len(these.points), bool)
+    kept[1:] = (x[1:] != x[:-1]) | (y[1:] != y[:-1])
+    kept[ragged.starts(these.lengths)[these.lengths > 0]] = True
     return paths.without(these, kept)
 
 
@@ -131,12 +135,15 @@ def _bent(these: Paths) -> Paths:
 
 def _cyclic(these: Paths) -> Paths:
     """Rings without points that equal the one before them, the first's being the last."""
-    return paths.without(these, (these.points != paths.before(these)).any(axis=1))
+    moved = these.points != paths.before(these.points, these.lengths)
+    return paths.without(these, moved[:, 0] | moved[:, 1])
 
 
 def _bends(these: Paths) -> NDArray[np.bool_]:
     """Of each point of a ring, whether the ring turns there; of what is no ring any more, none does."""
-    came, goes = these.points - paths.before(these), paths.after(these) - these.points
+    came = these.points - paths.before(these.points, these.lengths)
+    came = came.astype(np.result_type(came, np.int64))  # whose products do not fit otherwise
+    goes = paths.after(came, these.lengths)
     return np.asarray(came[:, 0] * goes[:, 1] != came[:, 1] * goes[:, 0])
 
 

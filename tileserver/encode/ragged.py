@@ -1,12 +1,25 @@
 """Rows of differing lengths, kept as one flat array beside the length of each: joined, reordered and interleaved."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
+
+
+class Ragged(NamedTuple):
+    """Rows, one behind the other."""
+
+    flat: NDArray[Any]
+    lengths: Integers
+    """Items of each row."""
+
+
+def even(rows: NDArray[Any]) -> Ragged:
+    """Rows of one length, (rows, items)."""
+    return Ragged(rows.ravel(), np.full(len(rows), rows.shape[1]))
 
 
 def starts(lengths: Integers) -> Integers:
@@ -26,9 +39,10 @@ def places(begins: Integers, lengths: Integers) -> Integers:
 
 def sums(values: NDArray[Any], lengths: Integers) -> Integers:
     """Of each row."""
-    total = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
+    total = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(values, out=total[1:])
     ends = np.cumsum(lengths)
-    return np.asarray(total[ends] - total[ends - lengths], np.int64)
+    return np.asarray(total[ends] - total[ends - lengths])
 
 
 def chosen(flat: NDArray[Any], lengths: Integers, rows: Integers) -> NDArray[Any]:
@@ -36,12 +50,19 @@ def chosen(flat: NDArray[Any], lengths: Integers, rows: Integers) -> NDArray[Any
     return flat[places(starts(lengths)[rows], lengths[rows])]
 
 
-def interleaved(pieces: Sequence[tuple[NDArray[Any], Integers]]) -> tuple[NDArray[Any], Integers]:
-    """One ragged array, whose every row is that row of the first piece, then that of the second, and so on."""
-    lengths = np.sum([own for _, own in pieces], axis=0)
-    at = starts(lengths)
-    flat = np.empty(int(lengths.sum()), pieces[0][0].dtype)
-    for items, own in pieces:
-        flat[places(at, own)] = items
-        at = at + own
-    return flat, lengths
+def interleaved(pieces: Sequence[Ragged]) -> Ragged:
+    """Rows of which each is that row of the first piece, then that of the second, and so on.
+
+    The places of the longest piece are what the others leave, which is several times faster than to compute them.
+    """
+    lengths = np.sum([each.lengths for each in pieces], axis=0)
+    longest = max(range(len(pieces)), key=lambda at: len(pieces[at].flat))
+    flat, left = np.empty(int(lengths.sum()), pieces[0].flat.dtype), np.ones(int(lengths.sum()), bool)
+    begins = starts(lengths)
+    for at, (items, own) in enumerate(pieces):
+        if at != longest:
+            taken = places(begins, own)
+            flat[taken], left[taken] = items, False
+        begins = begins + own
+    flat[left] = pieces[longest].flat
+    return Ragged(flat, lengths)

@@ -7,7 +7,7 @@ import shapely
 from numpy.typing import NDArray
 from shapely import GeometryType as Type
 
-from tileserver.encode import paths
+from tileserver.encode import paths, ragged
 from tileserver.encode.paths import Paths
 
 Geometries = NDArray[Any]
@@ -17,6 +17,8 @@ POLYGONS: Final = (Type.POLYGON, Type.MULTIPOLYGON)
 _NO_AREA: Final = shapely.Polygon()
 _SAME_AREA: Final = 0.01
 """Square units."""
+_FORWARD: Final = 1e-3
+"""Square units, of the triangle of a side and the centroid twice the area: far above what floating point gets wrong."""
 
 
 def valid(shapes: Geometries) -> Geometries:
@@ -41,15 +43,40 @@ def areas(shapes: Geometries) -> Geometries:
 
 
 def broken(rings: Paths) -> Integers:
-    """The rows whose rings are no valid area: a ring crosses or touches itself or another."""
-    made = paths.linearrings(rings)
-    crossed = rings.rows[~shapely.is_valid(made)]
-    several = np.zeros(len(made), bool)
+    """The rows whose rings are no valid area: a ring crosses or touches itself or another.
+
+    Args:
+        rings: in whole units, and wound.
+    """
+    several = np.zeros(len(rings.rows), bool)
     several[1:] = rings.rows[1:] == rings.rows[:-1]
     several[:-1] |= several[1:]
-    several &= ~np.isin(rings.rows, crossed)
+    single = rings.of(~several)
+    single = single.of(~_go_around(single))
     shapes, rows = paths.polygons(rings.of(several))
-    return np.concatenate([np.unique(crossed), rows[~shapely.is_valid(shapes)]])
+    crossed = ~shapely.is_valid(paths.linearrings(single))
+    return np.concatenate([single.rows[crossed], rows[~shapely.is_valid(shapes)]])
+
+
+def _go_around(rings: Paths) -> NDArray[np.bool_]:
+    """Those that go around their centroid once and never back, as most buildings do: they cannot touch themselves.
+
+    It is a third of the time of asking GEOS, of which the rest remain.
+    """
+    if not len(rings.rows):
+        return np.zeros(0, bool)
+    begins = ragged.starts(rings.lengths)
+    x, y = rings.points.T.astype(np.float64)
+    next_x, next_y = paths.after(x, rings.lengths), paths.after(y, rings.lengths)
+    crossed = x * next_y - next_x * y
+    areas = 3 * np.add.reduceat(crossed, begins)
+    areas[areas == 0] = np.nan  # with which nothing compares
+    centres = [np.add.reduceat((one + other) * crossed, begins) / areas for one, other in ((x, next_x), (y, next_y))]
+    x, y = (own - np.repeat(centre, rings.lengths) for own, centre in zip((x, y), centres, strict=True))
+    forward = x * paths.after(y, rings.lengths) - paths.after(x, rings.lengths) * y > _FORWARD
+    above = (y > 0) | ((y == 0) & (x > 0))
+    turns = np.add.reduceat((above != paths.after(above, rings.lengths)).view(np.int8), begins)
+    return np.asarray(np.logical_and.reduceat(forward, begins) & (turns == 2))
 
 
 def mended(rings: Paths) -> tuple[tuple[Geometries, Integers], Integers]:
