@@ -1,8 +1,9 @@
 """Claim: PNG at least 20 times faster than rio-tiler's, at no more than 1.25 of its bytes and fewer than its ZLEVEL=1.
 
-Photo-like (two aerial photographs of the test data, and fractal noise) and sparse pictures of 256 and 512 pixels. Ours,
-`ImageData.render()` as it comes, which writes alpha also where all is opaque, and the same with `ZLEVEL=1` take turns
-of five; behind them what rio-tiler needs with `add_mask=False` where it may. Printed are medians of processor time.
+Photo-like pictures (two aerial photographs of the test data, and fractal noise) and sparse ones (discs, dots, lines) of
+256 and 512 pixels. Ours, `ImageData.render()` as it comes, which writes alpha also where all is opaque, and the same
+with `ZLEVEL=1` take turns of five; behind them what rio-tiler needs with `add_mask=False` where it may. Printed are
+medians of processor time.
 
     python benchmarks/encode_png.py [ROUNDS]
 """
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 from rio_tiler.models import ImageData
 
 from tileserver.encode import png
@@ -71,7 +73,9 @@ def pictures() -> Iterator[tuple[str, Pixels]]:
     for side in (256, 512):
         yield f"fractal RGB {side}", fractal(side)
         yield f"fractal RGBA {side}", with_edge(fractal(side))
-        yield f"sparse RGBA {side}", sparse(side)
+        yield f"discs RGBA {side}", discs(side)
+        yield f"dots RGBA {side}", dots(side)
+        yield f"lines RGBA {side}", lines(side)
         yield from photographs(side)
 
 
@@ -111,8 +115,25 @@ def with_edge(pixels: Pixels) -> Pixels:
     return np.concatenate([np.where(alpha[..., None] > 0, pixels, np.uint8(0)), alpha[..., None]], -1)
 
 
-def sparse(side: int) -> Pixels:
-    """A few smooth discs on nothing."""
+def dots(side: int) -> Pixels:
+    """Of one colour, on nothing."""
+    image = Image.new("RGBA", (side, side))
+    for x, y in np.random.default_rng(3).uniform(0, side, (side, 2)):
+        ImageDraw.Draw(image).ellipse([x - 3, y - 3, x + 3, y + 3], fill=(230, 60, 20, 200))
+    return np.array(image)
+
+
+def lines(side: int) -> Pixels:
+    """With soft edges, on nothing."""
+    image, random = Image.new("RGBA", (4 * side, 4 * side)), np.random.default_rng(4)
+    for start in random.uniform(0, 4 * side, (25, 2)):
+        walk = start + np.cumsum(random.normal(0, 40, (60, 2)), axis=0)
+        ImageDraw.Draw(image).line([tuple(each) for each in walk], fill=(20, 80, 200, 255), width=6)
+    return np.array(image.resize((side, side), Image.Resampling.BOX))
+
+
+def discs(side: int) -> Pixels:
+    """A few smooth ones on nothing."""
     y, x = np.indices((side, side))
     pixels = np.zeros((side, side, 4), np.uint8)
     random = np.random.default_rng(2)

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 _MOST: Final = 256
 """Colours of a palette."""
-_RUNS: Final = 4
+_RUNS: Final = 2
 """Pixels that are alike in a row, on average, in images whose colours are counted: few colours come in runs."""
 _LOOK: Final = 16
 """Every so many rows are looked at first."""
+_FIRST: Final = 4096
+"""Runs whose colours are counted before those of all."""
 OPAQUE: Final = 255
 
 
@@ -30,6 +32,8 @@ class Indexed(NamedTuple):
         bits = next(each for each in (1, 2, 4, 8) if len(self.colours) <= 1 << each)
         if bits == 8:
             return bits, self.numbers
+        if bits == 1:
+            return bits, np.packbits(self.numbers, axis=1)
         height, width = self.numbers.shape
         each = 8 // bits
         spread = np.zeros((height, -(-width // each) * each), np.uint8)
@@ -84,15 +88,28 @@ def of(pixels: NDArray[Any], *, thoroughly: bool = False) -> Indexed | None:
     if not thoroughly and _changes(pixels[::_LOOK, :, 0].ravel()) > height * width // (_LOOK * _RUNS):
         return None
     words = _words(pixels)
-    ends = np.flatnonzero(np.append(words[1:] != words[:-1], True))
+    ends = _ends(words)
     if len(ends) > max(words.size // _RUNS, 1) and not thoroughly:  # one run is few in any image
         return None
-    runs = pa.array(words[ends]).dictionary_encode()
-    colours = runs.dictionary.to_numpy()
-    if len(colours) > (_MOST if channels > 2 else _MOST // 16):
+    most, runs = _MOST if channels > 2 else _MOST // 16, pa.array(words[ends])
+    if len(runs) > _FIRST and len(runs[:_FIRST].unique()) > most:
         return None
-    numbers = runs.indices.to_numpy().astype(np.uint8).repeat(np.diff(ends, prepend=-1))
-    return Indexed(numbers.reshape(height, width), colours.view(np.uint8).reshape(-1, 4))
+    coded = runs.dictionary_encode()
+    if len(coded.dictionary) > most:
+        return None
+    lengths = ends.copy()
+    lengths[1:] -= ends[:-1]
+    lengths[0] += 1
+    numbers = coded.indices.to_numpy().astype(np.uint8).repeat(lengths)
+    colours = coded.dictionary.to_numpy().view(np.uint8).reshape(-1, 4)
+    return Indexed(numbers.reshape(height, width), colours)
+
+
+def _ends(words: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Where runs of one colour end."""
+    ends = np.ones(len(words), bool)
+    np.not_equal(words[1:], words[:-1], out=ends[:-1])
+    return np.flatnonzero(ends)
 
 
 def _changes(values: NDArray[np.uint8]) -> int:
