@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tileserver.errors import CallError as CallError
     from tileserver.formats import Response as Response
     from tileserver.functioncache import cache as cache
+    from tileserver.rasters import read_raster as read_raster
     from tileserver.tiles import Tile as Tile
     from tileserver.worker.fused import load as load
 
@@ -24,6 +25,7 @@ __all__ = [
     "Tile",
     "cache",
     "load",
+    "read_raster",
     "run",
     "run_async",
     "udf",
@@ -37,6 +39,7 @@ _HOMES = {
     "run_async": "tileserver.authoring",
     "cache": "tileserver.functioncache",
     "load": "tileserver.worker.fused",
+    "read_raster": "tileserver.rasters",
     "CallError": "tileserver.errors",
     "Response": "tileserver.formats",
     "Tile": "tileserver.tiles",

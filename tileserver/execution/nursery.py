@@ -33,6 +33,7 @@ _USUAL: Final = {
     "PATH": os.defpath,
     "AWS_EC2_METADATA_DISABLED": "true",  # else each look for credentials waits for a machine that is not there
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_CACHEMAX": "128",  # megabytes; by itself a twentieth of the machine's memory, which is not a worker's
 }
 """What the server's own environment may say otherwise."""
 _NUMBERS: Final = itertools.count(1)

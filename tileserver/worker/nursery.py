@@ -58,14 +58,19 @@ class Nursery:
         self.breaches: dict[int, str] = {}
         self.watch = Watch()
         self._looked = 0.0
+        self._of_libraries: frozenset[int] = frozenset()
+        """Descriptors that they opened on import, as PROJ its database. In a worker PROJ closes them itself, by number:
+        were they closed before, it would close what has that number then."""
 
     def run(self) -> None:
         """Serve births and ends, report deaths."""
         prctl.adopt_orphans()  # and not killed with the server: it sees that go, and then ends what functions left
         prctl.hide_memory()
+        before = system.descriptors()
         for module in _IMPORTS:
             with suppress(ImportError):
                 importlib.import_module(module)
+        self._of_libraries = system.descriptors() - before
         provide_fused()
         gc.collect()
         gc.freeze()
@@ -128,7 +133,7 @@ class Nursery:
             os.close(self.wake)
             os.close(self._waker)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            WorkerProcess(descriptors, birth).run()
+            WorkerProcess(descriptors, birth, self._of_libraries).run()
         finally:
             os._exit(70)
 

@@ -40,12 +40,13 @@ T = TypeVar("T")
 class WorkerProcess:
     """Lives in a forked child."""
 
-    def __init__(self, descriptors: list[int], birth: Birth) -> None:
+    def __init__(self, descriptors: list[int], birth: Birth, spared: frozenset[int]) -> None:
+        """Args: spared: descriptors that stay open, of what is not ours."""
         channel, output, errors, results, calls = map(system.raised, descriptors)
         system.keep_in_hand()
         os.setsid()
         os.nice(_NICE)
-        _redirect(output, errors)
+        _redirect(output, errors, spared)
         _enter(birth.scratch)
         system.lock_down(birth.limits.memory, birth.limits.scratch, birth.limits.open_files)
         if birth.read:
@@ -154,12 +155,14 @@ class WorkerProcess:
             return failure(error, program.source)
 
 
-def _redirect(output: int, errors: int) -> None:
-    """Nothing to read, everything printed into the pipes, and no other descriptor below the high ones."""
+def _redirect(output: int, errors: int, spared: frozenset[int]) -> None:
+    """Nothing to read, everything printed into the pipes, and no others below the high ones but those spared."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (errors, 2)):
         os.dup2(source, target)
-    os.closerange(3, system.HIGH)
+    for descriptor in system.descriptors() - spared:
+        if 2 < descriptor < system.HIGH:
+            os.close(descriptor)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", buffering=1, errors="replace", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, errors="replace", closefd=False)  # noqa: SIM115

@@ -16,6 +16,21 @@ HIGH: Final = 200
 """Descriptors from it on are those that functions are unlikely to close or write to by number."""
 
 
+def descriptors() -> frozenset[int]:
+    """What this process has open."""
+    with os.scandir("/proc/self/fd") as entries:
+        found = [int(entry.name) for entry in entries]
+    return frozenset(each for each in found if _is_open(each))
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:  # the one that read the folder
+        return False
+    return True
+
+
 def copied(descriptor: int) -> int:
     """The same file on a high descriptor too, closed on exec."""
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, HIGH)

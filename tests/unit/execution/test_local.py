@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from pools import on_a_pool, processes_in, run, written
+from pools import on_a_pool, processes_in, run, told, written
 
 from tileserver.errors import (
     MemoryExceededError,
@@ -48,6 +48,17 @@ def test_a_failure_costs_only_its_own_job(tmp_path: Path, name: str, error: type
             await run(executor, name)
         assert words in caught.value.message
         assert len(await innocent) == 20
+
+    on_a_pool(tmp_path, check)
+
+
+def test_files_stay_what_they_are(tmp_path: Path) -> None:
+    """PROJ closes by number what it had open before the worker was forked: that must be its own still."""
+
+    async def check(executor: LocalExecutor) -> None:
+        said = await told(executor, "projects")
+        assert said["kept"]
+        assert said["apart"] < 1e-6
 
     on_a_pool(tmp_path, check)
 
