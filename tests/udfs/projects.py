@@ -7,7 +7,7 @@ from tileserver import udf
 @udf
 def projects():
     """Opens files, then lets PROJ open its database, and says whether the files are still what they were."""
-    opened = [tempfile.TemporaryFile() for _ in range(20)]
+    opened = [tempfile.TemporaryFile() for _ in range(20)]  # noqa: SIM115
     before = [os.fstat(each.fileno()).st_ino for each in opened]
 
     import pyproj

@@ -18,10 +18,10 @@ def read_raster(
 ) -> Masked:
     """A raster file's values on a tile: (bands, tile.size, tile.size), of the file's data type.
 
-    Masked is what lies outside of the file and where it has no data. These are the values that rio-tiler's
-    `Reader.tile` gives, several times faster (benchmarks/titiler.py): the file stays open in the worker, among the last
-    16, and nearest neighbours need no warped dataset for each tile. For coarser zooms the file's overviews are read. A
-    local file that was written anew is opened anew, others after five minutes.
+    Masked is what lies outside of the file and where it has no data, or is not opaque. These are the values that
+    rio-tiler's `Reader.tile` gives of all bands, several times faster (benchmarks/titiler.py): the file stays open in
+    the worker, among the last 16, and nearest neighbours need no warped dataset for each tile. For coarser zooms the
+    file's overviews are read. A local file that was written anew is opened anew, others after five minutes.
 
     Args:
         path: What GDAL opens: a local file, a URL, `/vsi...`.

@@ -27,7 +27,13 @@ _MOST: Final = 16
 """Files that are open at once."""
 _SECONDS: Final = 300.0
 """For which a file that is not local is taken to be as it was."""
-_PLAIN: Final = {MaskFlags.all_valid, MaskFlags.nodata}
+_MASKS: Final = (
+    [MaskFlags.all_valid],
+    [MaskFlags.nodata],
+    [MaskFlags.per_dataset],
+    [MaskFlags.per_dataset, MaskFlags.alpha],
+)
+"""What says where there is no data: nothing, a value, a mask, or opacity."""
 
 
 class Level(NamedTuple):
@@ -63,12 +69,16 @@ class RasterFile:
 
     @cached_property
     def plain(self) -> bool:
-        """Whether each pixel lies by transform and CRS alone, and has a value or the one that means no data."""
+        """Whether each pixel lies by transform and CRS alone, and all bands are alike."""
         data = self.dataset
-        known = data.crs is not None and not data.transform.is_identity and data.crs.to_epsg() != 3857
-        alike = len(set(data.dtypes)) == 1 and len({str(each) for each in data.nodatavals}) == 1
-        around = known and data.crs.is_geographic and not -180 <= data.bounds.left <= data.bounds.right <= 180
-        return known and alike and not around and {flag for own in data.mask_flag_enums for flag in own} <= _PLAIN
+        if data.crs is None or data.crs.to_epsg() == 3857 or data.transform.is_identity:
+            return False
+        if data.crs.is_geographic and not -180 <= data.bounds.left <= data.bounds.right <= 180:
+            return False  # it goes on behind the 180th meridian
+        of = [band - 1 for band in self.bands]
+        alike = {(data.dtypes[at], str(data.nodatavals[at]), tuple(data.mask_flag_enums[at])) for at in of}
+        deep = MaskFlags.alpha in data.mask_flag_enums[0] and data.dtypes[0] != "uint8"
+        return len(alike) == 1 and data.mask_flag_enums[0] in _MASKS and not deep
 
     @cached_property
     def to_file(self) -> Transformer:
@@ -93,7 +103,8 @@ class RasterFile:
     @cached_property
     def rows(self) -> tuple[float, float]:
         """South and north in metres of EPSG:3857: beyond it there is nothing of the file."""
-        _, south, _, north = transform_bounds(self.dataset.crs, 3857, *self._bounds)
+        west, one, east, other = self._bounds
+        _, south, _, north = transform_bounds(self.dataset.crs, 3857, west, min(one, other), east, max(one, other))
         return (south, north) if south < north < np.inf else (-np.inf, np.inf)
 
     @cached_property

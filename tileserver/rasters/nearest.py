@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import MaskFlags
 
 from tileserver.rasters.files import Level, RasterFile
 from tileserver.tiles import Tile
@@ -29,6 +30,7 @@ _MARGIN: Final = 64
 """Pixels around a file's bounds, which are themselves not exact, where it is looked for."""
 _ALMOST: Final = 1e-10
 """Of a pixel: what is so near the next is in it."""
+_OPAQUE: Final = 255
 _LIMIT: Final = 1 << 24
 """Values that are read at once; of more GDAL reads a part after the other."""
 
@@ -128,19 +130,19 @@ def _sampled(where: Places, bands: tuple[int, ...]) -> Masked | None:
         return None
     if left >= right or top >= bottom:
         return np.ma.MaskedArray(np.zeros((len(bands), *across.shape), data.dtypes[0]), True)
-    values = data.read(bands, window=((top, bottom), (left, right))).reshape(len(bands), -1)
+    window = ((top, bottom), (left, right))
     inside = (across >= left) & (across < right) & (down >= top) & (down < bottom)
-    sampled = values.take(np.where(inside, (down - top) * (right - left) + across - left, 0), axis=1)
-    missing = _missing(sampled, data.nodata) | ~inside
+    at = np.where(inside, (down - top) * (right - left) + across - left, 0)
+    sampled = data.read(bands, window=window).reshape(len(bands), -1).take(at, axis=1)
+    missing = ~inside
+    if MaskFlags.per_dataset in data.mask_flag_enums[bands[0] - 1]:
+        # a mask's are 0 and 255; of an alpha band anything, of which rio-tiler takes only what is opaque for a value
+        missing |= data.read_masks(bands[0], window=window).ravel().take(at) != _OPAQUE
+    elif data.nodata is not None:
+        missing = missing | (np.isnan(sampled) if np.isnan(data.nodata) else sampled == data.nodata)
     return np.ma.MaskedArray(sampled * inside, np.broadcast_to(missing, sampled.shape))
 
 
 def _within(places: Integers, length: int) -> tuple[int, int]:
     """The part of `length` pixels that has all of the places that it has any of."""
     return max(int(places.min()), 0), min(int(places.max()) + 1, length)
-
-
-def _missing(values: NDArray[Any], nodata: float | None) -> Any:
-    if nodata is None:
-        return np.False_
-    return np.isnan(values) if np.isnan(nodata) else values == nodata
