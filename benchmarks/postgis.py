@@ -48,11 +48,12 @@ def postgis() -> Iterator[psycopg.Connection[Any]]:
 
 def load(connection: psycopg.Connection[Any], name: str, frame: geopandas.GeoDataFrame, kinds: dict[str, str]) -> None:
     """A table of the frame in EPSG:3857 with an index on its geometry; `kinds` are its other columns' SQL types."""
-    columns = ", ".join(f"{column} {kind}" for column, kind in kinds.items())
+    columns = ", ".join(f'"{column}" {kind}' for column, kind in kinds.items())
     connection.execute(f"CREATE TABLE {name} (id bigint, {columns}, geom geometry(Geometry, 3857))")
     shapes = shapely.to_wkb(shapely.set_srid(frame.geometry.to_numpy(), 3857), hex=True, include_srid=True)
     with connection.cursor().copy(f"COPY {name} FROM STDIN") as copy:
-        rows = zip(frame.index.tolist(), *(frame[column].tolist() for column in kinds), strict=True)
+        values = [frame[column].astype(object).where(frame[column].notna(), None) for column in kinds]
+        rows = zip(frame.index.tolist(), *values, strict=True)
         for row, shape in zip(rows, shapes, strict=True):
             copy.write_row((*row, shape))
     connection.execute(f"CREATE INDEX ON {name} USING gist (geom)")

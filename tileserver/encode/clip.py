@@ -39,8 +39,6 @@ class OnTile(NamedTuple):
     lines: Paths
     rings: Paths
     """Of areas that may not be valid."""
-    exactly: Callable[[Rows], tuple[Geometries, Rows]]
-    """Of some rows, valid areas that are clipped the slow way."""
 
 
 def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> OnTile:
@@ -55,16 +53,11 @@ def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> OnTile:
     dimensions = shapely.get_dimensions(shapes)
     points, lines, areas = (dimensions == each for each in range(3))
     dots = inside & points
-
-    def exactly(of: Rows) -> tuple[Geometries, Rows]:
-        return _intersected(*whole, of, units, box)
-
     return OnTile(
         units(shapely.get_coordinates(shapes[dots])),
         rows[dots],
         _lines(shapes[lines], rows[lines], inside[lines], units, box),
         _rings(shapes[areas], rows[areas], inside[areas], units, box),
-        exactly,
     )
 
 
@@ -205,9 +198,3 @@ def _rings(shapes: Geometries, rows: Rows, inside: NDArray[np.bool_], units: Pro
 def _projected(these: Paths, units: Projection) -> Paths:
     these = paths.finite(these)
     return these._replace(points=units(these.points))
-
-
-def _intersected(shapes: Geometries, rows: Rows, of: Rows, units: Projection, box: Box) -> tuple[Geometries, Rows]:
-    chosen = np.isin(rows, of) & np.isin(shapely.get_type_id(shapes), validity.POLYGONS)
-    valid = validity.valid(shapely.transform(shapes[chosen], units))
-    return validity.areas(shapely.intersection(valid, shapely.box(*box))), rows[chosen]

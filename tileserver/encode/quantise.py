@@ -54,7 +54,7 @@ def shapes(found: OnTile, tolerance: float = TOLERANCE) -> Shapes:
         found: what lies there before rounding.
         tolerance: units that a path may be moved by to have fewer points.
     """
-    rings, mended = _rings(found, tolerance)
+    rings, mended = _rings(found.rings, tolerance)
     return Shapes(_whole(found.points), found.point_rows, _lines(found.lines, tolerance), rings, mended)
 
 
@@ -65,23 +65,39 @@ def _lines(lines: Paths, tolerance: float) -> Paths:
     return rounded.of(rounded.lengths > 1)
 
 
-def _rings(found: OnTile, tolerance: float) -> tuple[Paths, int]:
+def _rings(clipped: Paths, tolerance: float) -> tuple[Paths, int]:
     """Rings that are valid, and how many rows had to be mended for that."""
-    if not len(found.rings.rows):
+    if not len(clipped.rows):
         return paths.NONE, 0
-    rings = _wound(_bent(_simplified(_cyclic(_rounded(found.rings)), tolerance)))
+    rings = _plain(clipped, tolerance)
     broken = validity.broken(rings)
     if not len(broken):
         return rings, 0
-    good, bad = rings.of(~np.isin(rings.rows, broken)), found.rings.of(np.isin(found.rings.rows, broken))
-    mended, unsure = validity.mended(_bent(_cyclic(bad)))
-    exact = [_precise(*found.exactly(unsure))] if len(unsure) else []
-    return paths.joined([good, _precise(*mended), *exact]), len(broken)
+    bad = clipped.of(np.isin(clipped.rows, broken))
+    return paths.joined([rings.of(~np.isin(rings.rows, broken)), _mended(_bent(_cyclic(bad)), tolerance)]), len(broken)
 
 
-def _precise(shapes: Geometries, rows: Integers) -> Paths:
-    """Rings of valid areas, in whole units, no farther from where they were than rounding moves them."""
-    shapes = shapely.set_precision(shapes, 1.0)
+def _plain(clipped: Paths, tolerance: float) -> Paths:
+    """Rings in whole units, wound, whether they are valid or not."""
+    return _wound(_bent(_simplified(_cyclic(_rounded(clipped)), tolerance)))
+
+
+def _mended(clipped: Paths, tolerance: float) -> Paths:
+    """Valid rings of rows that are not when they are only rounded: most of their polygons may be."""
+    of, rows = np.cumsum(clipped.shells) - 1, clipped.rows[clipped.shells]
+    parts = _plain(clipped._replace(rows=of), tolerance)
+    anew = validity.troubled(parts, rows)
+    good = parts.of(~anew[parts.rows])
+    rings = paths.joined([good._replace(rows=rows[good.rows]), _outlines(*validity.snapped(clipped.of(anew[of])))])
+    left = validity.broken(rings)
+    if not len(left):
+        return rings
+    whole = clipped.of(np.isin(clipped.rows, left))  # what was moved meets what was not
+    return paths.joined([rings.of(~np.isin(rings.rows, left)), _outlines(*validity.snapped(whole))])
+
+
+def _outlines(shapes: Geometries, rows: Integers) -> Paths:
+    """Rings of areas in whole units."""
     there = ~shapely.is_empty(shapes)
     parts, of = shapely.get_parts(shapes[there], return_index=True)
     return _wound(_bent(_cyclic(_rounded(paths.rings(parts, rows[there][of])))))

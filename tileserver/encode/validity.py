@@ -15,8 +15,6 @@ Integers = NDArray[np.int64]
 
 POLYGONS: Final = (Type.POLYGON, Type.MULTIPOLYGON)
 _NO_AREA: Final = shapely.Polygon()
-_SAME_AREA: Final = 0.01
-"""Square units."""
 _FORWARD: Final = 1e-3
 """Square units, of the triangle of a side and the centroid twice the area: far above what floating point gets wrong."""
 
@@ -79,15 +77,29 @@ def _go_around(rings: Paths) -> NDArray[np.bool_]:
     return np.asarray(np.logical_and.reduceat(forward, begins) & (turns == 2))
 
 
-def mended(rings: Paths) -> tuple[tuple[Geometries, Integers], Integers]:
-    """Valid areas of rings that are not rounded yet, with the row of each; and the rows for which that cannot be said.
+def troubled(parts: Paths, rows: Integers) -> NDArray[np.bool_]:
+    """Which polygons are no valid area, or meet another of their row.
 
-    What is inside of an odd number of rings is area. That is right if clipping alone had broken them, and then all of
-    it is as large as what their outer rings have more than their holes.
+    Args:
+        parts: whose rows are numbers of polygons.
+        rows: the row of each polygon; of some there may be nothing in `parts`.
+    """
+    found = np.zeros(len(rows), bool)
+    found[broken(parts)] = True
+    shapes, which = paths.polygons(parts)
+    one, other = shapely.STRtree(shapes).query(shapes)
+    alike = (rows[which[one]] == rows[which[other]]) & (one < other)
+    one, other = one[alike], other[alike]
+    meet = shapely.intersects(shapes[one], shapes[other])
+    found[which[one[meet]]] = found[which[other[meet]]] = True
+    return found
+
+
+def snapped(rings: Paths) -> tuple[Geometries, Integers]:
+    """Valid areas in whole units, and the row of each, of rings that are not rounded yet.
+
+    Inside is what a ring goes around an odd number of times, without the holes of its polygon; polygons of a row that
+    overlap are one area.
     """
     shapes, rows = paths.polygons(rings)
-    found = areas(shapely.make_valid(shapes))
-    own = np.abs(paths.twice_areas(rings)) / 2
-    expected = np.bincount(np.searchsorted(rows, rings.rows), np.where(rings.shells, own, -own), len(rows))
-    sure = np.abs(shapely.area(found) - expected) < _SAME_AREA
-    return (found[sure], rows[sure]), rows[~sure]
+    return areas(shapely.set_precision(valid(shapes), 1.0)), rows
