@@ -61,7 +61,7 @@ def shapes(found: OnTile, tolerance: float = TOLERANCE) -> Shapes:
 def _lines(lines: Paths, tolerance: float) -> Paths:
     if not len(lines.rows):
         return paths.NONE
-    rounded = _simplified(_distinct(_rounded(lines)), tolerance)
+    rounded = _simplified(_turning(_distinct(_rounded(lines))), tolerance)
     return rounded.of(rounded.lengths > 1)
 
 
@@ -74,7 +74,12 @@ def _rings(clipped: Paths, tolerance: float) -> tuple[Paths, int]:
     if not len(broken):
         return rings, 0
     bad = clipped.of(np.isin(clipped.rows, broken))
-    return paths.joined([rings.of(~np.isin(rings.rows, broken)), _mended(_bent(_cyclic(bad)), tolerance)]), len(broken)
+    return paths.joined(
+        [
+            rings.of(~np.isin(rings.rows, broken)),
+            _mended(_bent(_simplified(_cyclic(bad), tolerance)), tolerance),
+        ]
+    ), len(broken)
 
 
 def _plain(clipped: Paths, tolerance: float) -> Paths:
@@ -119,21 +124,31 @@ def _distinct(these: Paths) -> Paths:
     return paths.without(these, kept)
 
 
+def _turning(these: Paths) -> Paths:
+    """Lines without points at which they go straight on."""
+    x, y = np.diff(these.points.astype(np.int64), axis=0).T
+    kept = np.ones(len(these.points), bool)
+    kept[1:-1] = (x[:-1] * y[1:] != y[:-1] * x[1:]) | (x[:-1] * x[1:] + y[:-1] * y[1:] < 0)
+    begins, there = ragged.starts(these.lengths), these.lengths > 0
+    kept[begins[there]] = kept[(begins + these.lengths - 1)[there]] = True
+    return paths.without(these, kept)
+
+
 def _simplified(these: Paths, tolerance: float) -> Paths:
     """Long paths without the points that are no farther than so many units from a line through others."""
-    long = these.lengths > _LONG
-    if not tolerance or not long.any():
+    many = these.lengths > _LONG
+    if not tolerance or not many.any():
         return these
-    some = these.of(long)
+    some = these.of(many)
     made = shapely.linestrings(some.points.astype(float), indices=ragged.owners(some.lengths))
     plain = paths.lines(shapely.simplify(made, tolerance, preserve_topology=False), some.rows)
     kept = np.ones(len(these.points), bool)
     lengths, of = these.lengths.copy(), ragged.starts(these.lengths)
-    kept[ragged.places(of[long], some.lengths)] = False
-    kept[ragged.places(of[long], plain.lengths)] = True  # as many of its places as it has points left
+    kept[ragged.places(of[many], some.lengths)] = False
+    kept[ragged.places(of[many], plain.lengths)] = True  # as many of its places as it has points left
     points = these.points.copy()
-    points[ragged.places(of[long], plain.lengths)] = np.rint(plain.points)
-    lengths[long] = plain.lengths
+    points[ragged.places(of[many], plain.lengths)] = plain.points
+    lengths[many] = plain.lengths
     return these._replace(points=points[kept], lengths=lengths)
 
 

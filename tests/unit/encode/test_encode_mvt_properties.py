@@ -109,11 +109,16 @@ def test_points(shapes):
 @given(st.lists(POLYGON | LINE | POINT, max_size=6))
 @settings(deadline=None)
 def test_collections_are_their_parts(shapes):
-    """A collection becomes one feature for each type it has, as its parts would be by themselves."""
+    """A collection becomes one feature for each type it has, as its parts would be by themselves.
+
+    What is less than a unit wide may go where areas overlap: they are snapped to whole units together.
+    """
     kinds = {"Point": 1, "LineString": 2, "Polygon": 3}
-    apart = {kinds[shapes[each.id].geom_type] for each in encoded(shapes)}
-    together = encoded([shapely.GeometryCollection([shapely.GeometryCollection(shapes)])])
-    assert sorted(each.kind for each in together) == sorted(apart)
+    apart = {each.id: kinds[shapes[each.id].geom_type] for each in encoded(shapes)}
+    wide = {kind for row, kind in apart.items() if kind < 3 or not shapes[row].buffer(-1).is_empty}
+    together = [each.kind for each in encoded([shapely.GeometryCollection([shapely.GeometryCollection(shapes)])])]
+    assert len(together) == len(set(together))
+    assert wide <= set(together) <= set(apart.values())
 
 
 VALUES = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text()
