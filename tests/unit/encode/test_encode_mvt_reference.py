@@ -96,8 +96,10 @@ def test_generated_features_are_the_references(make):
     both = sorted(ours.keys() & theirs.keys())
     assert all(ours[row].properties == theirs[row].properties for row in both)
     apart = np.array([shapely.hausdorff_distance(ours[row].shape, theirs[row].shape) for row in both])
-    assert apart.max() < 3  # of slivers, whose tips either may round away
-    assert (apart > 1.6).mean() < 0.001  # both round, each by up to a quantum
+    assert (apart > 1.6).mean() < 0.01  # both round, each by up to a quantum, and either may round a tip away
+    if make is not crowds:
+        for row in both:
+            check_geometry(ours[row], cut[row])
 
 
 @pytest.mark.slow
