@@ -102,3 +102,41 @@ def test_empty_vector_tiles(tab: Tab, server: Running, site: str) -> None:
     code = VECTOR.format(source=f'url: "{tilejson(server, "marks", holes="true")}"')
     picture = tab.show(f"{site}/pages/maplibre.html", view, code)
     picture.check(view, view.zoom, lambda place: WHITE if is_hole(place, view.zoom) else marks_colour(place, view.zoom))
+
+
+SEAMLESS = {
+    "raster": """
+map.addSource("udf", {{ type: "raster", {source}, tileSize: 256 }});
+map.addLayer({{ id: "udf", type: "raster", source: "udf", paint: {{ "raster-opacity": 0.5 }} }});
+""",
+    "area": """
+map.addSource("udf", {{ type: "vector", {source} }});
+map.addLayer({{
+  id: "udf", type: "fill", source: "udf", "source-layer": "golden",
+  paint: {{ "fill-color": "#3c78b4", "fill-opacity": 0.5, "fill-antialias": false }},
+}});
+""",
+    "line": """
+map.addSource("udf", {{ type: "vector", {source} }});
+map.addLayer({{
+  id: "udf", type: "line", source: "udf", "source-layer": "golden",
+  paint: {{ "line-color": "#3c78b4", "line-opacity": 0.5, "line-width": 9 }},
+}});
+""",
+}
+
+
+@pytest.mark.parametrize("kind", SEAMLESS)
+def test_no_seams(tab: Tab, server: Running, site: str, kind: str) -> None:
+    """What goes on in the next tile looks the same at its edge: nothing missing, and nothing there twice."""
+    tiles = {
+        "raster": lambda: template(server, "flat", ".png"),
+        "area": lambda: template(server, "whole", ".mvt"),
+        "line": lambda: template(server, "whole", ".mvt", line="true"),
+    }
+    source = f'tiles: ["{tiles[kind]()}"]'
+    view = View(lon=10.3, lat=51.5, zoom=5)
+    pixels = tab.show(f"{site}/pages/maplibre.html", view, SEAMLESS[kind].format(source=source)).pixels
+    assert (pixels == pixels[:, :1]).all(), "columns differ"
+    assert kind == "line" or (pixels == pixels[:1]).all(), "rows differ"
+    assert not (pixels == 255).all()
