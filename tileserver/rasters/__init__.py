@@ -5,6 +5,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
+from rasterio.enums import Resampling
 
 from tileserver.rasters import nearest
 from tileserver.rasters.files import opened
@@ -20,8 +21,9 @@ def read_raster(
 
     Masked is what lies outside of the file and where it has no data, or is not opaque. These are the values that
     rio-tiler's `Reader.tile` gives of all bands, several times faster (benchmarks/titiler.py): the file stays open in
-    the worker, among the last 16, and nearest neighbours need no warped dataset for each tile. For coarser zooms the
-    file's overviews are read. A local file that was written anew is opened anew, others after five minutes.
+    the worker, and nearest neighbours need no warped dataset for each tile. For coarser zooms the file's overviews are
+    read. A local file that was written anew is opened anew; what else belongs to it, as the sources of a VRT, after
+    five minutes. Of a file elsewhere GDAL keeps what it has read.
 
     Args:
         path: What GDAL opens: a local file, a URL, `/vsi...`.
@@ -34,11 +36,12 @@ def read_raster(
         IndexError: it has no such band.
         KeyError: there is no such resampling.
     """
-    file = opened(path)
-    chosen = tuple(bands) if bands is not None else file.bands
+    way, file = Resampling[resampling], opened(path)
     with file.lock:
-        if resampling == "nearest" and file.plain:
+        chosen = tuple(bands) if bands is not None else file.bands
+        if not chosen or not set(chosen) <= set(file.dataset.indexes):
+            raise IndexError(f"bands {list(chosen)} of a file that has 1 to {file.dataset.count}")
+        found = None
+        if way == Resampling.nearest and file.plain and set(chosen) <= set(file.bands):
             found = nearest.read(file, tile, chosen)
-            if found is not None:
-                return found
-        return file.warped(tile, chosen, resampling)
+        return file.warped(tile, chosen, resampling) if found is None else found

@@ -1,5 +1,6 @@
 """Files that stay open: the last few, with what every tile of theirs needs to know."""
 
+import math
 import os
 import threading
 import time
@@ -13,7 +14,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import rasterio
 from pyproj import Transformer
-from rasterio.enums import MaskFlags
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.warp import calculate_default_transform, transform_bounds
 from rio_tiler.errors import TileOutsideBounds
 from rio_tiler.io import Reader
@@ -23,17 +25,14 @@ from tileserver.tiles import MAX_LATITUDE, Tile
 
 Masked = np.ma.MaskedArray[Any, Any]
 
-_MOST: Final = 16
-"""Files that are open at once."""
+_MOST: Final = 32
+"""Files and overviews that are open at once; a worker may gain 64 descriptors from job to job."""
 _SECONDS: Final = 300.0
-"""For which a file that is not local is taken to be as it was."""
-_MASKS: Final = (
-    [MaskFlags.all_valid],
-    [MaskFlags.nodata],
-    [MaskFlags.per_dataset],
-    [MaskFlags.per_dataset, MaskFlags.alpha],
-)
-"""What says where there is no data: nothing, a value, a mask, or opacity."""
+"""For which what belongs to a file, as the sources of a VRT, is taken to be as it was."""
+_MERCATOR: Final = CRS.from_epsg(3857)
+_MASKS: Final = ([MaskFlags.all_valid], [MaskFlags.nodata], [MaskFlags.per_dataset])
+"""What says where there is no data: nothing, a value, or a mask."""
+_OPACITY: Final = [MaskFlags.per_dataset, MaskFlags.alpha]
 
 
 class Level(NamedTuple):
@@ -60,7 +59,7 @@ class RasterFile:
         self.lock = threading.Lock()
         self._path = path
         self.dataset = rasterio.open(path)
-        self._levels = {0: Level(self.dataset, 1.0, 1.0)}
+        self.levels = {0: Level(self.dataset, 1.0, 1.0)}
 
     @cached_property
     def bands(self) -> tuple[int, ...]:
@@ -69,16 +68,28 @@ class RasterFile:
 
     @cached_property
     def plain(self) -> bool:
-        """Whether each pixel lies by transform and CRS alone, and all bands are alike."""
+        """Whether each pixel lies by transform and CRS alone, and one thing says of all bands where they have data."""
+        return bool(self.bands) and self._is_placed() and self._is_alike()
+
+    def _is_placed(self) -> bool:
         data = self.dataset
-        if data.crs is None or data.crs.to_epsg() == 3857 or data.transform.is_identity:
+        if data.crs is None or data.crs == _MERCATOR or data.transform.is_identity:  # Mercator itself needs no warp
             return False
-        if data.crs.is_geographic and not -180 <= data.bounds.left <= data.bounds.right <= 180:
-            return False  # it goes on behind the 180th meridian
-        of = [band - 1 for band in self.bands]
-        alike = {(data.dtypes[at], str(data.nodatavals[at]), tuple(data.mask_flag_enums[at])) for at in of}
-        deep = MaskFlags.alpha in data.mask_flag_enums[0] and data.dtypes[0] != "uint8"
-        return len(alike) == 1 and data.mask_flag_enums[0] in _MASKS and not deep
+        if data.crs.is_geographic:  # wholly beyond the square, or behind the 180th meridian
+            _, south, _, north = self._bounds
+            return south != north and bool(-180 <= data.bounds.left <= data.bounds.right <= 180)
+        return True
+
+    def _is_alike(self) -> bool:
+        data = self.dataset
+        if len({(data.dtypes[band - 1], str(data.nodatavals[band - 1])) for band in self.bands}) > 1:
+            return False
+        flags = [data.mask_flag_enums[band - 1] for band in self.bands]
+        if any(own != flags[0] for own in flags) or data.dtypes[0].startswith("complex_int"):
+            return False
+        if ColorInterp.alpha in data.colorinterp:
+            return bool(flags[0] == _OPACITY and data.dtypes[0] == "uint8" and data.count == len(flags) + 1)
+        return flags[0] in _MASKS and _is_nodata(data.dtypes[0], data.nodata, masked=MaskFlags.nodata not in flags[0])
 
     @cached_property
     def to_file(self) -> Transformer:
@@ -114,20 +125,20 @@ class RasterFile:
 
     def level(self, number: int) -> Level:
         """The file itself (0) or its overviews, the finest first."""
-        if number not in self._levels:
+        if number not in self.levels:
             data = rasterio.open(self._path, overview_level=number - 1)
-            self._levels[number] = Level(data, self.dataset.width / data.width, self.dataset.height / data.height)
-        return self._levels[number]
+            self.levels[number] = Level(data, self.dataset.width / data.width, self.dataset.height / data.height)
+        return self.levels[number]
 
     def best_level(self, columns: int, size: int) -> Level:
         """What GDAL reads where a grid of so many columns, as fine as the file, becomes `size` pixels.
 
-        That is the coarsest that has no more than 1.2 pixels of the grid to one of the picture
-        (GDALBandGetBestOverviewLevel2).
+        That is the coarsest with hardly more than 1.2 pixels of the picture to one of its own
+        (GDALBandGetBestOverviewLevel2; the tenth was found by trying).
         """
         found = 0
         for number, factor in enumerate(self._overviews, 1):
-            if columns / round(columns / factor) < 1.2 * columns / size:
+            if columns / max(1, int(columns / factor + 0.5)) < 1.2 * columns / size + 0.1:
                 found = number
         return self.level(found)
 
@@ -150,10 +161,18 @@ class RasterFile:
             return np.ma.MaskedArray(empty, np.ones(empty.shape, bool))
 
 
+def _is_nodata(dtype: str, value: float | None, *, masked: bool) -> bool:
+    """Whether a value can stand for no data: not beside a mask, and not between whole numbers."""
+    if value is None:
+        return True
+    return not masked and (dtype.startswith(("f", "c")) or not math.isfinite(value) or float(value).is_integer())
+
+
 class _Kept(NamedTuple):
     file: RasterFile
     state: object
-    """Of a local file when it was written, and its size; of others when it was opened."""
+    """Of a local file when it was written, and its size."""
+    since: float
 
 
 _kept: OrderedDict[str, _Kept] = OrderedDict()
@@ -163,20 +182,32 @@ _lock = threading.Lock()
 def opened(path: str | PathLike[str]) -> RasterFile:
     """The open file; raises like `RasterFile`. What is no longer kept is closed once nobody reads it any more."""
     name = os.fspath(path)
+    state, now = _state(name), time.monotonic()
     with _lock:
         kept = _kept.pop(name, None)
-        state = _state(name, kept.state if kept else None)
-        if kept is None or kept.state != state:
-            kept = _Kept(RasterFile(name), state)
-        _kept[name] = kept
-        if len(_kept) > _MOST:
+        if kept is not None and kept.state == state and now - kept.since < _SECONDS:
+            _kept[name] = kept
+            return kept.file
+    file = RasterFile(name)  # others do not wait for it
+    with _lock:
+        _kept[name] = _Kept(file, state, now)
+        while len(_kept) > 1 and sum(len(each.file.levels) for each in _kept.values()) > _MOST:
             _kept.popitem(last=False)
-    return kept.file
+    return file
 
 
-def _state(name: str, last: object) -> object:
+def _state(name: str) -> object:
     with suppress(OSError, ValueError):
         found = Path(name).stat()
         return found.st_mtime_ns, found.st_size, found.st_ino
-    now = time.monotonic()
-    return last if isinstance(last, float) and now - last < _SECONDS else now
+    return None
+
+
+def _forget() -> None:
+    """In a child that a function forked: it shares the place where open files are read, and locks that others hold."""
+    global _lock
+    _lock = threading.Lock()
+    _kept.clear()
+
+
+os.register_at_fork(after_in_child=_forget)

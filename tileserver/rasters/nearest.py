@@ -89,8 +89,9 @@ def approximated(project: Projection, xs: Floats, ys: Floats) -> Positions:
         return _grid(project, xs, ys)
     ends = _grid(project, xs[[0, middle, last]], ys)
     shares = (xs - xs[0]) / (xs[-1] - xs[0])
-    off = sum(np.abs(own[:, 0] + (own[:, 2] - own[:, 0]) * shares[middle] - own[:, 1]) for own in ends)
-    across, down = (own[:, :1] + (own[:, 2:] - own[:, :1]) * shares for own in ends)
+    with np.errstate(invalid="ignore"):  # what cannot be projected is infinitely far
+        off = sum(np.abs(own[:, 0] + (own[:, 2] - own[:, 0]) * shares[middle] - own[:, 1]) for own in ends)
+        across, down = (own[:, :1] + (own[:, 2:] - own[:, :1]) * shares for own in ends)
     far = ~(off <= _TOLERANCE)
     if far.any():
         for half in (slice(middle), slice(middle, None)):
@@ -136,11 +137,13 @@ def _sampled(where: Places, bands: tuple[int, ...]) -> Masked | None:
     sampled = data.read(bands, window=window).reshape(len(bands), -1).take(at, axis=1)
     missing = ~inside
     if MaskFlags.per_dataset in data.mask_flag_enums[bands[0] - 1]:
-        # a mask's are 0 and 255; of an alpha band anything, of which rio-tiler takes only what is opaque for a value
-        missing |= data.read_masks(bands[0], window=window).ravel().take(at) != _OPAQUE
+        mask = data.read_masks(bands[0], window=window).ravel().take(at)
+        # of an alpha band rio-tiler takes only what is opaque for a value
+        missing |= mask < _OPAQUE if MaskFlags.alpha in data.mask_flag_enums[bands[0] - 1] else mask == 0
     elif data.nodata is not None:
         missing = missing | (np.isnan(sampled) if np.isnan(data.nodata) else sampled == data.nodata)
-    return np.ma.MaskedArray(sampled * inside, np.broadcast_to(missing, sampled.shape))
+    values = np.where(inside, sampled, sampled.dtype.type(0))
+    return np.ma.MaskedArray(values, np.broadcast_to(missing, sampled.shape))
 
 
 def _within(places: Integers, length: int) -> tuple[int, int]:

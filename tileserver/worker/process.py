@@ -161,7 +161,7 @@ def _redirect(output: int, errors: int, spared: frozenset[int]) -> None:
     for source, target in ((nothing, 0), (output, 1), (errors, 2)):
         os.dup2(source, target)
     for descriptor in system.descriptors() - spared:
-        if 2 < descriptor < system.HIGH:
+        if descriptor > 2:
             os.close(descriptor)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.stdout = open(1, "w", buffering=1, errors="replace", closefd=False)  # noqa: SIM115

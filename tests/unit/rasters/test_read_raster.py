@@ -1,6 +1,7 @@
 """Raster files on tiles: rio-tiler's values and gaps, whatever the file; and which files stay open."""
 
 import contextlib
+import os
 import random
 import threading
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 import rasterio
 from rasterio import Affine
 from rasterio.enums import Resampling
+from rasterio.shutil import copy
 from rasterio.transform import from_bounds
+from rasterio.vrt import WarpedVRT
 from realdata import DATA, needs_data
 from rio_tiler.errors import TileOutsideBounds
 from rio_tiler.io import Reader
@@ -19,8 +22,11 @@ from tileserver import read_raster
 from tileserver.rasters import files
 from tileserver.tiles import Tile
 
-pytestmark = pytest.mark.filterwarnings(  # of rio-tiler
-    "ignore::rio_tiler.errors.NoOverviewWarning", "ignore:Adjusting dataset latitudes", "ignore:BoundingBox of the"
+pytestmark = pytest.mark.filterwarnings(  # of rio-tiler and rasterio
+    "ignore::rio_tiler.errors.NoOverviewWarning",
+    "ignore::rasterio.errors.NodataShadowWarning",
+    "ignore:Adjusting dataset latitudes",
+    "ignore:BoundingBox of the",
 )
 
 WORLD = from_bounds(-180, -90, 180, 90, 720, 360)
@@ -96,6 +102,13 @@ MADE = {
     "mask": ("EPSG:32633", UTM, (3, 500, 500), {"mask": True, "overviews": (2, 4)}),
     "alpha": ("EPSG:32633", UTM, (4, 500, 500), {"photometric": "RGB", "alpha": "yes"}),
     "deep alpha": ("EPSG:32633", UTM, (2, 500, 500), {"dtype": "uint16", "alpha": "yes"}),
+    "alpha and nodata": ("EPSG:32633", UTM, (4, 500, 500), {"photometric": "RGB", "alpha": "yes", "nodata": 7}),
+    "mask and nodata": ("EPSG:32633", UTM, (2, 500, 500), {"mask": True, "nodata": 7}),
+    "tiny overviews": ("EPSG:32633", UTM, (1, 500, 500), {"overviews": (2, 256, 1024)}),
+    "feet": ("EPSG:2263", from_bounds(9.8e5, 1.9e5, 1.01e6, 2.2e5, 500, 500), (1, 500, 500), {"overviews": (2, 4, 8)}),
+    "arctic": ("EPSG:3413", from_bounds(0, -3e6, 5e5, -2.5e6, 500, 500), (1, 500, 500), {"overviews": (2, 4, 8)}),
+    "google": ("EPSG:900913", from_bounds(1e6, 6e6, 1.1e6, 6.1e6, 400, 400), (1, 400, 400), {}),
+    "beyond the square": ("EPSG:4326", from_bounds(0, 86, 90, 90, 300, 40), (1, 40, 300), {}),
     "turned": ("EPSG:32633", Affine(8, 3, 4e5, 2, -9, 5.01e6), (2, 500, 600), {"nodata": 7, "overviews": (2, 4)}),
     "odd overviews": ("EPSG:32633", UTM, (1, 333, 777), {"overviews": (3, 5, 9)}),
     "from the south": ("EPSG:4326", Affine(0.01, 0, 10, 0, 0.01, 40), (1, 500, 700), {"dtype": "int16", "nodata": -1}),
@@ -135,8 +148,9 @@ def test_bands_and_sizes(tmp_path):
             # of some bands rio-tiler takes neighbours of neighbours, since GDAL makes a picture of another size first
             expected = theirs(reader, large)[[2, 0]]
             assert differing(read_raster(str(path), large, (3, 1)), expected) == 0
-    with pytest.raises(IndexError):
-        read_raster(path, tile, [4])
+    for bands in ([4], [0], []):
+        with pytest.raises(IndexError):
+            read_raster(path, Tile(0, 0, 0), bands)
 
 
 def test_outside(tmp_path):
@@ -164,16 +178,44 @@ def test_a_new_file_is_opened_anew(tmp_path):
     assert read_raster(path, tile).shape[0] == 2
 
 
+def test_what_belongs_to_a_file(tmp_path, monkeypatch):
+    """Is looked at again after some minutes: the source of a VRT, which is still what it was."""
+    source, tile = tmp_path / "source.tif", Tile.at(13.8, 45.2, 12)
+    written(source, "EPSG:32633", UTM, (1, 500, 500))
+    with rasterio.open(source) as file, WarpedVRT(file, crs="EPSG:32633") as made:
+        copy(made, tmp_path / "made.vrt", driver="VRT")
+    before = read_raster(tmp_path / "made.vrt", tile)
+    with rasterio.open(source, "r+") as file:
+        file.write(file.read() // 2)
+    assert np.array_equal(read_raster(tmp_path / "made.vrt", tile).data, before.data)
+    monkeypatch.setattr(files, "_SECONDS", 0.0)
+    assert np.array_equal(read_raster(tmp_path / "made.vrt", tile).data, before.data // 2)
+
+
 def test_the_last_files_stay_open(tmp_path):
-    """Sixteen of them; the others are closed."""
-    paths = [written(tmp_path / f"{at}.tif", "EPSG:32633", UTM, (1, 500, 500)) for at in range(20)]
+    """Thirty-two with their overviews; the others are closed."""
+    paths = [written(tmp_path / f"{at}.tif", "EPSG:32633", UTM, (1, 500, 500), overviews=(2,)) for at in range(20)]
     for path in paths:
-        read_raster(path, Tile.at(13.8, 45.2, 12))
-    targets = set()
+        for zoom in (8, 14):
+            read_raster(path, Tile.at(13.8, 45.2, zoom))
+    targets = []
     for each in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
-            targets.add(str(each.readlink()))
-    assert {str(path) for path in paths} & targets == {str(path) for path in paths[-16:]}
+            targets.append(str(each.readlink()))
+    assert [targets.count(str(path)) for path in paths] == [0] * 4 + [2] * 16
+
+
+def test_a_child_opens_files_of_its_own(tmp_path):
+    """It would read where its parent reads, and wait for locks that nobody gives back."""
+    path = written(tmp_path / "made.tif", "EPSG:32633", UTM, (1, 500, 500))
+    tile = Tile.at(13.8, 45.2, 12)
+    file, expected = files.opened(path), read_raster(path, tile)
+    with file.lock:
+        child = os.fork()
+        if child == 0:
+            good = files.opened(path) is not file and np.array_equal(read_raster(path, tile).data, expected.data)
+            os._exit(0 if good else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_threads_take_turns(tmp_path):
