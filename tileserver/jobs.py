@@ -44,6 +44,8 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     """The column whose integers become feature ids; None takes the index."""
     buffer: int = 64
     """Vector: how far geometry reaches over the tile's edge, in units of 1/4096 of its side."""
+    clip: bool = False
+    """Whether GeoJSON and tables of a tile have features cut as a vector tile cuts them, else whole."""
     max_tile_bytes: int = 500_000
     """Vector: the uncompressed size above which an answer is result_too_large."""
 

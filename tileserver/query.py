@@ -70,6 +70,7 @@ def output(
         bands=_bands(given),
         quality=_number("quality", given, 75, 1, 100),
         lossless=_BOOLEANS[_choice("lossless", given, "false", *_BOOLEANS)],
+        clip=tiled and _BOOLEANS[_choice("clip", given, "false", *_BOOLEANS)],
         compression=_choice("compression", given, options.compression, *COMPRESSIONS),
         **{name: getattr(options, name) for name in _FROM_OPTIONS},
     )

@@ -13,6 +13,7 @@ from typing import Any
 import geopandas
 import httpx
 import mapbox_vector_tile
+import mercantile
 import numpy as np
 import pandas as pd
 import pytest
@@ -157,6 +158,24 @@ def test_geojson_tiles_are_exact(layer: Layer) -> None:
             nulls = dict.fromkeys(layer.frame.columns.drop("geometry"))
             assert each["properties"] == nulls | layer.rows[each["id"]]
             assert identical(shapely.geometry.shape(each["geometry"]), layer.frame.geometry[each["id"]])
+
+
+def test_geojson_tiles_are_cut_on_request(layer: Layer) -> None:
+    """With `clip=true` it has what of these lies on the tile and its buffer, and nothing of others."""
+    whole = layer.frame.geometry.make_valid()
+    for tile in tiles(layer.frame)[3::17]:
+        west, south, east, north = tile.bounds_3857
+        margin = (east - west) * 64 / 4096
+        corners = (mercantile.lnglat(west - margin, south - margin), mercantile.lnglat(east + margin, north + margin))
+        expected = whole.intersection(shapely.box(*corners[0], *corners[1]))
+        alike = shapely.get_dimensions(expected) == shapely.get_dimensions(whole)
+        near = np.flatnonzero(alike & ~shapely.is_missing(expected.to_numpy()) & ~expected.is_empty)
+        address = layer.template.format(z=tile.z, x=tile.x, y=tile.y) + ".geojson?clip=true"
+        found = layer.client.get(address).json()["features"]
+        assert [each["id"] for each in found] == near.tolist(), tile
+        for each in found:
+            shape, clip = shapely.geometry.shape(each["geometry"]), expected[each["id"]]
+            assert shape.hausdorff_distance(clip) < 1e-6, tile
 
 
 def identical(found: Any, expected: Any) -> Any:

@@ -168,6 +168,7 @@ def test_how_a_picture_shall_look() -> None:
     own = queries.output(udf, "raster", {}, extension="", scale=1, tiled=True)
     assert (own.gamma, own.compression, own.colormap) == (2, "smallest", '["red","blue"]')
     assert output("lossless=0").lossless is False
+    assert (output().clip, output("clip=true").clip, output("clip=1", tiled=False).clip) == (False, True, False)
     assert queries.output(udf, "raster", {"gamma": [""]}, extension="", scale=1, tiled=True).gamma == 2
 
 
@@ -202,6 +203,7 @@ def test_the_colours_of_a_query() -> None:
         "gamma=-1",
         "gamma=11",
         "lossless=yes!",
+        "clip=perhaps",
         "compression=best",
     ],
 )

@@ -25,6 +25,7 @@ _POLE: Final = math.radians(89.9)
 """What is beyond lies here, far from the square and any buffer; the pole itself is infinitely far."""
 _MERIDIAN: Final = 180.0 + 1e-6
 """Degrees: what lies beyond it reaches over the 180th meridian; a little less is the noise of a projection."""
+_NOTHING: Final = shapely.GeometryCollection()
 _NOISE: Final = 1e-6
 """Of a unit: by so much more than the box is taken for near it."""
 
@@ -59,6 +60,34 @@ def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> OnTile:
         _lines(shapes[lines], rows[lines], inside[lines], units, box),
         _rings(shapes[areas], rows[areas], inside[areas], units, box),
     )
+
+
+def cut(shapes: Geometries, tile: Tile, extent: int, buffer: int) -> Geometries:
+    """Of each of some geometries in degrees what lies on the tile plus `buffer` units; empty where there is nothing.
+
+    Edges are straight in degrees. What only touches the box with less than its own dimension does not lie there.
+    """
+    low, high = -buffer + _NOISE, extent + buffer - _NOISE
+    _, box = _of_degrees(tile, extent, (low, low, high, high))
+    pieces, rows, inside = near(*around(shapes, np.arange(len(shapes))), box)
+    over = pieces[~inside]
+    areal = np.isin(shapely.get_type_id(over), validity.POLYGONS)
+    over[areal] = validity.valid(over[areal])
+    found = shapely.intersection(over, shapely.box(*box))
+    found[areal] = validity.areas(found[areal])
+    found[shapely.get_dimensions(found) < shapely.get_dimensions(over)] = _NOTHING
+    pieces[~inside] = found
+    return _together(pieces, rows, len(shapes))
+
+
+def _together(pieces: Geometries, rows: Rows, count: int) -> Geometries:
+    """One geometry of each row; few have several pieces."""
+    found = np.full(count, _NOTHING, object)
+    own, first, counts = np.unique(rows, return_index=True, return_counts=True)
+    found[own] = pieces[first]
+    for row in own[counts > 1]:
+        found[row] = shapely.union_all(pieces[rows == row])
+    return found
 
 
 def extents(frame: Any, rows: Rows, tile: Tile, extent: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -13,7 +13,7 @@ _RUNS: Final = 2
 _LOOK: Final = 16
 """Every so many rows are looked at first."""
 _FIRST: Final = 4096
-"""Runs whose colours are counted before those of all."""
+"""Runs whose colours are counted before those of all, where these are several times as many."""
 OPAQUE: Final = 255
 
 
@@ -45,8 +45,7 @@ class Indexed(NamedTuple):
 
     def alphas(self) -> bytes:
         """How opaque the colours are, up to the last that is not wholly."""
-        seen = np.flatnonzero(self.colours[:, 3] != OPAQUE)
-        return self.colours[: seen[-1] + 1, 3].tobytes() if len(seen) else b""
+        return self.colours[:, 3].tobytes().rstrip(bytes([OPAQUE]))
 
     def pixels(self) -> NDArray[np.uint8]:
         """(height, width, 4)."""
@@ -85,14 +84,15 @@ def of(pixels: NDArray[Any], *, thoroughly: bool = False) -> Indexed | None:
     height, width, channels = pixels.shape
     if pixels.dtype != np.uint8 or (channels < 3 and not thoroughly):
         return None
-    if not thoroughly and _changes(pixels[::_LOOK, :, 0].ravel()) > height * width // (_LOOK * _RUNS):
+    quickly = channels == 4 or thoroughly  # elsewhere it takes time to make words of pixels
+    if not quickly and _changes(pixels[::_LOOK, :, 0].ravel()) > height * width // (_LOOK * _RUNS):
         return None
     words = _words(pixels)
     ends = _ends(words)
     if len(ends) > max(words.size // _RUNS, 1) and not thoroughly:  # one run is few in any image
         return None
     most, runs = _MOST if channels > 2 else _MOST // 16, pa.array(words[ends])
-    if len(runs) > _FIRST and len(runs[:_FIRST].unique()) > most:
+    if len(runs) > 4 * _FIRST and len(runs[:_FIRST].unique()) > most:
         return None
     coded = runs.dictionary_encode()
     if len(coded.dictionary) > most:

@@ -43,6 +43,8 @@ def encode(array: NDArray[Any] | Indexed, *, level: int = 1, smallest: bool = Fa
     if pixels.size == 0:
         raise ValueError(f"an array of shape {array.shape} has no pixel")
     few = palette.of(pixels, thoroughly=smallest)
+    if few is not None and len(few.colours) > 1:  # all of which occur
+        return _packed(few, level, smallest=smallest)
     if few is not None:
         return _indexed(few, level, smallest=smallest)
     return _coloured(_without_needless_alpha(pixels), level, smallest=smallest)
@@ -115,9 +117,12 @@ def _is_opaque(pixels: NDArray[Any]) -> bool:
 
 
 def _file(*chunks: tuple[bytes, bytes]) -> bytes:
-    return _SIGNATURE + b"".join(_chunk(kind, data) for kind, data in (*chunks, (b"IEND", b"")))
+    return b"".join((_SIGNATURE, *(_chunk(kind, data) for kind, data in chunks), _END))
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     checksum = isal_zlib.crc32(data, isal_zlib.crc32(kind))
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+
+_END: Final = _chunk(b"IEND", b"")

@@ -22,8 +22,9 @@ from tileserver.tiles import Tile
 def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: bool = False) -> Drawn:
     """A vector result as mvt (clipped to the tile), geojson, or in a table's format.
 
-    On a tile these hold the features that meet it, whole; their coordinates are degrees (EPSG:4326), but Parquet and
-    Feather keep the CRS of the result, or that it has none.
+    On a tile these hold the features that meet it, whole, or with `output.clip` as a vector tile cuts them; their
+    coordinates are degrees (EPSG:4326), but Parquet and Feather of a file keep the CRS of the result, or that it has
+    none.
 
     Raises:
         BadResultError: the result has no CRS and is not in degrees, or one that has no place on the Earth, is not
@@ -46,7 +47,7 @@ def _drawn(frame: geopandas.GeoDataFrame, name: str, output: Output, tile: Tile 
     if name not in ("parquet", "feather") or tile is not None:
         frame = in_degrees(_with_crs(frame))
     if tile is not None:
-        frame = meeting(frame, tile)
+        frame = clipped(frame, tile, output.buffer) if output.clip else meeting(frame, tile)
     with table.writing(name):
         body = geojson(frame, output.id_column) if name == "geojson" else table.written(frame, name, output)
     return Drawn.of(name, body, empty=not len(frame), **sampled)
@@ -78,6 +79,12 @@ def meeting(frame: geopandas.GeoDataFrame, tile: Tile) -> geopandas.GeoDataFrame
     meets = np.zeros(len(frame), bool)
     meets[rows[shapely.intersects(shapes, shapely.box(*tile.bounds))]] = True
     return frame[meets]
+
+
+def clipped(frame: geopandas.GeoDataFrame, tile: Tile, buffer: int) -> geopandas.GeoDataFrame:
+    """What of the features of a frame in degrees lies on the tile plus `buffer` of its 4,096 units."""
+    shapes = clip.cut(frame.geometry.to_numpy(), tile, 4096, buffer)
+    return frame.set_geometry(geopandas.GeoSeries(shapes, frame.index, crs=frame.crs))[~shapely.is_empty(shapes)]
 
 
 def geojson(frame: geopandas.GeoDataFrame, id_column: str | None = None) -> bytes:

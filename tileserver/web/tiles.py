@@ -48,6 +48,7 @@ ANSWER: Final = Operation(
         Parameter("quality", str, "of JPEG, WebP and AVIF, 1 to 100"),
         Parameter("lossless", str, "true for WebP that keeps every pixel"),
         Parameter("compression", str, "fast or smallest"),
+        Parameter("clip", str, "true for GeoJSON and tables of a tile whose features are cut with it"),
         Parameter("tile_size", str, "pixels of the tile's side before the scale"),
         Parameter("empty", str, "`404` answers empty tiles so"),
         Parameter("cache_max_age", str, "how old it may be: seconds, 15m, 12h, 1d; 0 stores nothing"),

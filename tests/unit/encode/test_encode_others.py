@@ -58,6 +58,29 @@ def test_vectors_are_geojson_of_the_tile(result):
     assert features[0]["geometry"]["coordinates"] == pytest.approx([10, 50])
 
 
+def test_features_are_cut_on_request():
+    """With the tile and its buffer, on both sides of the 180th meridian; what only touches it is not there."""
+    bow = shapely.Polygon([(130, -5), (140, -15), (140, -5), (130, -15)])
+    shapes = [shapely.box(170, -10, 190, 10), shapely.box(120, -9, 135 - 45 * 64 / 4096, -5), bow, None]
+    shapes += [shapely.GeometryCollection(), shapely.LineString([(100, -7), (190, -7)]), shapely.Point(140, -30)]
+    frame = geopandas.GeoDataFrame({"n": range(7)}, geometry=shapes, crs=4326)
+
+    def found(tile, **options):
+        features = orjson.loads(answer(frame, tile, format="geojson", clip=True, **options)[1])["features"]
+        return {each["properties"]["n"]: shapely.geometry.shape(each["geometry"]) for each in features}
+
+    east, west = found(Tile(3, 7, 4)), found(Tile(3, 0, 4), buffer=0)
+    assert sorted(east) == [0, 2, 5, 6]
+    assert east[0].bounds == pytest.approx((170, -10, 180.703125, 0.7031), abs=1e-4)
+    assert east[2].is_valid and east[2].area == pytest.approx(25 + 45 / 64 * 45 / 32 / 2)
+    assert east[5].bounds == pytest.approx((134.296875, -7, 180.703125, -7), abs=1e-4)
+    assert east[6].equals(frame.geometry[6])
+    assert {row: shape.bounds for row, shape in west.items()} == {
+        0: pytest.approx((-180, -10, -170, 0), abs=1e-4),
+        5: pytest.approx((-180, -7, -170, -7), abs=1e-4),
+    }
+
+
 def test_geoparquet_metadata_is_read():
     """An Arrow table as GeoParquet holds it is a vector."""
     stream = io.BytesIO(answer(FRAME, format="parquet")[1])
