@@ -88,9 +88,10 @@ def of(pixels: NDArray[Any], *, thoroughly: bool = False) -> Indexed | None:
     if not quickly and _changes(pixels[::_LOOK, :, 0].ravel()) > height * width // (_LOOK * _RUNS):
         return None
     words = _words(pixels)
-    ends = _ends(words)
-    if len(ends) > max(words.size // _RUNS, 1) and not thoroughly:  # one run is few in any image
+    last = _last_of_runs(words)
+    if not thoroughly and np.count_nonzero(last) > max(words.size // _RUNS, 1):  # one run is few in any image
         return None
+    ends = np.flatnonzero(last)
     most, runs = _MOST if channels > 2 else _MOST // 16, pa.array(words[ends])
     if len(runs) > 4 * _FIRST and len(runs[:_FIRST].unique()) > most:
         return None
@@ -105,11 +106,11 @@ def of(pixels: NDArray[Any], *, thoroughly: bool = False) -> Indexed | None:
     return Indexed(numbers.reshape(height, width), colours)
 
 
-def _ends(words: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """Where runs of one colour end."""
-    ends = np.ones(len(words), bool)
-    np.not_equal(words[1:], words[:-1], out=ends[:-1])
-    return np.flatnonzero(ends)
+def _last_of_runs(words: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Whether each is the last of a run of one colour."""
+    last = np.ones(len(words), bool)
+    np.not_equal(words[1:], words[:-1], out=last[:-1])
+    return last
 
 
 def _changes(values: NDArray[np.uint8]) -> int:
