@@ -46,7 +46,8 @@ def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> OnTile:
     """What of the frame's geometry lies on the tile plus `buffer` units."""
     box = (-float(buffer), -float(buffer), float(extent + buffer), float(extent + buffer))
     metres = _in_metres(frame)
-    units, there = (_of_metres if metres else _of_degrees)(tile, extent, box)
+    low, high = -buffer - _NOISE, extent + buffer + _NOISE
+    units, there = (_of_metres if metres else _of_degrees)(tile, extent, (low, low, high, high))
     whole = _flat(_placed(frame, metres=metres), np.arange(len(frame)))
     if not metres:
         whole = around(*whole)
@@ -67,8 +68,7 @@ def cut(shapes: Geometries, tile: Tile, extent: int, buffer: int) -> Geometries:
 
     Edges are straight in degrees. What only touches the box with less than its own dimension does not lie there.
     """
-    low, high = -buffer + _NOISE, extent + buffer - _NOISE
-    _, box = _of_degrees(tile, extent, (low, low, high, high))
+    _, box = _of_degrees(tile, extent, (-buffer, -buffer, extent + buffer, extent + buffer))
     pieces, rows, inside = near(*around(shapes, np.arange(len(shapes))), box)
     over = pieces[~inside]
     areal = np.isin(shapely.get_type_id(over), validity.POLYGONS)
@@ -123,12 +123,11 @@ def _of_metres(tile: Tile, extent: int, box: Box) -> tuple[Projection, Box]:
         return found
 
     left, top, right, bottom = box
-    more = _NOISE
     return units, (
-        west + (left - more) * step,
-        north - (bottom + more) * step,
-        west + (right + more) * step,
-        north - (top - more) * step,
+        west + left * step,
+        north - bottom * step,
+        west + right * step,
+        north - top * step,
     )
 
 

@@ -43,8 +43,6 @@ def encode(array: NDArray[Any] | Indexed, *, level: int = 1, smallest: bool = Fa
     if pixels.size == 0:
         raise ValueError(f"an array of shape {array.shape} has no pixel")
     few = palette.of(pixels, thoroughly=smallest)
-    if few is not None and len(few.colours) > 1:  # all of which occur
-        return _packed(few, level, smallest=smallest)
     if few is not None:
         return _indexed(few, level, smallest=smallest)
     return _coloured(_without_needless_alpha(pixels), level, smallest=smallest)
