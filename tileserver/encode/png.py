@@ -44,7 +44,7 @@ def encode(array: NDArray[Any] | Indexed, *, level: int = 1, smallest: bool = Fa
         raise ValueError(f"an array of shape {array.shape} has no pixel")
     few = palette.of(pixels, thoroughly=smallest)
     if few is not None:
-        return _indexed(few, level, smallest=smallest)
+        return _occurring(few, level, smallest=smallest)
     return _coloured(_without_needless_alpha(pixels), level, smallest=smallest)
 
 
@@ -68,11 +68,15 @@ def _coloured(pixels: NDArray[Any], level: int, *, smallest: bool) -> bytes:
 
 
 def _indexed(image: Indexed, level: int, *, smallest: bool) -> bytes:
-    low, high = int(image.numbers.min()), int(image.numbers.max())
-    if low == high:
+    return _occurring(image.between(int(image.numbers.min()), int(image.numbers.max())), level, smallest=smallest)
+
+
+def _occurring(image: Indexed, level: int, *, smallest: bool) -> bytes:
+    """Of an image whose first and last colour occur."""
+    if len(image.colours) == 1:
         height, width = image.numbers.shape
-        return constant(width, height, image.colours[low].tobytes())
-    return _packed(image.between(low, high), level, smallest=smallest)
+        return constant(width, height, image.colours.tobytes())
+    return _packed(image, level, smallest=smallest)
 
 
 def _packed(image: Indexed, level: int, *, smallest: bool = False) -> bytes:

@@ -87,6 +87,30 @@ def test_few_colours_have_a_palette():
     assert np.array_equal(decoded(png.encode(pixels)), pixels)
 
 
+@pytest.mark.parametrize(
+    ("colours", "late"),
+    [
+        ([(0, 0, 0, 0), (20, 80, 200, 90), (20, 80, 200, 255)], []),
+        ([(20, 80, 200, 90), (20, 80, 200, 255), (21, 80, 200, 0)], []),
+        ([(0, 0, 0, 0), (0, 9, 0, 0), (5, 0, 0, 0)], []),
+        ([(1, 1, 1, 1), (1, 2, 1, 2), (2, 1, 1, 2), (2, 2, 1, 1)], []),
+        ([(0, 0, 0, 0), (20, 80, 200, 90)], [(30, 80, 200, 90)]),
+        ([(0, 0, 0, 0), (20, 80, 200, 90)], [(30, 80, 200, value) for value in range(255)]),
+        ([(0, 0, 0, 0), (20, 80, 200, 90)], [(30, value, 200, 1) for value in range(254)]),
+    ],
+    ids=["by alpha", "nothing is 0", "by two channels", "by none", "one comes late", "257 of them", "256 of them"],
+)
+def test_many_runs_of_few_colours(colours, late):
+    """How ever they can be told apart, and wherever a colour comes first: its number is its own."""
+    changes = np.random.default_rng(1).random((256, 128)) < 0.75
+    rows = changes.cumsum().reshape(256, 128) % len(colours)
+    pixels = np.array(colours, np.uint8)[rows].repeat(2, axis=1)
+    pixels[-1, : len(late)] = np.array(late, np.uint8).reshape(-1, 4)[: pixels.shape[1]]
+    body = png.encode(pixels)
+    assert np.array_equal(decoded(body), pixels)
+    assert (Image.open(io.BytesIO(body)).mode == "P") == (len(colours) + len(late) <= 256)
+
+
 def test_smallest_is_smaller():
     """Than what is quick, for a picture that changes smoothly."""
     y, x = np.indices((200, 200))
