@@ -69,8 +69,13 @@ def identities(frame: Any, column: str | None, rows: NDArray[np.int64]) -> tuple
     if column is not None and column not in frame.columns:
         raise InvalidParameterError(f"id_column={column} is not a column of the result", parameter="id_column")
     numbers, there = np.zeros(len(rows), np.uint64), np.zeros(len(rows), bool)
-    named = frame.index.to_series() if column is None else frame[column]
-    for kind, values in _typed(named.array.take(rows)):
+    named = frame.index if column is None else frame[column]
+    if isinstance(named, pd.MultiIndex):
+        return numbers, there
+    own = named.array.take(rows)
+    if isinstance(own, NumpyExtensionArray) and own.dtype.kind in "iu":
+        return own.to_numpy().astype(np.uint64), own.to_numpy() >= 0
+    for kind, values in _typed(own):
         if kind in ("integer", "unsigned", "double"):
             whole = _whole(values)
             fits = ~np.asarray(whole.is_null())
@@ -117,17 +122,22 @@ def _of_arrow(values: pa.Array, column: Any) -> list[Typed]:
     if pa.types.is_uint64(kind):
         return _unsigned(values)
     if pa.types.is_integer(kind):
-        return [("integer", values.cast(pa.int64()))]
+        return [("integer", _cast(values, pa.int64()))]
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        values = values.cast(pa.float64())
+        values = _cast(values, pa.float64())
         return [("double", pc.if_else(pc.is_nan(values), None, values))]
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return [("text", values.cast(pa.string()))]
+        return [("text", _cast(values, pa.string()))]
     if pa.types.is_temporal(kind) or pa.types.is_binary(kind):
         coded = values.dictionary_encode()
         texts = pa.array([_text(value) for value in coded.dictionary.to_pylist()], pa.string())
         return [("text", texts.take(coded.indices))]
     return _mixed(column)
+
+
+def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Arrow takes its time also where there is nothing to do."""
+    return values if values.type == kind else values.cast(kind)
 
 
 def _unsigned(values: pa.Array) -> list[Typed]:

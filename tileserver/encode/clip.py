@@ -45,10 +45,10 @@ class OnTile(NamedTuple):
 def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> OnTile:
     """What of the frame's geometry lies on the tile plus `buffer` units."""
     box = (-float(buffer), -float(buffer), float(extent + buffer), float(extent + buffer))
-    metres = _in_metres(frame)
+    placed, metres = _placed(frame)
     low, high = -buffer - _NOISE, extent + buffer + _NOISE
     units, there = (_of_metres if metres else _of_degrees)(tile, extent, (low, low, high, high))
-    whole = _flat(_placed(frame, metres=metres), np.arange(len(frame)))
+    whole = _flat(placed, np.arange(len(frame)))
     if not metres:
         whole = around(*whole)
     shapes, rows, inside = near(*_parts(*whole), there)
@@ -92,23 +92,20 @@ def _together(pieces: Geometries, rows: Rows, count: int) -> Geometries:
 
 def extents(frame: Any, rows: Rows, tile: Tile, extent: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Of rows of a frame the middle of their bounds, in units, and the longer side; not clipped."""
-    some = frame.iloc[rows]
-    metres = _in_metres(some)
+    placed, metres = _placed(frame.iloc[rows])
     units, _ = (_of_metres if metres else _of_degrees)(tile, extent, (0, 0, 0, 0))
-    own = shapely.bounds(_placed(some, metres=metres))
+    own = shapely.bounds(placed)
     one, other = units(own[:, :2]), units(own[:, 2:])
     return (one + other) / 2, np.abs(other - one).max(axis=1)
 
 
-def _in_metres(frame: Any) -> bool:
-    return frame.crs is not None and frame.crs.to_epsg() == 3857
-
-
-def _placed(frame: Any, *, metres: bool) -> Geometries:
-    """The geometries in degrees, or in the metres that they have."""
-    if metres or frame.crs is None or frame.crs.to_epsg() == 4326:
-        return np.asarray(frame.geometry.to_numpy())
-    return np.asarray(frame.geometry.to_crs(4326).to_numpy())
+def _placed(frame: Any) -> tuple[Geometries, bool]:
+    """The geometries in degrees, or in the metres of EPSG:3857 that they have; and whether they are in these."""
+    geometry = frame.geometry
+    code = 4326 if geometry.crs is None else geometry.crs.to_epsg()
+    if code not in (3857, 4326):
+        geometry = geometry.to_crs(4326)
+    return np.asarray(geometry.to_numpy()), code == 3857
 
 
 def _of_metres(tile: Tile, extent: int, box: Box) -> tuple[Projection, Box]:

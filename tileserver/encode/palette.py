@@ -110,7 +110,7 @@ def _coded(words: NDArray[np.uint32], most: int) -> tuple[NDArray[np.uint8], NDA
             return None
         for channel, own in enumerate(first.view(np.uint8).reshape(-1, 4).T):
             if len(set(own.tobytes())) == len(first) and (found := _by_channel(words, channel)):
-                return found
+                return found if len(found[1]) <= most else None
     coded = _arrow(words).dictionary_encode()
     if len(coded.dictionary) > most:
         return None

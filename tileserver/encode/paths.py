@@ -27,7 +27,7 @@ class Paths(NamedTuple):
 
     def of(self, kept: NDArray[np.bool_]) -> "Paths":
         """Some of the paths."""
-        points = self.points[np.repeat(kept, self.lengths)]
+        points = self.points.compress(kept.repeat(self.lengths), axis=0)
         return Paths(points, self.lengths[kept], self.rows[kept], self.shells[kept])
 
 
@@ -99,7 +99,7 @@ def after(points: NDArray[Any], lengths: Integers) -> NDArray[Any]:
 
 def _ends(lengths: Integers) -> tuple[Integers, Integers]:
     """Places of the first and the last point of those that have any."""
-    ends = np.cumsum(lengths)
+    ends = lengths.cumsum()
     some = lengths > 0
     return (ends - lengths)[some], ends[some] - 1
 

@@ -3,13 +3,14 @@
 The specification of winding and closing: https://github.com/mapbox/vector-tile-spec/tree/master/2.1#434-geometry-types
 """
 
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from tileserver.encode import paths, ragged, validity
+from tileserver.encode import paths, ragged, relink, validity
 from tileserver.encode.clip import OnTile
 from tileserver.encode.paths import Paths
 
@@ -20,6 +21,11 @@ TOLERANCE: Final = 0.2
 """Units: with what rounding adds, nothing is farther than one unit from where it belongs."""
 _LONG: Final = 64
 """Points from which on a path is worth simplifying."""
+
+_FEW: Final = 1000
+"""Points of all areas that are not valid, from which on it is worth it to link rings anew."""
+_FAR: Final = 32
+"""Units between neighbouring points, on average, up to which it is."""
 
 
 class Shapes(NamedTuple):
@@ -74,12 +80,8 @@ def _rings(clipped: Paths, tolerance: float) -> tuple[Paths, int]:
     if not len(broken):
         return rings, 0
     bad = clipped.of(np.isin(clipped.rows, broken))
-    return paths.joined(
-        [
-            rings.of(~np.isin(rings.rows, broken)),
-            _mended(_bent(_simplified(_cyclic(bad), tolerance)), tolerance),
-        ]
-    ), len(broken)
+    good = rings.of(~np.isin(rings.rows, broken))
+    return paths.joined([good, *_mended(_bent(_cyclic(bad)), tolerance)]), len(broken)
 
 
 def _plain(clipped: Paths, tolerance: float) -> Paths:
@@ -87,18 +89,36 @@ def _plain(clipped: Paths, tolerance: float) -> Paths:
     return _wound(_bent(_simplified(_cyclic(_rounded(clipped)), tolerance)))
 
 
-def _mended(clipped: Paths, tolerance: float) -> Paths:
-    """Valid rings of rows that are not when they are only rounded: most of their polygons may be."""
-    of, rows = np.cumsum(clipped.shells) - 1, clipped.rows[clipped.shells]
-    parts = _plain(clipped._replace(rows=of), tolerance)
-    anew = validity.troubled(parts, rows)
-    good = parts.of(~anew[parts.rows])
-    rings = paths.joined([good._replace(rows=rows[good.rows]), _outlines(*validity.snapped(clipped.of(anew[of])))])
-    left = validity.broken(rings)
-    if not len(left):
-        return rings
-    whole = clipped.of(np.isin(clipped.rows, left))  # what was moved meets what was not
-    return paths.joined([rings.of(~np.isin(rings.rows, left)), _outlines(*validity.snapped(whole))])
+def _mended(bad: Paths, tolerance: float) -> Iterator[Paths]:
+    """Valid rings of rows that are not when they are only rounded."""
+    simple = _bent(_simplified(bad, tolerance))
+    left = _for_geos(simple)
+    rings, failed = _snapped(simple.of(~np.isin(simple.rows, left)))
+    yield rings
+    if len(failed) and tolerance <= TOLERANCE and len(simple.points) < len(bad.points):  # they may cross since then
+        rings, failed = _snapped(bad.of(np.isin(bad.rows, failed)))
+        yield rings
+    left = np.concatenate([left, failed])
+    if len(left):
+        yield _outlines(*validity.snapped(simple.of(np.isin(simple.rows, left))))
+
+
+def _for_geos(rings: Paths) -> Integers:
+    """Rows that GEOS is the faster to make valid: where there are few points, and of long edges with few."""
+    rows, which = np.unique(rings.rows, return_inverse=True)
+    if len(rings.points) < _FEW:
+        return rows
+    return rows[np.bincount(which, relink.ways(rings)) > _FAR * np.bincount(which, rings.lengths)]
+
+
+def _snapped(bad: Paths) -> tuple[Paths, Integers]:
+    """Valid rings, and the rows of which there are none since edges cross."""
+    if not len(bad.rows):
+        return bad, bad.rows
+    rings, crossed = relink.snapped(_wound(bad))
+    rings = _bent(rings)
+    failed = np.concatenate([crossed, validity.broken(rings)])
+    return rings.of(~np.isin(rings.rows, failed)), failed
 
 
 def _outlines(shapes: Geometries, rows: Integers) -> Paths:

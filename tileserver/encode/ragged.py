@@ -24,24 +24,24 @@ def even(rows: NDArray[Any]) -> Ragged:
 
 def starts(lengths: Integers) -> Integers:
     """Where each row begins."""
-    return np.cumsum(lengths) - lengths
+    return lengths.cumsum() - lengths
 
 
 def owners(lengths: Integers) -> Integers:
     """Of each item, the number of its row."""
-    return np.repeat(np.arange(len(lengths)), lengths)
+    return np.arange(len(lengths)).repeat(lengths)
 
 
 def places(begins: Integers, lengths: Integers) -> Integers:
     """Of each item of rows of these lengths, its place if the rows begin there."""
-    return np.repeat(begins - starts(lengths), lengths) + np.arange(int(lengths.sum()))
+    return (begins - starts(lengths)).repeat(lengths) + np.arange(int(lengths.sum()))
 
 
 def sums(values: NDArray[Any], lengths: Integers) -> Integers:
     """Of each row."""
     total = np.zeros(len(values) + 1, np.int64)
     np.cumsum(values, out=total[1:])
-    ends = np.cumsum(lengths)
+    ends = lengths.cumsum()
     return np.asarray(total[ends] - total[ends - lengths])
 
 

@@ -77,24 +77,6 @@ def _go_around(rings: Paths) -> NDArray[np.bool_]:
     return np.asarray(np.logical_and.reduceat(forward, begins) & (turns == 2))
 
 
-def troubled(parts: Paths, rows: Integers) -> NDArray[np.bool_]:
-    """Which polygons are no valid area, or meet another of their row.
-
-    Args:
-        parts: whose rows are numbers of polygons.
-        rows: the row of each polygon; of some there may be nothing in `parts`.
-    """
-    found = np.zeros(len(rows), bool)
-    found[broken(parts)] = True
-    shapes, which = paths.polygons(parts)
-    one, other = shapely.STRtree(shapes).query(shapes)
-    alike = (rows[which[one]] == rows[which[other]]) & (one < other)
-    one, other = one[alike], other[alike]
-    meet = shapely.intersects(shapes[one], shapes[other])
-    found[which[one[meet]]] = found[which[other[meet]]] = True
-    return found
-
-
 def snapped(rings: Paths) -> tuple[Geometries, Integers]:
     """Valid areas in whole units, and the row of each, of rings that are not rounded yet.
 

@@ -10,7 +10,7 @@ from commands import features
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tileserver.encode import mvt
+from tileserver.encode import mvt, quantise
 from tileserver.tiles import Tile
 
 HALF = st.integers(-600, 9400).map(lambda twice: twice / 2)
@@ -31,6 +31,16 @@ POINT = CORNER.map(shapely.Point)
 
 
 HERE = Tile(5, 17, 11)
+
+
+@pytest.fixture(params=["ours", "GEOS"], autouse=True, scope="module")
+def mending(request):
+    """Areas that rounding breaks are made anew by both that can, however few points they have and however far apart."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "ours":
+            patch.setattr(quantise, "_FEW", 0)
+            patch.setattr(quantise, "_FAR", np.inf)
+        yield
 
 
 def encoded(shapes, tile=HERE, **options):

@@ -111,6 +111,15 @@ def test_many_runs_of_few_colours(colours, late):
     assert (Image.open(io.BytesIO(body)).mode == "P") == (len(colours) + len(late) <= 256)
 
 
+def test_grey_of_more_than_a_few_has_no_palette():
+    """Which takes more room than it saves, also where the first pixels are of a few."""
+    pixels = np.arange(256 * 256).reshape(256, 256, 1).astype(np.uint8) % 17
+    assert Image.open(io.BytesIO(png.encode(pixels, smallest=True))).mode == "L"
+    assert Image.open(io.BytesIO(png.encode(pixels % 16, smallest=True))).mode == "P"
+    pixels[:16] %= 16
+    assert Image.open(io.BytesIO(png.encode(pixels, smallest=True))).mode == "L"
+
+
 def test_smallest_is_smaller():
     """Than what is quick, for a picture that changes smoothly."""
     y, x = np.indices((200, 200))

@@ -49,12 +49,3 @@ def test_broken_rows_are_those_of_geos(polygons):
     made = outlines(rings, rows, [at == 0 for polygon in polygons for at in range(len(polygon))])
     shapes, own = paths.polygons(made)
     assert set(validity.broken(made).tolist()) == set(own[~shapely.is_valid(shapes)].tolist())
-
-
-def test_polygons_that_meet_are_troubled():
-    """Of one row; those of others, and islands in its lakes, are as they were."""
-    square = np.array([(0, 0), (4, 0), (4, 4), (0, 4)])
-    lake = square * 4 + 30
-    rings = [square, square + 4, square + 2, lake, (square + 36)[::-1], square // 4 + 37, square]
-    made = outlines(rings, [0, 1, 2, 3, 3, 4, 5], [True, True, True, True, False, True, True])
-    assert validity.troubled(made, np.array([7, 7, 7, 7, 7, 8])).tolist() == [True, True, True, False, False, False]

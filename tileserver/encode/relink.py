@@ -1,0 +1,255 @@
+"""Rings that touch themselves or each other, as rounding makes them, linked anew so that they are valid areas.
+
+Where edges lie upon each other both ways there is no area between them, and both go. Around each point the edges then
+alternate, one that leaves it and one that comes; each that comes goes on with the one across the inside between them.
+That is what polygonizers do, for all rows at once. Edges that cross, or turn the wrong way, are left to others.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from tileserver.encode import paths, ragged
+from tileserver.encode.paths import Paths
+from tileserver.encode.ragged import Ragged
+
+Integers = NDArray[np.int64]
+
+_LOOKED_AT: Final = 500_000
+"""Squares along edges that are looked at for corners at once, about; of a row with twice as many not on long ones."""
+_NONE: Final = -1
+
+
+class Edges(NamedTuple):
+    """From corner to corner; a ring's follow each other."""
+
+    start: Integers
+    """Numbers of corners; those of one row differ from those of another."""
+    end: Integers
+
+
+class Corners(NamedTuple):
+    """Where rings turn or touch."""
+
+    points: NDArray[Any]
+    rows: Integers
+
+
+def snapped(rings: Paths) -> tuple[Paths, Integers]:
+    """The same areas in whole units, by rings that touch in points at most; and rows whose edges cross, not in these.
+
+    Of areas that came valid it is all. Of others parts of a row that turn against each other take each other away.
+
+    Args:
+        rings: not rounded yet, and wound.
+    """
+    _, first = np.unique(rings.rows, return_index=True)
+    before = ways(rings).cumsum()[first]
+    groups = np.repeat(before // _LOOKED_AT, np.diff(first, append=len(rings.rows)))
+    made, failed = zip(*(_snapped(rings.of(groups == each)) for each in np.unique(groups)), strict=True)
+    return paths.joined(list(made)), np.concatenate(failed)
+
+
+def ways(rings: Paths) -> NDArray[np.float64]:
+    """Of each ring its length in steps along x and y, which is how many squares it passes through."""
+    steps = np.abs(paths.after(rings.points, rings.lengths) - rings.points)
+    return np.add.reduceat(steps.sum(axis=1), ragged.starts(rings.lengths))
+
+
+def _snapped(rings: Paths) -> tuple[Paths, Integers]:
+    noded, corners = _noded(rings)
+    edges = _without_opposite(Edges(noded.flat, paths.after(noded.flat, noded.lengths)))
+    following = _following(edges, corners.points)
+    wrong = np.unique(corners.rows[edges.start[following == _NONE]])
+    fine = ~np.isin(corners.rows[edges.start], wrong)
+    made, lost = _with_their_holes(_rings(_simple(_chained(*_some(edges, following, fine))), corners))
+    return made, np.concatenate([wrong, lost])
+
+
+def _noded(rings: Paths) -> tuple[Ragged, Corners]:
+    """Of each ring the numbers of its corners, and these: also where it passes through the square around a row's.
+
+    Hobby 1999, "Practical segment intersection with finite precision output": what did not cross does not then.
+    """
+    points = np.floor(rings.points + 0.5).astype(np.int64)
+    rows = np.repeat(rings.rows, rings.lengths)
+    edges, passed = _passed(rings, points)
+    own, others = _keys([(points, rows), (passed, rows[edges])])
+    keys, first, numbers = np.unique(own, return_index=True, return_inverse=True)
+    at = np.minimum(np.searchsorted(keys, others), len(keys) - 1)
+    met = np.flatnonzero((keys[at] == others) & (at != paths.after(numbers, rings.lengths)[edges]))
+    far = np.abs(passed[met] - points[edges[met]]).sum(axis=1)
+    met = met[np.lexsort((far, edges[met]))]
+    counts = ragged.sums(np.bincount(edges[met], minlength=len(points)), rings.lengths)
+    noded = Ragged(np.insert(numbers, edges[met] + 1, at[met]), rings.lengths + counts)
+    return noded, Corners(points[first], rows[first])
+
+
+def _passed(rings: Paths, corners: Integers) -> tuple[Integers, Integers]:
+    """Of each square that an edge enters the edge and the square's middle; long edges of many are left out."""
+    steps = paths.after(corners, rings.lengths) - corners
+    squares = np.abs(steps).sum(axis=1)
+    if squares.sum() > 2 * _LOOKED_AT:
+        squares[squares > 2 * _LOOKED_AT // len(squares)] = 0
+    some = np.flatnonzero(squares > 1)
+    starts = rings.points[some]
+    ways = paths.after(rings.points, rings.lengths)[some] - starts
+    entered = [_entered(axis, starts, ways, corners[some], steps[some]) for axis in (0, 1)]
+    edges, middles = map(np.concatenate, zip(*entered, strict=True))
+    return some[edges], middles
+
+
+def _entered(
+    axis: int, starts: NDArray[np.float64], ways: NDArray[np.float64], corners: Integers, steps: Integers
+) -> tuple[Integers, Integers]:
+    """Squares entered where x (0) or y (1) is half way between whole numbers; their lower sides belong to squares.
+
+    Near a square's corner one product says, for x and for y, on which side of it an edge passes: it cannot on both.
+    """
+    counts = np.abs(steps[:, axis])
+    edges, nth = ragged.owners(counts), ragged.places(np.zeros_like(counts), counts)
+    own, other = ([each[:, at][edges] for each in (starts, ways, corners, steps)] for at in (axis, 1 - axis))
+    turns = np.sign(own[3])
+    along = own[2] + (nth + 0.5) * turns - own[0]
+    below = np.floor(other[0] + along / own[1] * other[1])
+    beyond = (along * other[1] - (below + 0.5 - other[0]) * own[1]) * turns
+    middles = np.empty((len(edges), 2), np.int64)
+    middles[:, axis] = own[2] + (nth + 1) * turns
+    middles[:, 1 - axis] = below + np.where((turns < 0) & (other[3] < 0), beyond > 0, beyond >= 0)
+    return edges, middles
+
+
+def _keys(several: list[tuple[Integers, Integers]]) -> list[Integers]:
+    """Of points of rows a number each, the same for the same point of the same row."""
+    everything = np.concatenate([points for points, _ in several])
+    low = everything.min(axis=0)
+    size = everything.max(axis=0) - low + 1
+    return [(rows * size[0] + points[:, 0] - low[0]) * size[1] + points[:, 1] - low[1] for points, rows in several]
+
+
+def _without_opposite(edges: Edges) -> Edges:
+    """Without edges that lie upon each other both ways; of those that do one way, one."""
+    long = edges.start != edges.end
+    start, end = edges.start[long], edges.end[long]
+    forward = np.where(start < end, 1, -1)
+    _, which = np.unique(np.minimum(start, end) * len(long) + np.maximum(start, end), return_inverse=True)
+    ways = np.bincount(which, forward)
+    kept = np.flatnonzero(forward * ways[which] > 0)
+    if len(kept) > np.count_nonzero(ways):
+        kept = kept[np.sort(np.unique(which[kept], return_index=True)[1])]
+    return Edges(start[kept], end[kept])
+
+
+def _following(edges: Edges, points: NDArray[Any]) -> Integers:
+    """Of each edge the one that goes on across the inside; none where edges do not alternate around its end."""
+    count = len(points)
+    leaving, coming = (np.bincount(own, minlength=count) for own in edges)
+    following, out = np.full(len(edges.start), _NONE), np.zeros(count, np.int64)
+    out[edges.start] = np.arange(len(edges.start))
+    plain = ((leaving == 1) & (coming == 1))[edges.end]
+    following[plain] = out[edges.end[plain]]
+    met = (leaving + coming > 2) & (leaving == coming)
+    some = [np.flatnonzero(met[own]) for own in edges]
+    steps = points[edges.end].astype(np.int64) - points[edges.start]
+    aims = np.concatenate([steps[some[0]], -steps[some[1]]])
+    corners = np.concatenate([edges.start[some[0]], edges.end[some[1]]])
+    order = np.lexsort((np.arctan2(aims[:, 1], aims[:, 0]), corners))
+    numbers, comes = np.concatenate(some)[order], order >= len(some[0])
+    _, counts = np.unique(corners, return_counts=True)
+    clockwise = paths.before(np.arange(len(order)), counts)
+    across = comes & ~comes[clockwise]
+    following[numbers[across]] = numbers[clockwise[across]]
+    return following
+
+
+def _some(edges: Edges, following: Integers, kept: NDArray[np.bool_]) -> tuple[Edges, Integers]:
+    """Some of the edges, with what follows them, which is kept too."""
+    numbers = kept.cumsum() - 1
+    return Edges(edges.start[kept], edges.end[kept]), numbers[following[kept]]
+
+
+def _chained(edges: Edges, following: Integers) -> Ragged:
+    """Corners of closed rings, each edge before the one that follows it."""
+    if not len(following):
+        return Ragged(edges.start, np.empty(0, np.int64))
+    ends = np.flatnonzero(following != np.arange(1, len(following) + 1))
+    begins = np.concatenate([[0], ends[:-1] + 1])  # what follows an end is a begin
+    runs = np.searchsorted(begins, following[ends])
+    ring, left = _cycles(runs)
+    order = np.lexsort((-left, ring))
+    lengths = ends + 1 - begins
+    _, first = np.unique(ring[order], return_index=True)
+    return Ragged(ragged.chosen(edges.start, lengths, order), np.add.reduceat(lengths[order], first))
+
+
+def _cycles(following: Integers) -> tuple[Integers, Integers]:
+    """Of each item the least of its cycle, and how far it is to the last before that: by doubled steps."""
+    least, ahead = np.arange(len(following)), following
+    doublings = len(following).bit_length()
+    for _ in range(doublings):
+        least, ahead = np.minimum(least, least[ahead]), ahead[ahead]
+    last = following == least
+    ahead, far = np.where(last, np.arange(len(following)), following), (~last).astype(np.int64)
+    for _ in range(doublings):
+        far, ahead = far + far[ahead], ahead[ahead]
+    return least, far
+
+
+def _simple(rings: Ragged) -> Ragged:
+    """Rings that come by a corner twice as several that do not; those with loops that cross each other as they are."""
+    owners = ragged.owners(rings.lengths)
+    keys = owners * (int(rings.flat.max(initial=0)) + 1) + rings.flat
+    order = np.argsort(keys, kind="stable")
+    alike = keys[order[1:]] == keys[order[:-1]]
+    begins, ends = order[:-1][alike], order[1:][alike]
+    opens, closes = (np.bincount(places, minlength=len(keys)) for places in (begins, ends))
+    depths = (opens - closes).cumsum()
+    crossed = depths[ends] - opens[ends] != depths[begins] - 1
+    depths[np.isin(owners, owners[begins[crossed]])] = 0
+    order = np.lexsort((depths, owners))
+    depths, owners = depths[order], owners[order]
+    new = (opens[order] > 0) & (depths > 0)
+    new[1:] |= (depths[1:] != depths[:-1]) | (owners[1:] != owners[:-1])
+    new[:1] = True
+    return Ragged(rings.flat[order], np.diff(np.flatnonzero(new), append=len(new)))
+
+
+def _rings(links: Ragged, corners: Corners) -> Paths:
+    """Of three corners and more; those that turn the right way are shells."""
+    owners = np.repeat(links.lengths > 2, links.lengths)
+    flat, lengths = links.flat[owners], links.lengths[links.lengths > 2]
+    rows = corners.rows[flat[ragged.starts(lengths)]]
+    found = Paths(corners.points[flat], lengths, rows, np.ones(len(rows), bool))
+    return found._replace(shells=paths.twice_areas(found) > 0)
+
+
+def _with_their_holes(rings: Paths) -> tuple[Paths, Integers]:
+    """By rows, shells before their holes; and rows in which a hole has no shell, which are not there."""
+    shells, holes = np.flatnonzero(rings.shells), np.flatnonzero(~rings.shells)
+    of = np.arange(len(rings.rows))
+    of[holes] = _NONE
+    if len(holes):
+        found, inside = _around(rings, shells, holes)
+        of[found] = inside
+    lost = np.unique(rings.rows[of == _NONE])
+    kept = ~np.isin(rings.rows, lost)
+    order = np.lexsort((~rings.shells, of, rings.rows))
+    order = order[kept[order]]
+    points = ragged.chosen(rings.points, rings.lengths, order)
+    return Paths(points, rings.lengths[order], rings.rows[order], rings.shells[order]), lost
+
+
+def _around(rings: Paths, shells: Integers, holes: Integers) -> tuple[Integers, Integers]:
+    """Holes, and the smallest shell of its row around each. Rows are moved apart, or many could lie at each place."""
+    _, apart = np.unique(rings.rows, return_inverse=True)
+    points = rings.points.astype(np.float64)
+    points[:, 0] += np.repeat(apart * (np.ptp(points[:, 0]) + 1), rings.lengths)
+    begins = ragged.starts(rings.lengths)[holes]
+    middles = shapely.points((points[begins] + points[begins + 1]) / 2)
+    areas = shapely.polygons(paths.linearrings(rings._replace(points=points).of(rings.shells)))
+    around, which = shapely.STRtree(middles).query(areas, predicate="contains")
+    order = np.lexsort((shapely.area(areas)[around], which))
+    found, first = np.unique(which[order], return_index=True)
+    return holes[found], shells[around[order][first]]
