@@ -7,12 +7,13 @@ from typing import Any, Final
 import msgspec
 
 from tileserver import query as queries
+from tileserver.bans import Bans
 from tileserver.errors import InvalidParameterError, TileserverError, UdfError
 from tileserver.formats import ALL, is_media_type
 from tileserver.jobs import Call, Job, Output, Rendered, Source
 from tileserver.registry import Account, Grant
 from tileserver.runlog import Run
-from tileserver.tilecache import Entry, Facts, etag, layer_key
+from tileserver.tilecache import Entry, Facts, Terms, etag, layer_key
 from tileserver.tiles import Bounds, Tile
 from tileserver.udfs import Udf, bind, is_reserved, seconds
 
@@ -68,6 +69,11 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     """Whether rows are counted from the south."""
     batch: bool = False
     """Whether it is run in the background, for which there is more time."""
+
+    @property
+    def terms(self) -> Terms:
+        """On what an entry of it is served."""
+        return Terms(self.grant.bans, self.max_age, _margin(self.grant.kind, self.output))
 
     def covers(self, tile: Tile) -> bool:
         """Whether the tile is inside the UDF's zooms and bounds."""
@@ -159,7 +165,7 @@ def granted(posted: Posted, udf: Udf) -> Grant:
         facts=None,
         kind=udf.kind,
         file=None,
-        epoch=0,
+        bans=Bans(),
         cache=True,
         shared_cache=False,
         expose_errors=True,
@@ -206,6 +212,12 @@ def _max_age(grant: Grant, udf: Udf, query: queries.Query) -> int:
         return seconds(asked[-1]) if asked else udf.options.cache_max_age
     except ValueError as error:
         raise InvalidParameterError(f"Parameter 'cache_max_age': {error}.", parameter="cache_max_age") from None
+
+
+def _margin(kind: str | None, output: Output) -> int:
+    """By how much a tile's content reaches over its edges, in 4,096ths of its side: where features are cut."""
+    vector = "mvt" in output.formats or (not output.formats and kind in (None, "vector"))
+    return output.buffer if output.clip or (vector and not output.exchange) else 0
 
 
 def entry_of(rendered: Rendered, layer: Layer, created: float) -> Entry:

@@ -144,7 +144,7 @@ class Pipeline:
 
     def hit(self, layer: Layer, z: int, x: int, y: int) -> Entry | None:
         """The tile if memory has it fresh. Does not wait."""
-        entry = self.cache.hit(Key(layer.key, z, x, y), layer.grant.epoch, layer.max_age)
+        entry = self.cache.hit(Key(layer.key, z, x, y), layer.terms)
         return entry if entry is not None and self._callees.known_current(entry.facts.callees) else None
 
     async def render(self, layer: Layer, tile: Tile | None, within: Within | None = None) -> Answer:
@@ -157,7 +157,7 @@ class Pipeline:
             TileserverError: the run failed, or the queue is full.
         """
         key = Key(layer.key, tile.z, tile.x, tile.y) if tile else Key(layer.key, -1, 0, 0)
-        entry = self.cache.hit(key, layer.grant.epoch, layer.max_age)
+        entry = self.cache.hit(key, layer.terms)
         if entry is not None and await self.current(entry.facts.callees):  # as under another spelling of the query
             return Answer(entry=entry, source="memory")
         failure, generation = self._failures.get(key, (None, 0))
@@ -189,7 +189,7 @@ class Pipeline:
 
     async def _fly(self, layer: Layer, tile: Tile | None, key: Key, within: Within) -> Flown:
         generation, began = self.registry.generation, time.monotonic()
-        entry = await self.cache.find(key, layer.grant.epoch, layer.max_age)
+        entry = await self.cache.find(key, layer.terms)
         if entry is not None and await self.current(entry.facts.callees):
             return Flown(Answer(entry=entry, source="disk"), generation)
         try:

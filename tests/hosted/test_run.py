@@ -171,18 +171,23 @@ def test_kept_results_are_given_up(sdk: Sdk) -> None:
 
 @only("2.9.5")
 def test_kept_tiles_are_given_up(sdk: Sdk, owner: httpx.Client) -> None:
-    """By the SDK one tile, by its documentation several; all that is kept goes with them."""
+    """By the SDK one tile, by its documentation several; no other, and no file."""
     token = sdk.get("api.create_udf_access_token('stamps').token")
     stamp = "fused.run(token, n=6).stamp[0]"
-    first = sdk.get(stamp, token=token)
-    assert sdk.get(stamp) == first
+    file = sdk.get(stamp, token=token)
+
+    def tiles() -> list[bytes]:
+        return [owner.get(f"/tiles/{token}/1/{x}/1.csv?n=6").content for x in (0, 1)]
+
+    first = tiles()
     udf_id = sdk.get("fused.load('stamps').invalidate_cache(z=1, x=0, y=1).metadata['fused:id']")
-    second = sdk.get(stamp)
-    assert second != first
+    second = tiles()
+    assert [one != other for one, other in zip(first, second, strict=True)] == [True, False]
     place = f"/server/v1/realtime-shared/any/udf-cache/by-id/{udf_id}"
-    answer = owner.post(f"{place}/batch-delete", json={"tiles": [{"z": 1, "x": 0, "y": 1}]})
+    answer = owner.post(f"{place}/batch-delete", json={"tiles": [{"z": 1, "x": x, "y": 1} for x in (0, 1)]})
     assert (answer.status_code, answer.content) == (204, b"")
-    assert sdk.get(stamp) not in (first, second)
+    assert all(one != other for one, other in zip(second, tiles(), strict=True))
+    assert sdk.get(stamp) == file
 
 
 SEVERAL = """

@@ -255,13 +255,22 @@ def test_another_process_tells_of_a_run(folder: Path, tmp_path: Path) -> None:
 
 
 def test_clearing_makes_new_runs(hosting: Running) -> None:
+    """Of everything; tiles alone are no file, and what is no tile is refused."""
     with hosting.owner() as owner, hosting.client() as client:
         udf = next(each["id"] for each in owner.get("/server/v1/udf/self").json() if each["slug"] == "hello")
-        for path, method in (("delete", "DELETE"), ("batch-delete", "POST")):
-            url = f"/server/v1/realtime-shared/fused/udf-cache/by-id/{udf}/{path}"
+        place = f"/server/v1/realtime-shared/fused/udf-cache/by-id/{udf}"
+        tiles = {"tiles": [{"z": 3, "x": 1, "y": 2}, {"z": 3, "x": 1, "y": 3}]}
+        for method, path, body, cleared in (
+            ("DELETE", "delete", None, True),
+            ("DELETE", "delete?z=3&x=1&y=2", None, False),
+            ("POST", "batch-delete", tiles, False),
+        ):
             saved(hosting, n=20)
             assert saved(hosting, n=20).headers["x-cache"] == "HIT"
-            assert client.request(method, url).status_code == 401
-            assert owner.request(method, url, json={"tiles": []}).status_code == 204
-            assert "x-cache" not in saved(hosting, n=20).headers
-        assert owner.delete(url.replace(udf, str(uuid.uuid4()))).status_code in (404, 405)
+            assert client.request(method, f"{place}/{path}", json=body).status_code == 401
+            assert owner.request(method, f"{place}/{path}", json=body).status_code == 204
+            assert ("x-cache" not in saved(hosting, n=20).headers) == cleared
+        for path in ("delete?z=3&x=8&y=2", "delete?z=3&x=1", "delete?z=3&x=1&y=-2"):
+            assert owner.delete(f"{place}/{path}").status_code == 422
+        assert owner.post(f"{place}/batch-delete", json={"tiles": [{"z": 3, "x": 8, "y": 2}]}).status_code == 422
+        assert owner.delete(f"{place}/delete".replace(udf, str(uuid.uuid4()))).status_code in (404, 405)

@@ -36,11 +36,12 @@ def root(
 def run() -> None:
     """Run the command that the arguments name."""
     try:
-        from tileserver.cli import account, collection, login, secret, serve, token, udf
+        from tileserver.cli import account, cache, collection, login, secret, serve, token, udf
 
         serve.register(app)
         login.register(app)
         app.add_typer(udf.app, name="udf")
+        app.add_typer(cache.app, name="cache")
         app.add_typer(token.app, name="token")
         app.add_typer(collection.app, name="collection")
         app.add_typer(secret.app, name="secret")

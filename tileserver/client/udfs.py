@@ -1,5 +1,6 @@
 """UDFs pushed, listed and deleted (hosted API, section 2.2), and what their runs said."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -81,14 +82,30 @@ def delete_udf(session: Session, udf: str | Udf) -> Steps[None]:
     yield from session.ask("DELETE", f"/udf/by-id/{udf_id}")
 
 
-def clear(session: Session, udf: str | Udf) -> Steps[None]:
-    """Makes all that is cached of a UDF stale (hosted API, section 2.4).
+def clear(
+    session: Session,
+    udf: str | Udf,
+    *,
+    bbox: Sequence[float] | None = None,
+    area: dict[str, Any] | None = None,
+    zooms: Sequence[int] | None = None,
+) -> Steps[None]:
+    """Makes what is cached of a UDF stale: all of it, or tiles of some zooms, in a box or an area.
+
+    Args:
+        udf: the UDF, or its name.
+        bbox: west, south, east, north in degrees; west above east means across the 180th meridian.
+        area: a GeoJSON polygon, instead of a box.
+        zooms: the first and the last.
 
     Raises:
+        InvalidParameterError: the place or the zooms are none.
         NotFoundError: the account has none of that name.
     """
-    udf_id = yield from _id(session, udf)
-    yield from session.ask("DELETE", f"/realtime-shared/fused/udf-cache/by-id/{udf_id}/delete")
+    name = udf.name if isinstance(udf, Udf) else udf
+    given = {"bbox": bbox, "area": area, "zooms": zooms}
+    body = {key: value for key, value in given.items() if value is not None}
+    yield from session.ask("POST", f"/udf/{_quoted(name)}/clear", body, base=OWN)
 
 
 def logs(

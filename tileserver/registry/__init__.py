@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from tileserver.errors import SetupError
 from tileserver.registry.accounts import Accounts
+from tileserver.registry.clearings import Clearings
 from tileserver.registry.collections import Collections
 from tileserver.registry.credentials import Credentials
 from tileserver.registry.database import Database
@@ -55,6 +56,7 @@ class Registry:
         self.credentials = Credentials(database, keyring)
         self.secrets = Secrets(database, keyring, generation)
         self.publications = Publications(database, keyring, generation)
+        self.clearings = Clearings(database, generation)
         self.shared_tokens = SharedTokens(database, keyring, generation)
         self.collections = Collections(database, keyring, generation)
         self.lookup = Lookup(database, keyring, generation)

@@ -8,7 +8,9 @@ from cachetools import LRUCache, TTLCache
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tileserver.bans import Bans
 from tileserver.caps import caps_of
+from tileserver.registry.clearings import bans_of
 from tileserver.registry.database import Database
 from tileserver.registry.generation import Generation
 from tileserver.registry.records import Account, Grant
@@ -31,6 +33,7 @@ _FIELDS: Final = (
     udf.c.digest,
     udf.c.file,
     udf.c.epoch,
+    udf.c.floor,
     account.c.calls_per_day.label("account_calls"),
     udf_version.c.code,
     udf_version.c.headers,
@@ -127,7 +130,8 @@ class Lookup:
         before = self._generation.value
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
-        grant = _grant(row, extra or {}) if row else None
+            bans = await bans_of(connection, row.udf_id, row.epoch, row.floor) if row else Bans()
+        grant = _grant(row, {**(extra or {}), "bans": bans}) if row else None
         if before == self._generation.value == self._seen:
             if grant is None:
                 self._unknown[key] = True
@@ -163,5 +167,5 @@ class Lookup:
 
 def _grant(row: Any, extra: dict[str, Any]) -> Grant:
     fields = {**row._mapping, **extra, "headers": json.loads(row.headers)}
-    account_calls, token_calls = fields.pop("account_calls"), fields.pop("token_calls")
+    account_calls, token_calls, *_ = (fields.pop(name) for name in ("account_calls", "token_calls", "epoch", "floor"))
     return Grant(**fields, caps=caps_of(row.account_id, account_calls, fields["token_id"], token_calls))

@@ -116,10 +116,6 @@ class Publications:
         """Delete a UDF with its versions and tokens."""
         await self._change(delete(udf).where(udf.c.id == udf_id))
 
-    async def clear(self, udf_id: str) -> None:
-        """Make stale whatever is cached of a UDF: answers of an earlier epoch are not given any more."""
-        await self._change(update(udf).where(udf.c.id == udf_id).values(epoch=udf.c.epoch + 1))
-
     async def udf(self, udf_id: str) -> StoredUdf | None:
         """A UDF by its id."""
         return await self._one(_STORED.where(udf.c.id == udf_id))

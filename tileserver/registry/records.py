@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from tileserver.bans import Bans
 from tileserver.caps import CallsPerDay, Cap
 
 OWNER: Final = "owner@localhost"
@@ -157,9 +158,15 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """JSON of what a probe found out; None before it."""
     kind: str | None
     file: str | None
-    epoch: int
+    bans: Bans
+    """What was cleared of it."""
     cache: bool
     shared_cache: bool
     expose_errors: bool
     caps: tuple[Cap, ...] = ()
     """What a call counts towards; empty where neither token nor account has a cap."""
+
+    @property
+    def epoch(self) -> int:
+        """Of the last clearing: what is made now is of this epoch."""
+        return self.bans.epoch

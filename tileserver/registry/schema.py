@@ -66,6 +66,7 @@ udf = Table(
     Column("file", Text),
     Column("present", Boolean, nullable=False),
     Column("epoch", Integer, nullable=False),
+    Column("floor", Integer, nullable=False, server_default="0"),
     Column("has_token", Boolean, nullable=False),
     Column("allow_public_read", Boolean, nullable=False, server_default=false()),
     Column("allow_public_list", Boolean, nullable=False, server_default=false()),
@@ -134,12 +135,14 @@ purge = Table(
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=True),
     Column("udf_id", Text, ForeignKey("udf.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("epoch", Integer, nullable=False, server_default="0"),
     Column("min_zoom", Integer, nullable=False),
     Column("max_zoom", Integer, nullable=False),
     Column("min_x", BigInteger, nullable=False),
     Column("max_x", BigInteger, nullable=False),
     Column("min_y", BigInteger, nullable=False),
     Column("max_y", BigInteger, nullable=False),
+    Column("rings", Text),
     Column("created", BigInteger, nullable=False),
 )
 

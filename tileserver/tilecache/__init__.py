@@ -1,7 +1,6 @@
 """The tile cache: memory, then disk. Knows nothing of tokens, UDF code or HTTP."""
 
 import asyncio
-import time
 from pathlib import Path
 
 from tileserver.tilecache.disk import DiskTier
@@ -9,8 +8,9 @@ from tileserver.tilecache.entry import Entry, Facts, etag
 from tileserver.tilecache.flights import Flights
 from tileserver.tilecache.keys import Key, layer_key
 from tileserver.tilecache.memory import MemoryTier
+from tileserver.tilecache.terms import Terms
 
-__all__ = ["Entry", "Facts", "Flights", "Key", "TileCache", "etag", "layer_key"]
+__all__ = ["Entry", "Facts", "Flights", "Key", "Terms", "TileCache", "etag", "layer_key"]
 
 
 class TileCache:
@@ -20,18 +20,30 @@ class TileCache:
         self.memory = MemoryTier(memory)
         self.disk = DiskTier(folder, disk)
 
-    def hit(self, key: Key, epoch: int, max_age: int) -> Entry | None:
-        """The entry of the memory tier, if it is fresh: see `Entry.fresh`. Does not wait."""
+    def hit(self, key: Key, terms: Terms) -> Entry | None:
+        """The entry of the memory tier, if it may be served. Does not wait."""
         entry = self.memory.get(key)
-        return entry if entry is not None and entry.fresh(time.time(), epoch, max_age) else None
+        if entry is None or not terms.fresh(entry):
+            return None
+        if entry.facts.epoch >= terms.bans.epoch:
+            return entry
+        if terms.cleared(entry, key):
+            return None
+        return self._kept(key, entry, terms)
 
-    async def find(self, key: Key, epoch: int, max_age: int) -> Entry | None:
-        """The entry of the disk tier, if it is fresh; read in a thread and kept in memory."""
-        if max_age <= 0 or not self.disk.has(key):
+    async def find(self, key: Key, terms: Terms) -> Entry | None:
+        """The entry of the disk tier, if it may be served; read in a thread and kept in memory."""
+        if terms.max_age <= 0 or not self.disk.has(key):
             return None
         entry = await asyncio.to_thread(self.disk.get, key)
-        if entry is None or not entry.fresh(time.time(), epoch, max_age):
+        if entry is None or not terms.fresh(entry) or terms.cleared(entry, key):
             return None
+        return self._kept(key, entry, terms)
+
+    def _kept(self, key: Key, entry: Entry, terms: Terms) -> Entry:
+        """The entry, in memory: as of the last clearing, so that it is looked at once for each."""
+        if entry.facts.epoch < terms.bans.epoch:
+            entry = entry.in_epoch(terms.bans.epoch)
         self.memory.put(key, entry)
         return entry
 

@@ -24,7 +24,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     created: float
     """Seconds since 1970."""
     epoch: int
-    """The UDF's purge epoch when the run began."""
+    """Of the UDF's last clearing when the run began."""
     kind: str = ""
     empty: bool = False
     authored: bool = False
@@ -60,13 +60,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         """Bytes that the entry takes in memory, nearly."""
         return len(self.body) + 4 * len(self.facts.stdout + self.facts.stderr) + 1500
 
-    def fresh(self, now: float, epoch: int, max_age: int) -> bool:
-        """Whether it may be served at `now` (seconds since 1970) under the UDF's purge `epoch`.
-
-        Args:
-            max_age: seconds; who asks says how old an answer may be, not who stored it.
-        """
-        return self.facts.epoch >= epoch and now < self.facts.created + max_age
+    def in_epoch(self, epoch: int) -> "Entry":
+        """The same as if it had been made later: nothing cleared it since."""
+        return Entry(facts=msgspec.structs.replace(self.facts, epoch=epoch), body=self.body)
 
 
 def etag(body: bytes) -> str:

@@ -14,18 +14,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tileserver.bans import Bans, of_bounds
 from tileserver.jobs import Output
-from tileserver.tilecache import Entry, Facts, Flights, Key, TileCache, etag, layer_key
+from tileserver.tilecache import Entry, Facts, Flights, Key, Terms, TileCache, etag, layer_key
 from tileserver.tilecache.disk import DiskTier, File, losers
 from tileserver.tilecache.entry import read, write
 from tileserver.tilecache.keys import path
 from tileserver.tilecache.memory import MemoryTier
+from tileserver.tiles import Bounds, Tile
 
 
 def entry(body: bytes = b"body", *, epoch: int = 0, created: float | None = None) -> Entry:
     when = time.time() if created is None else created
     facts = Facts(media_type="image/png", coding="", etag=etag(body), created=when, epoch=epoch)
     return Entry(facts=facts, body=body)
+
+
+def terms(epoch: int, max_age: int) -> Terms:
+    """Under which everything before an epoch is cleared."""
+    return Terms(Bans(epoch=epoch, floor=epoch), max_age)
 
 
 @given(st.binary(), st.text(), st.integers(0, 2**60))
@@ -147,11 +154,32 @@ def test_entries_age_and_are_cleared_by_epoch(tmp_path: Path) -> None:
         cache = TileCache(tmp_path, memory=10**6, disk=10**6)
         key = Key("c" * 26, 1, 1, 1)
         await cache.store(key, entry(epoch=4, created=time.time() - 11))
-        assert cache.hit(key, 4, 60) is not None
-        assert await cache.find(key, 4, 60) is not None
+        assert cache.hit(key, terms(4, 60)) is not None
+        assert await cache.find(key, terms(4, 60)) is not None
         for epoch, max_age in ((5, 60), (4, 10), (4, 0)):
-            assert cache.hit(key, epoch, max_age) is None
-            assert await cache.find(key, epoch, max_age) is None
+            assert cache.hit(key, terms(epoch, max_age)) is None
+            assert await cache.find(key, terms(epoch, max_age)) is None
+
+    asyncio.run(check())
+
+
+def test_places_are_cleared_in_both_tiers(tmp_path: Path) -> None:
+    """What lies in one and was made before; what does not is looked at once, and kept in memory as of now."""
+
+    async def check() -> None:
+        cache = TileCache(tmp_path, memory=10**6, disk=10**6)
+        [ban] = of_bounds(Bounds(1, 1, 2, 2), range(31))
+        wanted = Terms(Bans(epoch=5, floor=2, areas=(msgspec.structs.replace(ban, epoch=5),)), 60)
+        inside, outside = Tile.at(1.5, 1.5, 9), Tile.at(9, 9, 9)
+        for tile, epoch, served in ((inside, 4, False), (inside, 5, True), (outside, 4, True), (outside, 1, False)):
+            key = Key("c" * 26, tile.z, tile.x, tile.y)
+            await cache.store(key, entry(epoch=epoch))
+            assert (cache.hit(key, wanted) is not None) == served
+            if served:
+                assert cache.memory.get(key).facts.epoch == 5  # type: ignore[union-attr]
+            cache.memory.drop(key)
+            assert (await cache.find(key, wanted) is not None) == served
+            assert (cache.memory.get(key) is not None) == served
 
     asyncio.run(check())
 

@@ -1,0 +1,101 @@
+"""Clearing what is cached of a UDF: everything, or tiles of some zooms, in a box or an area."""
+
+from typing import Annotated, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from tileserver.bans import Ban, Ring, of_bounds, of_polygon
+from tileserver.errors import InvalidParameterError
+from tileserver.registry import Registry
+from tileserver.tiles import MAX_ZOOM, Bounds
+from tileserver.web.access import Access
+from tileserver.web.hosted.owned import named_udf
+from tileserver.web.hosted.requests import Read, takes
+from tileserver.web.operations import Operation
+
+_WORLD: Final = Bounds(-180.0, -90.0, 180.0, 90.0)
+_MOST: Final = 2000
+"""Places of an area's rings: a look-up of an old tile goes through all of them."""
+Zoom = Annotated[int, msgspec.Meta(ge=0, le=MAX_ZOOM)]
+Place = Annotated[tuple[float, ...], msgspec.Meta(min_length=2, max_length=3)]
+Rings = list[list[Place]]
+
+
+class Polygon(msgspec.Struct, kw_only=True, tag_field="type"):
+    """A GeoJSON polygon (RFC 7946)."""
+
+    coordinates: Rings
+
+
+class MultiPolygon(msgspec.Struct, kw_only=True, tag_field="type"):
+    """Several."""
+
+    coordinates: list[Rings]
+
+
+class Clearing(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST /api/v1/udf/{name}/clear`: an empty one clears everything, files too."""
+
+    zooms: tuple[Zoom, Zoom] | None = None
+    """The first and the last; without them, all."""
+    bbox: tuple[float, float, float, float] | None = None
+    """West, south, east and north in degrees; west above east means across the 180th meridian."""
+    area: Polygon | MultiPolygon | None = None
+    """In degrees, instead of a box."""
+
+    @property
+    def of_everything(self) -> bool:
+        """Whether nothing is left out."""
+        return self.zooms is None and self.bbox is None and self.area is None
+
+    def bans(self) -> list[Ban]:
+        """Of an epoch to come; raises ValueError where a place is none."""
+        first, last = self.zooms or (0, MAX_ZOOM)
+        if first > last:
+            raise ValueError(f"zooms are the first and the last, and not {first} and {last}")
+        zooms = range(first, last + 1)
+        if self.area is None:
+            return of_bounds(Bounds(*self.bbox) if self.bbox else _WORLD, zooms)
+        if self.bbox:
+            raise ValueError("it takes a bbox or an area, not both")
+        polygons = self.area.coordinates if isinstance(self.area, MultiPolygon) else [self.area.coordinates]
+        if sum(len(ring) for rings in polygons for ring in rings) > _MOST:
+            raise ValueError(f"the area has more than {_MOST:,} corners; simplify it")
+        return [ban for rings in polygons for ban in of_polygon(list(map(_ring, rings)), zooms)]
+
+
+class ClearingRoutes:
+    """For the UDF's owner."""
+
+    def __init__(self, registry: Registry, access: Access) -> None:
+        self._registry, self._access = registry, access
+
+    def routes(self) -> list[BaseRoute]:
+        """Every route."""
+        return [Route("/api/v1/udf/{name}/clear", self.clear, methods=["POST"])]
+
+    @Operation(status=204)
+    @takes(Clearing)
+    async def clear(self, request: Request, read: Read[Clearing]) -> Response:
+        """Makes what is cached of a UDF stale at once: everything, or tiles of some zooms, in a box or an area."""
+        account = await self._access.owner(request.scope)
+        stored = await named_udf(self._registry, account, request.path_params["name"])
+        clearing = await read()
+        if clearing.of_everything:
+            await self._registry.clearings.everything(stored.id)
+            return Response(status_code=204)
+        try:
+            bans = clearing.bans()
+        except ValueError as error:
+            raise InvalidParameterError(f"{error}.") from None
+        await self._registry.clearings.areas(stored.id, bans)
+        return Response(status_code=204)
+
+
+def _ring(places: list[Place]) -> Ring:
+    """Without the first place once more at the end, and without heights."""
+    ring = [(place[0], place[1]) for place in places]
+    return tuple(ring[:-1] if len(ring) > 1 and ring[0] == ring[-1] else ring)
