@@ -73,7 +73,9 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def terms(self) -> Terms:
         """On what an entry of it is served."""
-        return Terms(self.grant.bans, self.max_age, _margin(self.grant.kind, self.output))
+        options = self.udf.options
+        margin = _margin(self.grant.kind, self.output)
+        return Terms(self.grant.bans, self.max_age, margin, options.stale_while_revalidate, options.stale_if_error)
 
     def covers(self, tile: Tile) -> bool:
         """Whether the tile is inside the UDF's zooms and bounds."""
@@ -98,7 +100,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     entry: Entry
     source: str
-    """`memory`, `disk`, `run`, `shared` (somebody else's run) or `outside`."""
+    """`memory`, `disk`, `stale` (of either, past its age), `run`, `shared` (somebody else's run) or `outside`."""
     queue_ms: float = 0.0
 
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 import msgspec
-from cachetools import LRUCache, TTLCache
+from cachetools import LRUCache
 
 from tileserver import query as queries
 from tileserver.callees import Callees
@@ -29,12 +29,10 @@ from tileserver.runner import REFUSALS, Runner, Within, below
 from tileserver.settings import Settings
 from tileserver.settling import Settling
 from tileserver.signature import parse
-from tileserver.tilecache import Entry, Flights, Key, TileCache
+from tileserver.tilecache import Entry, Failures, Flights, Key, Refreshes, TileCache
 from tileserver.tiles import Tile
 from tileserver.udfs import Udf, digest
 
-FAILURE_SECONDS: Final = 3
-"""How long a failure is answered again without a run."""
 CALL_DEPTH: Final = 5
 """Calls that may wait for each other."""
 _NEARLY: Final = 0.9
@@ -72,8 +70,7 @@ class Pipeline:
         self._layers: LRUCache[Ask, Layer] = LRUCache(4096)
         self._generation = -1
         self._flights: Flights[Flown] = Flights()
-        self._failures: TTLCache[Key, tuple[TileserverError, int]] = TTLCache(10_000, FAILURE_SECONDS)
-        """With the registry's generation when the run began: another one may do better."""
+        self._failures, self._refreshes = Failures(), Refreshes()
         self._deep: set[str] = set()
         """Flights under way that fail of how deep their callers are."""
         self._posted: LRUCache[tuple[str, str], Udf] = LRUCache(256)
@@ -160,17 +157,51 @@ class Pipeline:
         entry = self.cache.hit(key, layer.terms)
         if entry is not None and await self.current(entry.facts.callees):  # as under another spelling of the query
             return Answer(entry=entry, source="memory")
-        failure, generation = self._failures.get(key, (None, 0))
-        if failure is not None and generation == self.registry.generation:
-            raise failure.with_traceback(None)  # it would grow with each who is told
+        answer = (
+            await self._bridged(layer, tile, key)
+            or self._failures.get(key, self.registry.generation)
+            or await self._joined(layer, tile, key, within)
+        )
+        if isinstance(answer, TileserverError):
+            kept = await self._rescued(layer, key)
+            if kept is None:
+                raise answer.with_traceback(None)  # it would grow with each who is told
+            return kept
+        return answer
+
+    async def _joined(
+        self, layer: Layer, tile: Tile | None, key: Key, within: Within | None
+    ) -> Answer | TileserverError:
+        """From disk, from a run that is under way, or from a run of its own."""
         # Who allows an answer less age, or knows of a later clearing, does not take what others wait for.
         flight = key._replace(layer=f"{key.layer}/{layer.max_age}/{layer.grant.epoch}")
         name = "/".join(map(str, flight))
         with self._calls.waiting(within.caller.chain if within else (), name):
             answer, own = await self._flown(flight, lambda: self._fly(layer, tile, key, below(within, layer, name)))
-        if isinstance(answer, TileserverError):
-            raise answer.with_traceback(None)
-        return answer if own else msgspec.structs.replace(answer, source="shared")
+        if isinstance(answer, TileserverError) or own:
+            return answer
+        return msgspec.structs.replace(answer, source="shared")
+
+    async def _bridged(self, layer: Layer, tile: Tile | None, key: Key) -> Answer | None:
+        """What is past its age, if the UDF lets it be served while it is made anew, which begins here."""
+        if not layer.terms.revalidate:
+            return None
+        entry = await self.cache.stored(key)
+        if entry is None or not layer.terms.bridges(entry, key) or not await self.current(entry.facts.callees):
+            return None
+        if layer.terms.fresh(entry):  # as one on disk
+            return None
+        stats = self.executor.stats()
+        if not stats.queued and self._failures.get(key, self.registry.generation) is None:
+            self._refreshes.begin(key, lambda: self._joined(layer, tile, key, None), int(2 * stats.capacity))
+        return Answer(entry=entry, source="stale")
+
+    async def _rescued(self, layer: Layer, key: Key) -> Answer | None:
+        """What there was before, if the UDF lets it be served where a run fails."""
+        entry = await self.cache.stored(key) if layer.terms.on_error else None
+        if entry is None or not layer.terms.rescues(entry):
+            return None
+        return Answer(entry=entry, source="stale")
 
     async def _flown(self, flight: Key, fly: Callable[[], Awaitable[Flown]]) -> tuple[Answer | TileserverError, bool]:
         """What the flight comes to, and whether it is the request's own; one that others began may not do for it."""
@@ -197,7 +228,7 @@ class Pipeline:
         except TileserverError as failure:
             cut = within.caller.chain[-1] in self._deep or time.monotonic() - began > _NEARLY * within.seconds
             if not cut and failure.code not in REFUSALS:
-                self._failures[key] = failure, generation
+                self._failures.add(key, failure, generation)
             return Flown(failure, generation, cut)
         finally:
             self._deep.discard(within.caller.chain[-1])
@@ -260,6 +291,7 @@ class Pipeline:
 
     async def close(self) -> None:
         """End every run; who waits for one is told that the server is busy."""
+        await self._refreshes.close()
         await self.executor.close()
         await self.settling.close()  # those that find out are told too
 

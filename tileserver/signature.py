@@ -19,8 +19,6 @@ CODE_LIMIT: Final = 10**6
 """Characters of a source: a syntax tree takes some 500 times their memory, and seconds in which nothing else runs."""
 
 _WITHOUT_EFFECT: Final = (
-    "stale_while_revalidate",
-    "stale_if_error",
     "block_zoom",
     "block_size",
     "empty_below",

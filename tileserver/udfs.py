@@ -40,6 +40,7 @@ _AGE: Final = re.compile(r"(\d{1,15})([smhd]?)\Z", re.ASCII)
 _LONGEST_AGE: Final = 10**9
 _LEAST_MEMORY: Final = 16 * 10**6
 """Seconds, some thirty years: longer means the same."""
+_AGES: Final = frozenset({"cache_max_age", "stale_while_revalidate", "stale_if_error"})
 _RESAMPLING: Final = ("nearest", "bilinear", "cubic", "average", "mode")
 COMPRESSIONS: Final = ("fast", "smallest")
 GAMMAS: Final = 0.1, 10.0
@@ -80,6 +81,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     attribution: str = ""
     cache_max_age: int = 90 * 86400
     """Seconds."""
+    stale_while_revalidate: int = 0
+    """Seconds behind it for which an answer is given while a new one is made."""
+    stale_if_error: int = 0
+    """Seconds behind it for which an answer is given where a new one fails."""
     timeout: float | None = None
     """Seconds; None takes the server's."""
     memory: int | None = None
@@ -176,8 +181,8 @@ def with_computed(udf: Udf, options: dict[str, Any], defaults: dict[str, Any], *
 
 def _normalised(given: dict[str, Any]) -> dict[str, Any]:
     result = dict(given)
-    if "cache_max_age" in result:
-        result["cache_max_age"] = seconds(result["cache_max_age"])
+    for age in _AGES & result.keys():
+        result[age] = seconds(result[age])
     if "memory" in result:
         result["memory"] = size(result["memory"])
     rescale = result.get("rescale")

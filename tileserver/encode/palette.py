@@ -60,7 +60,7 @@ class Indexed(NamedTuple):
 
     def between(self, low: int, high: int) -> "Indexed":
         """The image without the colours below the number `low` and above `high`, which do not occur."""
-        numbers = self.numbers - np.uint8(low) if low else self.numbers
+        numbers = self.numbers - self.numbers.dtype.type(low) if low else self.numbers
         return self._replace(numbers=numbers, colours=self.colours[low : high + 1])
 
     def without(self, gaps: NDArray[np.bool_]) -> "Indexed | None":

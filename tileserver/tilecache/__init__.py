@@ -5,12 +5,14 @@ from pathlib import Path
 
 from tileserver.tilecache.disk import DiskTier
 from tileserver.tilecache.entry import Entry, Facts, etag
+from tileserver.tilecache.failures import Failures
 from tileserver.tilecache.flights import Flights
 from tileserver.tilecache.keys import Key, layer_key
 from tileserver.tilecache.memory import MemoryTier
+from tileserver.tilecache.refreshes import Refreshes
 from tileserver.tilecache.terms import Terms
 
-__all__ = ["Entry", "Facts", "Flights", "Key", "Terms", "TileCache", "etag", "layer_key"]
+__all__ = ["Entry", "Facts", "Failures", "Flights", "Key", "Refreshes", "Terms", "TileCache", "etag", "layer_key"]
 
 
 class TileCache:
@@ -39,6 +41,13 @@ class TileCache:
         if entry is None or not terms.fresh(entry) or terms.cleared(entry, key):
             return None
         return self._kept(key, entry, terms)
+
+    async def stored(self, key: Key) -> Entry | None:
+        """The entry of either tier, whether it may be served or not."""
+        entry = self.memory.get(key)
+        if entry is not None or not self.disk.has(key):
+            return entry
+        return await asyncio.to_thread(self.disk.get, key)
 
     def _kept(self, key: Key, entry: Entry, terms: Terms) -> Entry:
         """The entry, in memory: as of the last clearing, so that it is looked at once for each."""

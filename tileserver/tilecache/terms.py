@@ -17,10 +17,25 @@ class Terms(msgspec.Struct, frozen=True):
     """Seconds for which an answer is fresh; 0 serves none that is kept."""
     margin: int = 0
     """By how much a tile's content reaches over its edges, in 4,096ths of its side."""
+    revalidate: int = 0
+    """Seconds behind `max_age` for which it is served while it is made anew (RFC 5861, section 3)."""
+    on_error: int = 0
+    """Seconds behind `max_age` for which it is served where that fails (RFC 5861, section 4)."""
 
     def fresh(self, entry: Entry) -> bool:
         """Whether an entry is young enough."""
         return time.time() < entry.facts.created + self.max_age
+
+    def bridges(self, entry: Entry, key: Key) -> bool:
+        """Whether it may be served until there is a new one."""
+        return self.max_age > 0 and self._within(entry, self.revalidate) and not self.cleared(entry, key)
+
+    def rescues(self, entry: Entry) -> bool:
+        """Whether it may be served where there is no new one, cleared or not."""
+        return self.max_age > 0 and self._within(entry, self.on_error)
+
+    def _within(self, entry: Entry, seconds: int) -> bool:
+        return time.time() < entry.facts.created + self.max_age + seconds
 
     def cleared(self, entry: Entry, key: Key) -> bool:
         """Whether it was cleared since it was made."""

@@ -157,18 +157,18 @@ def _entity(entry: Entry, *, hosted: bool) -> Headers:
 def _freshness(layer: Layer, entry: Entry, source: str) -> Headers:
     facts = entry.facts
     age = max(int(time.time() - facts.created), 0)
-    left = max(layer.max_age - age, 0)
+    left = layer.max_age - age if source == "stale" else max(layer.max_age - age, 0)
     status = f"tileserver; {'hit' if source in _HITS else 'fwd=miss'}; ttl={left}; detail={source}"
     return [
-        (b"cache-control", _cache_control(layer, entry, left)),
+        (b"cache-control", _cache_control(layer, entry, max(left, 0))),
         (b"age", b"%d" % (age if source in _HITS else 0)),
         (b"cache-status", status.encode()),
     ]
 
 
 _NOTHING: Final = "application/json"
-_HITS: Final = frozenset({"memory", "disk", "outside"})
-_KEPT: Final = {"memory": (b"x-cache", b"HIT"), "disk": (b"x-fused-cached", b"true")}
+_HITS: Final = frozenset({"memory", "disk", "stale", "outside"})
+_KEPT: Final = dict.fromkeys(("memory", "stale"), (b"x-cache", b"HIT")) | {"disk": (b"x-fused-cached", b"true")}
 """What tells the SDK that a result is not new, and from which storage it is (hosted API, section 2.7)."""
 
 

@@ -1,0 +1,75 @@
+"""What is made in the background, what is remembered of failures, and on what terms an entry is served."""
+
+import asyncio
+import time
+
+import pytest
+
+from tileserver.bans import Bans
+from tileserver.errors import BY_CODE, TileserverError
+from tileserver.tilecache import Entry, Facts, Failures, Key, Refreshes, Terms
+from tileserver.tilecache import failures as failing
+
+KEY, OTHER = Key("a", 1, 0, 0), Key("a", 1, 1, 0)
+
+
+def test_one_for_a_key_and_few_at_once() -> None:
+    """What ends makes room, however it ends."""
+
+    async def check() -> None:
+        refreshes, gate, begun = Refreshes(), asyncio.Event(), []
+
+        async def work(name: str) -> None:
+            begun.append(name)
+            await gate.wait()
+            raise ValueError(name)
+
+        for name, key in (("one", KEY), ("again", KEY), ("other", OTHER), ("third", Key("b", 0, 0, 0))):
+            refreshes.begin(key, lambda name=name: work(name), 2)  # type: ignore[misc]
+        await asyncio.sleep(0)
+        assert begun == ["one", "other"]
+        gate.set()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        refreshes.begin(KEY, lambda: work("again"), 2)
+        gate.clear()
+        await asyncio.sleep(0)
+        assert begun == ["one", "other", "again"]
+        await refreshes.close()
+
+    asyncio.run(check())
+
+
+def test_failures_are_remembered_for_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that took a worker's time or life for longer; of an earlier generation none."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    known = Failures()
+    known._known = failing.TLRUCache(10, failing._until, timer=lambda: now[0])
+    errors = {code: TileserverError.__new__(BY_CODE[code]) for code in ("udf_raised", "udf_timed_out", "udf_crashed")}
+    for code, error in errors.items():
+        known.add(Key(code, 0, 0, 0), error, 7)
+    for later, expected in ((4.9, errors.keys()), (5.1, {"udf_timed_out", "udf_crashed"}), (30.1, set())):
+        now[0] = 100 + later
+        assert {code for code in errors if known.get(Key(code, 0, 0, 0), 7)} == set(expected)
+    now[0] = 101.0
+    assert known.get(Key("udf_crashed", 0, 0, 0), 8) is None
+
+
+@pytest.mark.parametrize(
+    ("age", "epoch", "expected"),
+    [
+        (5, 1, (True, True, True)),
+        (15, 1, (False, True, True)),
+        (15, 0, (False, False, True)),
+        (25, 1, (False, False, True)),
+        (45, 1, (False, False, False)),
+    ],
+)
+def test_terms(age: int, epoch: int, expected: tuple[bool, bool, bool]) -> None:
+    """Fresh for ten seconds, bridged for ten more where it was not cleared, a rescue for thirty."""
+    facts = Facts(media_type="", coding="", etag="", created=time.time() - age, epoch=epoch)
+    terms, entry = Terms(Bans(epoch=1, floor=1), 10, revalidate=10, on_error=30), Entry(facts=facts, body=b"")
+    assert (terms.fresh(entry), terms.bridges(entry, KEY), terms.rescues(entry)) == expected
+    none = Terms(Bans(), 0, revalidate=10, on_error=30)
+    assert not (none.fresh(entry) or none.bridges(entry, KEY) or none.rescues(entry))
