@@ -100,7 +100,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     entry: Entry
     source: str
-    """`memory`, `disk`, `stale` (of either, past its age), `run`, `shared` (somebody else's run) or `outside`."""
+    """`memory`, `disk`, `stale` (of either, past its age), `above` (of an empty tile that it lies in), `run`, `shared`
+    (somebody else's run) or `outside`."""
     queue_ms: float = 0.0
 
 

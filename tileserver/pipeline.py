@@ -158,7 +158,8 @@ class Pipeline:
         if entry is not None and await self.current(entry.facts.callees):  # as under another spelling of the query
             return Answer(entry=entry, source="memory")
         answer = (
-            await self._bridged(layer, tile, key)
+            await self._below_empty(layer, key)
+            or await self._bridged(layer, tile, key)
             or self._failures.get(key, self.registry.generation)
             or await self._joined(layer, tile, key, within)
         )
@@ -181,6 +182,11 @@ class Pipeline:
         if isinstance(answer, TileserverError) or own:
             return answer
         return msgspec.structs.replace(answer, source="shared")
+
+    async def _below_empty(self, layer: Layer, key: Key) -> Answer | None:
+        """What a tile above it says for it, where the UDF lets one that is empty."""
+        entry = await self.cache.empty_above(key, layer.terms) if layer.udf.options.empty_below else None
+        return Answer(entry=entry, source="above") if entry and await self.current(entry.facts.callees) else None
 
     async def _bridged(self, layer: Layer, tile: Tile | None, key: Key) -> Answer | None:
         """What is past its age, if the UDF lets it be served while it is made anew, which begins here."""

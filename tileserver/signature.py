@@ -21,7 +21,6 @@ CODE_LIMIT: Final = 10**6
 _WITHOUT_EFFECT: Final = (
     "block_zoom",
     "block_size",
-    "empty_below",
 )
 """Options that have a meaning but no effect in this version: they are taken, and their author is told."""
 

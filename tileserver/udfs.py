@@ -85,6 +85,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds behind it for which an answer is given while a new one is made."""
     stale_if_error: int = 0
     """Seconds behind it for which an answer is given where a new one fails."""
+    empty_below: bool = False
+    """Whether there is nothing on tiles below one that is empty."""
     timeout: float | None = None
     """Seconds; None takes the server's."""
     memory: int | None = None

@@ -106,7 +106,7 @@ def _entered(
 ) -> tuple[Integers, Integers]:
     """Squares entered where x (0) or y (1) is half way between whole numbers; their lower sides belong to squares.
 
-    Near a square's corner one product says, for x and for y, on which side of it an edge passes, or that it does on none.
+    Near a square's corner one product says, for x and for y, on which side of it an edge passes, or that it hits it.
     """
     counts = np.abs(steps[:, axis])
     edges, nth = ragged.owners(counts), ragged.places(np.zeros_like(counts), counts)

@@ -42,6 +42,15 @@ class TileCache:
             return None
         return self._kept(key, entry, terms)
 
+    async def empty_above(self, key: Key, terms: Terms) -> Entry | None:
+        """The entry of a tile that this one lies in, if it may be served and is empty."""
+        for above in key.above():
+            entry = self.hit(above, terms) or await self.find(above, terms)
+            if entry is not None and entry.facts.empty and not terms.cleared(entry, key):
+                self.memory.put(key, entry)
+                return entry
+        return None
+
     async def stored(self, key: Key) -> Entry | None:
         """The entry of either tier, whether it may be served or not."""
         entry = self.memory.get(key)
@@ -50,8 +59,11 @@ class TileCache:
         return await asyncio.to_thread(self.disk.get, key)
 
     def _kept(self, key: Key, entry: Entry, terms: Terms) -> Entry:
-        """The entry, in memory: as of the last clearing, so that it is looked at once for each."""
-        if entry.facts.epoch < terms.bans.epoch:
+        """The entry, in memory: as of the last clearing, so that it is looked at once for each.
+
+        But empty ones, which may have to answer for tiles below them that were cleared since.
+        """
+        if entry.facts.epoch < terms.bans.epoch and not entry.facts.empty:
             entry = entry.in_epoch(terms.bans.epoch)
         self.memory.put(key, entry)
         return entry

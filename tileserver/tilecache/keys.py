@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -20,6 +21,11 @@ class Key(NamedTuple):
     z: int
     x: int
     y: int
+
+    def above(self) -> Iterator["Key"]:
+        """Of the tiles that it lies in, the nearest first."""
+        for up in range(1, self.z + 1):
+            yield Key(self.layer, self.z - up, self.x >> up, self.y >> up)
 
 
 def layer_key(digest: str, owner: str, arguments: dict[str, Any], output: Output) -> str:

@@ -167,8 +167,10 @@ def _freshness(layer: Layer, entry: Entry, source: str) -> Headers:
 
 
 _NOTHING: Final = "application/json"
-_HITS: Final = frozenset({"memory", "disk", "stale", "outside"})
-_KEPT: Final = dict.fromkeys(("memory", "stale"), (b"x-cache", b"HIT")) | {"disk": (b"x-fused-cached", b"true")}
+_HITS: Final = frozenset({"memory", "disk", "stale", "above", "outside"})
+_KEPT: Final = dict.fromkeys(("memory", "stale", "above"), (b"x-cache", b"HIT")) | {
+    "disk": (b"x-fused-cached", b"true")
+}
 """What tells the SDK that a result is not new, and from which storage it is (hosted API, section 2.7)."""
 
 

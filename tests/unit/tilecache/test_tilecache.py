@@ -184,6 +184,39 @@ def test_places_are_cleared_in_both_tiers(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+def test_empty_tiles_answer_for_those_below(tmp_path: Path) -> None:
+    """From memory and from disk, until one of both is cleared, also only at its own zoom; others do not."""
+
+    async def check() -> None:
+        cache = TileCache(tmp_path, memory=10**6, disk=10**6)
+        full, empty = entry(epoch=3), entry(b"", epoch=3)
+        empty = msgspec.structs.replace(empty, facts=msgspec.structs.replace(empty.facts, empty=True))
+        layer, tile = "c" * 26, Tile.at(8.5, 47.4, 9)
+        key = Key(layer, tile.z, tile.x, tile.y)
+        for zoom, stored in ((7, full), (5, empty)):
+            above = tile.ancestor(zoom)
+            await cache.store(Key(layer, zoom, above.x, above.y), stored)
+        place = Bounds(8.4, 47.3, 8.6, 47.5)
+        for zooms, served in ((range(10, 31), True), (range(9, 10), False), (range(5, 6), False), (range(31), False)):
+            [ban] = of_bounds(place, zooms)
+            wanted = Terms(Bans(epoch=5, areas=(msgspec.structs.replace(ban, epoch=5),)), 60)
+            for _ in range(2):
+                assert (await cache.empty_above(key, wanted) is not None) == served
+                cache.memory.drop(key)
+        assert await cache.empty_above(key, terms(3, 60)) is not None
+        assert cache.hit(key, terms(3, 60)) is not None
+        for nothing in (terms(4, 60), terms(3, 0)):
+            cache.memory.drop(key)
+            assert await cache.empty_above(key, nothing) is None
+        beside = Tile.at(-8.5, 47.4, 9)
+        assert await cache.empty_above(Key(layer, beside.z, beside.x, beside.y), terms(3, 60)) is None
+        for above in key.above():
+            cache.memory.drop(above)
+        assert await cache.empty_above(key, terms(3, 60)) is not None
+
+    asyncio.run(check())
+
+
 def test_layer_keys_differ_where_the_answer_could() -> None:
     """UDF version, owner, arguments and every field of the output specification count; order does not."""
     base = layer_key("d", "u", {"a": 1, "b": 2}, Output())
