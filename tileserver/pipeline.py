@@ -37,6 +37,8 @@ CALL_DEPTH: Final = 5
 """Calls that may wait for each other."""
 _NEARLY: Final = 0.9
 """Part of its caller's time after which a run that fails may have failed for want of more."""
+_BRIEFLY: Final = 1.0
+"""Seconds that a call waits for another process that makes the same."""
 _QUERY_LIMIT: Final = 2048
 """Characters of a query whose layer is kept: as many as are kept must fit into memory."""
 
@@ -225,10 +227,26 @@ class Pipeline:
         return isinstance(answer, TileserverError) or not await self.current(answer.entry.facts.callees)
 
     async def _fly(self, layer: Layer, tile: Tile | None, key: Key, within: Within) -> Flown:
-        generation, began = self.registry.generation, time.monotonic()
-        entry = await self.cache.find(key, layer.terms)
-        if entry is not None and await self.current(entry.facts.callees):
+        generation = self.registry.generation
+        entry = await self._on_disk(layer, key)
+        if entry is not None:
             return Flown(Answer(entry=entry, source="disk"), generation)
+        if layer.max_age <= 0:
+            return await self._run(layer, tile, key, within)
+        # Functions that wait for each other could do so in a circle, which nobody sees across processes.
+        patience = _BRIEFLY if len(within.caller.chain) > 1 else self.settings.timeout
+        async with self.cache.leases.held(key, patience) as waited:
+            entry = await self._on_disk(layer, key) if waited else None
+            if entry is not None:
+                return Flown(Answer(entry=entry, source="disk"), generation)
+            return await self._run(layer, tile, key, within)
+
+    async def _on_disk(self, layer: Layer, key: Key) -> Entry | None:
+        entry = await self.cache.find(key, layer.terms)
+        return entry if entry is not None and await self.current(entry.facts.callees) else None
+
+    async def _run(self, layer: Layer, tile: Tile | None, key: Key, within: Within) -> Flown:
+        generation, began = self.registry.generation, time.monotonic()
         try:
             answer = await self._runner.answer(layer, tile, within)
         except TileserverError as failure:

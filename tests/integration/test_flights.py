@@ -46,6 +46,19 @@ def test_fifty_requests_for_a_cold_tile_are_one_run(single: Running, tmp_path: P
     assert sum("detail=run" in each.headers["cache-status"] for each in answers) == 1
 
 
+def test_two_hundred_requests_of_four_processes_are_one_run(tmp_path: Path) -> None:
+    """Of a tile that takes longer than they come in; one process that is killed meanwhile costs one more at most."""
+    log = tmp_path / "log"
+    with serving(COUNTED, data=tmp_path / "data", arguments=("--processes", "4", "--workers", "2")) as four:
+        base = f"/tiles/{four.token('counted')}/5"
+        answers = get_all(four, [f"{base}/1/2.png?log={log}&seconds=1"] * 200)
+        assert {(each.status_code, each.content) for each in answers} == {(200, answers[0].content)}
+        assert runs(log) == ["5/1/2"]
+        sources = [each.headers["cache-status"].rpartition("detail=")[2] for each in answers]
+        assert sources.count("run") == 1
+        assert set(sources) <= {"run", "shared", "disk", "memory"}
+
+
 def test_a_failure_is_remembered_for_seconds(single: Running, tmp_path: Path) -> None:
     """Many who ask again cost one run; later it is tried again."""
     log = tmp_path / "log"

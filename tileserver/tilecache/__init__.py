@@ -8,6 +8,7 @@ from tileserver.tilecache.entry import Entry, Facts, etag
 from tileserver.tilecache.failures import Failures
 from tileserver.tilecache.flights import Flights
 from tileserver.tilecache.keys import Key, layer_key
+from tileserver.tilecache.leases import Leases
 from tileserver.tilecache.memory import MemoryTier
 from tileserver.tilecache.refreshes import Refreshes
 from tileserver.tilecache.terms import Terms
@@ -21,6 +22,7 @@ class TileCache:
     def __init__(self, folder: Path, *, memory: int, disk: int) -> None:
         self.memory = MemoryTier(memory)
         self.disk = DiskTier(folder, disk)
+        self.leases = Leases(folder.with_name(f"{folder.name}.leases"))
 
     def hit(self, key: Key, terms: Terms) -> Entry | None:
         """The entry of the memory tier, if it may be served. Does not wait."""
