@@ -1,5 +1,6 @@
 """Tiles of the Web Mercator pyramid: addresses, bounds and partitions. No I/O; mercantile does the mathematics."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -122,3 +123,28 @@ def covering(bounds: Bounds, zoom: int) -> list[tuple[range, range]]:
     first = Tile.at(bounds.west, bounds.north, zoom)
     last = Tile.at(bounds.east - _LEAST, bounds.south + _LEAST, zoom)
     return [(range(first.x, max(first.x, last.x) + 1), range(first.y, max(first.y, last.y) + 1))]
+
+
+_CURVE: Final = (
+    ((0, 0, 1), (0, 1, 0), (1, 1, 0), (1, 0, 2)),
+    ((0, 0, 0), (1, 0, 1), (1, 1, 1), (0, 1, 3)),
+    ((1, 1, 3), (0, 1, 2), (0, 0, 2), (1, 0, 0)),
+    ((1, 1, 2), (1, 0, 3), (0, 0, 3), (0, 1, 1)),
+)
+"""Of each turn of Hilbert's curve the quarters of a cell in its order (column, row), and the turn inside of each."""
+
+
+def along_curve(columns: range, rows: range, zoom: int) -> Iterator[Tile]:
+    """Tiles of a rectangle along Hilbert's curve: each beside the one before, partition by partition."""
+
+    def visit(x: int, y: int, side: int, turn: int) -> Iterator[Tile]:
+        if x + side <= columns.start or x >= columns.stop or y + side <= rows.start or y >= rows.stop:
+            return
+        if side == 1:
+            yield Tile(zoom, x, y)
+            return
+        half = side // 2
+        for column, row, inner in _CURVE[turn]:
+            yield from visit(x + column * half, y + row * half, half, inner)
+
+    return visit(0, 0, 1 << zoom, 0)

@@ -181,3 +181,19 @@ def test_the_command(running: Running, stamps, monkeypatch: pytest.MonkeyPatch, 
         assert [one != other for one, other in zip(before, stamps(), strict=True)] == gone
     for wrong in (["--bbox", "1,2,3"], ["--zooms", "a-b"], ["--area", str(tmp_path / "none")]):
         assert CliRunner().invoke(cache.app, ["clear", "stamped", *wrong]).exit_code == 2
+
+
+def test_warming(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiles are there before anybody asks, and what is there takes no run."""
+    monkeypatch.setenv("TILESERVER_DATA_DIR", str(running.data))
+    monkeypatch.delenv("TILESERVER_URL", raising=False)
+    typed = ["warm", "stamped", "--bbox", "100,-10,120,10", "--zooms", "4-6", "--at-once", "3"]
+    for _ in range(2):
+        result = CliRunner().invoke(cache.app, typed, catch_exceptions=False)
+        assert (result.exit_code, result.stdout) == (0, "'stamped' has 30 tiles there\n")
+    with running.owner() as owner:
+        runs = owner.get("/api/v1/udf/stamped/logs?limit=200").json()
+    assert sum(bool(each["tile"]) and each["tile"].startswith(("4/", "5/", "6/")) for each in runs) == 30
+    path = f"/tiles/{running.token('stamped')}/5/25/15.mvt"
+    assert httpx.get(running.url + path).headers["cache-status"].rpartition("detail=")[2] in ("memory", "disk")
+    assert CliRunner().invoke(cache.app, [*typed[:-1], "0"]).exit_code == 2

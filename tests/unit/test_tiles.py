@@ -1,11 +1,13 @@
 """Tiles against mercantile, over all zooms and at the edges."""
 
+import itertools
+
 import mercantile
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tileserver.tiles import MAX_LATITUDE, MAX_ZOOM, Bounds, Tile, covering
+from tileserver.tiles import MAX_LATITUDE, MAX_ZOOM, Bounds, Tile, along_curve, covering
 
 
 @st.composite
@@ -125,3 +127,23 @@ def test_an_area_upside_down_is_none() -> None:
     """South above north."""
     with pytest.raises(ValueError, match="west, south, east, north"):
         covering(Bounds(0, 10, 10, 0), 3)
+
+
+@given(st.integers(0, MAX_ZOOM), st.data())
+def test_along_the_curve_is_everything_once(zoom: int, data: st.DataObject) -> None:
+    """At any depth, for any rectangle, one of nothing too."""
+    first = [data.draw(st.integers(0, (1 << zoom) - 1)) for _ in range(2)]
+    columns, rows = (range(each, min(each + data.draw(st.integers(0, 20)), 1 << zoom)) for each in first)
+    found = list(along_curve(columns, rows, zoom))
+    assert len(found) == len(set(found)) == len(columns) * len(rows)
+    assert {(each.x, each.y) for each in found} == {(x, y) for x in columns for y in rows}
+
+
+@pytest.mark.parametrize("zoom", [1, 3, 6])
+def test_each_is_beside_the_one_before(zoom: int) -> None:
+    """Where all of a zoom is wanted; and no partition is left before all of it is done."""
+    found = list(along_curve(range(1 << zoom), range(1 << zoom), zoom))
+    assert all(abs(one.x - other.x) + abs(one.y - other.y) == 1 for one, other in itertools.pairwise(found))
+    partitions = [each.partition for each in found]
+    changes = sum(one != other for one, other in itertools.pairwise(partitions))
+    assert changes + 1 == len(set(partitions))

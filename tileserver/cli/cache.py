@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tileserver.cli.given import pairs
 from tileserver.cli.remote import client
 
 app = typer.Typer(help="What is kept of functions' answers.", no_args_is_help=True)
@@ -32,17 +33,40 @@ def clear(
     ] = None,
 ) -> None:
     """Clear it, at once: everything, files too, or tiles of some zooms, in a box or an area."""
-    box, polygon, range_ = _box(bbox), _area(area), _zooms(zooms)
+    box = None if bbox is None else _box(bbox)
+    levels = None if zooms is None else _zooms(zooms)
+    polygon = None if area is None else _area(area)
     with client() as server:
-        server.clear(name, bbox=box, area=polygon, zooms=range_)
+        server.clear(name, bbox=box, area=polygon, zooms=levels)
     places = [f"in {place}" for place in (bbox, area) if place is not None]
     where = " ".join(places + [f"of zooms {zooms}"] * (zooms is not None))
     print(f"cleared '{name}'" + (f": tiles {where}" if where else ""))
 
 
-def _box(text: str | None) -> tuple[float, ...] | None:
-    if text is None:
-        return None
+@app.command()
+def warm(
+    name: Annotated[str, typer.Argument(help="The UDF's name, or a shared token.", show_default=False)],
+    bbox: Annotated[str, typer.Option("--bbox", metavar="W,S,E,N", help="Which area, in degrees.")],
+    zooms: Annotated[str, typer.Option("--zooms", metavar="A-B", help="Which zooms.")],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameter", "-p", metavar="NAME=VALUE", help="A parameter; again for more.", show_default=False
+        ),
+    ] = None,
+    format: Annotated[  # noqa: A002 - the query's word
+        str | None, typer.Option("--format", help="As png or mvt; else what maps get.", show_default=False)
+    ] = None,
+    at_once: Annotated[int, typer.Option("--at-once", min=1, max=64, help="How many tiles at once.")] = 4,
+) -> None:
+    """Make tiles before anybody asks for them. What was stopped goes on: tiles that are there take no run."""
+    box, (first, last), given = _box(bbox), _zooms(zooms), pairs(parameters or [])
+    with client(concurrency=at_once) as server:
+        count = server.warm(name, box, range(first, last + 1), format, **given)
+    print(f"'{name}' has {count:,} tiles there")
+
+
+def _box(text: str) -> tuple[float, float, float, float]:
     try:
         west, south, east, north = map(float, text.split(","))
     except ValueError:
@@ -50,10 +74,8 @@ def _box(text: str | None) -> tuple[float, ...] | None:
     return west, south, east, north
 
 
-def _zooms(text: str | None) -> tuple[int, int] | None:
+def _zooms(text: str) -> tuple[int, int]:
     """`4-12`, or one alone."""
-    if text is None:
-        return None
     first, dash, last = text.partition("-")
     try:
         return int(first), int(last if dash else first)
@@ -61,10 +83,8 @@ def _zooms(text: str | None) -> tuple[int, int] | None:
         raise typer.BadParameter(f"'{text}' are no zooms A-B", param_hint="--zooms") from None
 
 
-def _area(file: Path | None) -> dict[str, Any] | None:
+def _area(file: Path) -> dict[str, Any]:
     """A geometry, or that of a feature, or of the only feature of a collection."""
-    if file is None:
-        return None
     try:
         found = json.loads(file.read_bytes())
         if found["type"] == "FeatureCollection":

@@ -35,12 +35,12 @@ def pages(path: str) -> list[dict[str, Any]]:
         return client.pages(path)
 
 
-def client() -> "Client":
+def client(*, concurrency: int = 8) -> "Client":
     """The client, with time for long runs; raises like `request`."""
     from tileserver.client import Client
 
     found = _credentials()
-    return Client(found.url, found.token, timeout=_LONGEST_SECONDS)
+    return Client(found.url, found.token, timeout=_LONGEST_SECONDS, concurrency=concurrency)
 
 
 def _credentials() -> Credentials:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tileserver.cli import results, usage
+from tileserver.cli.given import pairs
 from tileserver.cli.remote import client, pages, request
 from tileserver.cli.report import warn
 from tileserver.cli.runs import shown
@@ -108,7 +109,7 @@ def run(
     """Run a function; show what it returns, or write it to a file."""
     from tileserver.client.progress import waiting
 
-    given, place = _given(parameters or []), _tile(tile) if tile is not None else None
+    given, place = pairs(parameters or []), _tile(tile) if tile is not None else None
     wanted = results.format_of(output, format)
     with client() as server, waiting(f"running {name}"):
         answer = server.file(name, wanted, **given) if place is None else server.tile(name, place, wanted, **given)
@@ -235,24 +236,6 @@ def _show(udf: "Udf") -> None:
         return
     for label in ("map", "tile", "file"):
         print(f"    {label:<5} {getattr(udf.token, f'{label}_url')}")
-
-
-def _given(texts: list[str]) -> dict[str, str | list[str]]:
-    """Parameters as they are typed; one that is there twice is a list."""
-    found: dict[str, list[str]] = {}
-    for text in texts:
-        name, value = _pair(text)
-        found.setdefault(name, []).append(value)
-    return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, sign, value = text.partition("=")
-    if not (name and sign):
-        raise typer.BadParameter(f"'{text}' is not NAME=VALUE", param_hint="-p")
-    if name in ("format", "tile"):
-        raise typer.BadParameter(f"'{name}' is no parameter; say --{name}", param_hint="-p")
-    return name, value
 
 
 def _tile(text: str) -> Tile:

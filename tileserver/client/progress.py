@@ -8,16 +8,22 @@ from contextlib import contextmanager
 def counting(label: str, total: int) -> Iterator[Callable[[], None]]:
     """A function to call after each of `total` parts."""
     from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     if not (console.is_terminal or console.is_jupyter):
         yield lambda: None
         return
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    speed = TextColumn("{task.fields[speed]}/s")
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), speed, TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda: bar.advance(task)
+        task = bar.add_task(label, total=total, speed="-")
+
+        def done() -> None:
+            bar.advance(task)
+            bar.update(task, speed=f"{bar.tasks[0].speed or 0:.1f}")
+
+        yield done
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from tileserver.client.records import Token, Udf
 from tileserver.client.session import Session
 from tileserver.client.tokens import opening
 from tileserver.parameters import as_text
-from tileserver.tiles import Bounds, Tile, covering
+from tileserver.tiles import Bounds, Tile, along_curve, covering
 from tileserver.tokens import shape
 
 What = str | Udf | Token
@@ -70,7 +70,7 @@ def tiles(
     token = yield from token_of(session, what)
     levels = [zooms] if isinstance(zooms, int) else list(zooms)
     rectangles = [(zoom, *pair) for zoom in levels for pair in covering(Bounds(*bounds), zoom)]
-    places = (Tile(zoom, x, y) for zoom, columns, rows in rectangles for x in columns for y in rows)
+    places = (tile for zoom, columns, rows in rectangles for tile in along_curve(columns, rows, zoom))
     total = sum(len(columns) * len(rows) for _, columns, rows in rectangles)
     return (_placed(session, token, place, format, parameters) for place in places), total
 
