@@ -75,7 +75,14 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
         """On what an entry of it is served."""
         options = self.udf.options
         margin = _margin(self.grant.kind, self.output)
-        return Terms(self.grant.bans, self.max_age, margin, options.stale_while_revalidate, options.stale_if_error)
+        return Terms(
+            self.grant.bans,
+            self.max_age,
+            self.grant.udf_id,
+            margin,
+            options.stale_while_revalidate,
+            options.stale_if_error,
+        )
 
     def covers(self, tile: Tile) -> bool:
         """Whether the tile is inside the UDF's zooms and bounds."""

@@ -257,7 +257,7 @@ class Pipeline:
         finally:
             self._deep.discard(within.caller.chain[-1])
         if layer.max_age > 0 and answer.entry.facts.settled:
-            await self.cache.store(key, answer.entry)
+            await self.cache.store(key, answer.entry, layer.grant.udf_id)
         return Flown(answer, generation)
 
     async def run_long(self, layer: Layer) -> Answer:

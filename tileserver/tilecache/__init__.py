@@ -49,7 +49,7 @@ class TileCache:
         for above in key.above():
             entry = self.hit(above, terms) or await self.find(above, terms)
             if entry is not None and entry.facts.empty and not terms.cleared(entry, key):
-                self.memory.put(key, entry)
+                self.memory.put(key, entry, terms.owner)
                 return entry
         return None
 
@@ -67,10 +67,10 @@ class TileCache:
         """
         if entry.facts.epoch < terms.bans.epoch and not entry.facts.empty:
             entry = entry.in_epoch(terms.bans.epoch)
-        self.memory.put(key, entry)
+        self.memory.put(key, entry, terms.owner)
         return entry
 
-    async def store(self, key: Key, entry: Entry) -> None:
-        """Keep an entry in both tiers."""
-        self.memory.put(key, entry)
+    async def store(self, key: Key, entry: Entry, owner: str) -> None:
+        """Keep an entry of a UDF in both tiers."""
+        self.memory.put(key, entry, owner)
         await asyncio.to_thread(self.disk.put, key, entry)

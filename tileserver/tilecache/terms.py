@@ -15,6 +15,8 @@ class Terms(msgspec.Struct, frozen=True):
     bans: Bans
     max_age: int
     """Seconds for which an answer is fresh; 0 serves none that is kept."""
+    owner: str = ""
+    """The UDF, which shares memory with others."""
     margin: int = 0
     """By how much a tile's content reaches over its edges, in 4,096ths of its side."""
     revalidate: int = 0

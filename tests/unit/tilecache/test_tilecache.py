@@ -139,12 +139,50 @@ def test_the_memory_tier_keeps_its_limit() -> None:
     """Least recently used entries go; one that is too large for the tier is not taken."""
     tier = MemoryTier(100_000)
     for index in range(100):
-        tier.put(Key("a", 9, index, 0), entry(bytes(5_000)))
-    tier.put(Key("b", 0, 0, 0), entry(bytes(50_000)))
+        tier.put(Key("a", 9, index, 0), entry(bytes(5_000)), "one")
+        tier.get(Key("a", 9, 0, 0))
+    tier.put(Key("b", 0, 0, 0), entry(bytes(50_000)), "one")
     assert 80_000 < tier.used <= 100_000
     assert tier.get(Key("a", 9, 99, 0)) is not None
-    assert tier.get(Key("a", 9, 0, 0)) is None
+    assert tier.get(Key("a", 9, 0, 0)) is not None
+    assert tier.get(Key("a", 9, 1, 0)) is None
     assert tier.get(Key("b", 0, 0, 0)) is None
+    assert tier.evicted == 100 - len(tier)
+
+
+def test_a_busy_udf_takes_no_others_memory() -> None:
+    """Alone it has all of it; what others put then takes its place, down to half."""
+    tier = MemoryTier(100_000)
+    for index in range(100):
+        tier.put(Key("busy", 9, index, 0), entry(bytes(3_500)), "busy")
+    alone = len(tier)
+    assert tier.used > 90_000
+    for index in range(5):
+        tier.put(Key("calm", 9, index, 0), entry(bytes(3_500)), "calm")
+    for index in range(100, 300):
+        tier.put(Key("busy", 9, index, 0), entry(bytes(3_500)), "busy")
+    assert all(tier.get(Key("calm", 9, index, 0)) for index in range(5))
+    assert len(tier) == alone
+    for index in range(5, 300):
+        tier.put(Key("calm", 9, index, 0), entry(bytes(3_500)), "calm")
+    left = [sum(tier.get(Key(name, 9, index, 0)) is not None for index in range(300)) for name in ("busy", "calm")]
+    assert sum(left) == alone
+    assert abs(left[0] - left[1]) <= 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(0, 12_000), st.booleans()), max_size=60))
+def test_the_memory_tier_counts_right(steps: list[tuple[int, int, int, bool]]) -> None:
+    """Whatever is put, again and larger, looked at and dropped."""
+    tier = MemoryTier(60_000)
+    for place, owner, size, dropped in steps:
+        key = Key("a", 9, place, 0)
+        if dropped:
+            tier.drop(key)
+        else:
+            tier.put(key, entry(bytes(size)), str(owner))
+        there = [kept for each in range(10) if (kept := tier.get(Key("a", 9, each, 0)))]
+        assert tier.used == sum(kept.weight for kept in there) <= 60_000
+        assert len(tier) == len(there)
 
 
 def test_entries_age_and_are_cleared_by_epoch(tmp_path: Path) -> None:
@@ -153,7 +191,7 @@ def test_entries_age_and_are_cleared_by_epoch(tmp_path: Path) -> None:
     async def check() -> None:
         cache = TileCache(tmp_path, memory=10**6, disk=10**6)
         key = Key("c" * 26, 1, 1, 1)
-        await cache.store(key, entry(epoch=4, created=time.time() - 11))
+        await cache.store(key, entry(epoch=4, created=time.time() - 11), "one")
         assert cache.hit(key, terms(4, 60)) is not None
         assert await cache.find(key, terms(4, 60)) is not None
         for epoch, max_age in ((5, 60), (4, 10), (4, 0)):
@@ -173,7 +211,7 @@ def test_places_are_cleared_in_both_tiers(tmp_path: Path) -> None:
         inside, outside = Tile.at(1.5, 1.5, 9), Tile.at(9, 9, 9)
         for tile, epoch, served in ((inside, 4, False), (inside, 5, True), (outside, 4, True), (outside, 1, False)):
             key = Key("c" * 26, tile.z, tile.x, tile.y)
-            await cache.store(key, entry(epoch=epoch))
+            await cache.store(key, entry(epoch=epoch), "one")
             assert (cache.hit(key, wanted) is not None) == served
             if served:
                 assert cache.memory.get(key).facts.epoch == 5  # type: ignore[union-attr]
@@ -195,7 +233,7 @@ def test_empty_tiles_answer_for_those_below(tmp_path: Path) -> None:
         key = Key(layer, tile.z, tile.x, tile.y)
         for zoom, stored in ((7, full), (5, empty)):
             above = tile.ancestor(zoom)
-            await cache.store(Key(layer, zoom, above.x, above.y), stored)
+            await cache.store(Key(layer, zoom, above.x, above.y), stored, "one")
         place = Bounds(8.4, 47.3, 8.6, 47.5)
         for zooms, served in ((range(10, 31), True), (range(9, 10), False), (range(5, 6), False), (range(31), False)):
             [ban] = of_bounds(place, zooms)
