@@ -29,6 +29,9 @@ def test_answers_and_errors_are_counted(server: Running) -> None:
     assert more("tileserver_udf_seconds_count") == 1
     assert after["tileserver_workers"] >= 1
     assert after["tileserver_ready"] == 1
+    assert more("tileserver_cache_disk_written_bytes_total") > 0
+    assert after["tileserver_cache_memory_bytes"] > after["tileserver_cache_memory_entries"] > 0
+    assert after["tileserver_cache_memory_evictions_total"] == after["tileserver_cache_disk_evictions_total"] == 0
 
 
 def test_nobody_learns_a_name(server: Running) -> None:

@@ -21,6 +21,9 @@ class DiskTier:
     def __init__(self, root: Path, limit: int) -> None:
         self.root, self.limit = root, limit
         self._written = 0
+        """Bytes since room was made."""
+        self.written = self.evicted = 0
+        """Bytes that this process has written, and entries that it has removed for others."""
         self._clearing = threading.Lock()
         """Held while a thread makes room: no tile waits for it."""
 
@@ -48,6 +51,7 @@ class DiskTier:
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._write(place, stored)
         self._written += len(stored)
+        self.written += len(stored)
         if self._written > self.limit // 20 and self._clearing.acquire(blocking=False):
             self._written = 0
             self._begin_to_clear()
@@ -87,6 +91,7 @@ class DiskTier:
                 if used <= self.limit * 0.8:
                     break
                 self._remove(place)
+                self.evicted += 1
                 used -= stat.st_size
             return used
 

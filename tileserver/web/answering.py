@@ -51,7 +51,7 @@ class Answering:
         self._authorisation = Authorisation(pipeline.grants, pipeline.registry, access)
         self._word = pipeline.registry.generation_word
         self.recent = Recent(self._word)
-        self.metrics = Metrics(pipeline.executor, self.recent)
+        self.metrics = Metrics(pipeline.executor, self.recent, pipeline.cache)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, address: Address, ask: Ask) -> None:
         """Answer one request."""

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from tileserver.execution import Executor
 from tileserver.layers import Answer
+from tileserver.tilecache import TileCache
 from tileserver.web.operations import Operation
 from tileserver.web.recent import Recent
 
@@ -22,9 +23,10 @@ _SECONDS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 120)
 class Metrics:
     """Counts of one process; several processes are several targets."""
 
-    def __init__(self, executor: Executor, recent: Recent) -> None:
+    def __init__(self, executor: Executor, recent: Recent, cache: TileCache) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Pool(executor, recent))
+        self._registry.register(_Cache(cache))
         ProcessCollector(registry=self._registry)
         name, help_text = "tileserver_answers", "Tiles and files by where they came from."
         self._answers = Counter(name, help_text, ["source"], registry=self._registry)
@@ -53,6 +55,22 @@ class Metrics:
     async def show(self, request: Request) -> Response:
         """The text that Prometheus reads."""
         return Response(generate_latest(self._registry), headers={"content-type": _TYPE, "cache-control": "no-store"})
+
+
+class _Cache(Collector):
+    """Read when it is asked for."""
+
+    def __init__(self, cache: TileCache) -> None:
+        self._cache = cache
+
+    def collect(self) -> Iterator[Metric]:
+        """What this process keeps in memory, and what it has written to disk."""
+        memory, disk = self._cache.memory, self._cache.disk
+        yield GaugeMetricFamily("tileserver_cache_memory_bytes", "Answers in memory.", memory.used)
+        yield GaugeMetricFamily("tileserver_cache_memory_entries", "Answers in memory.", len(memory))
+        yield CounterMetricFamily("tileserver_cache_memory_evictions", "Answers that had to go.", memory.evicted)
+        yield CounterMetricFamily("tileserver_cache_disk_written_bytes", "Answers written to disk.", disk.written)
+        yield CounterMetricFamily("tileserver_cache_disk_evictions", "Answers that had to go from disk.", disk.evicted)
 
 
 class _Pool(Collector):
