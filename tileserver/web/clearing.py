@@ -20,7 +20,7 @@ _WORLD: Final = Bounds(-180.0, -90.0, 180.0, 90.0)
 _MOST: Final = 2000
 """Places of an area's rings: a look-up of an old tile goes through all of them."""
 Zoom = Annotated[int, msgspec.Meta(ge=0, le=MAX_ZOOM)]
-Place = Annotated[tuple[float, ...], msgspec.Meta(min_length=2, max_length=3)]
+Place = Annotated[list[float], msgspec.Meta(min_length=2, max_length=3)]
 Rings = list[list[Place]]
 
 
@@ -39,9 +39,9 @@ class MultiPolygon(msgspec.Struct, kw_only=True, tag_field="type"):
 class Clearing(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The body of `POST /api/v1/udf/{name}/clear`: an empty one clears everything, files too."""
 
-    zooms: tuple[Zoom, Zoom] | None = None
+    zooms: Annotated[list[Zoom], msgspec.Meta(min_length=2, max_length=2)] | None = None
     """The first and the last; without them, all."""
-    bbox: tuple[float, float, float, float] | None = None
+    bbox: Annotated[list[float], msgspec.Meta(min_length=4, max_length=4)] | None = None
     """West, south, east and north in degrees; west above east means across the 180th meridian."""
     area: Polygon | MultiPolygon | None = None
     """In degrees, instead of a box."""
