@@ -145,11 +145,17 @@ def test_ages(age: int | str, value: int) -> None:
     assert seconds(age) == value
 
 
+def test_ages_of_options() -> None:
+    """As text or in seconds."""
+    found = udf(options="cache_max_age='1h', stale_if_error='7d', stale_while_revalidate=60").options
+    assert (found.cache_max_age, found.stale_if_error, found.stale_while_revalidate) == (3600, 7 * 86400, 60)
+
+
 def test_options_without_effect_are_taken_and_told() -> None:
     """A source written for a later version is served, and its author knows what does nothing yet."""
-    found = udf(options="block_zoom=8, stale_if_error=9, minzoom=2")
+    found = udf(options="block_size=8, block_zoom=8, stale_if_error=9, minzoom=2")
     assert found.options.minzoom == 2
-    assert [warning.split("'")[1] for warning in found.warnings] == ["stale_if_error", "block_zoom"]
+    assert [warning.split("'")[1] for warning in found.warnings] == ["block_zoom", "block_size"]
 
 
 @pytest.mark.parametrize(
