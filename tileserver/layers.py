@@ -2,6 +2,7 @@
 
 import re
 import time
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -50,7 +51,7 @@ class Ask(msgspec.Struct, frozen=True):
         return self.account is None and not self.collection
 
 
-class Layer(msgspec.Struct, frozen=True, kw_only=True):
+class Layer(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One UDF version with bound parameters and one output specification."""
 
     grant: Grant
@@ -70,7 +71,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
     batch: bool = False
     """Whether it is run in the background, for which there is more time."""
 
-    @property
+    @cached_property
     def terms(self) -> Terms:
         """On what an entry of it is served."""
         options = self.udf.options

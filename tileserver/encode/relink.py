@@ -217,11 +217,9 @@ def _simple(rings: Ragged) -> Ragged:
 
 
 def _rings(links: Ragged, corners: Corners) -> Paths:
-    """Of three corners and more; those that turn the right way are shells."""
-    owners = np.repeat(links.lengths > 2, links.lengths)
-    flat, lengths = links.flat[owners], links.lengths[links.lengths > 2]
-    rows = corners.rows[flat[ragged.starts(lengths)]]
-    found = Paths(corners.points[flat], lengths, rows, np.ones(len(rows), bool))
+    """Those that turn the right way are shells. Of two corners is none: no edge is there both ways."""
+    rows = corners.rows[links.flat[ragged.starts(links.lengths)]]
+    found = Paths(corners.points[links.flat], links.lengths, rows, np.ones(len(rows), bool))
     return found._replace(shells=paths.twice_areas(found) > 0)
 
 

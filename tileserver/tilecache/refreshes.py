@@ -1,7 +1,7 @@
 """Answers made anew while what there is of them is served: in the background, one for a key, and few at once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from typing import Any
 
 
@@ -11,11 +11,11 @@ class Refreshes:
     def __init__(self) -> None:
         self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
 
-    def begin(self, key: Hashable, work: Callable[[], Awaitable[Any]], most: int) -> None:
+    def begin(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, Any]], most: int) -> None:
         """Begin, unless it is under way or as many are as there may be."""
         if key in self._tasks or len(self._tasks) >= most:
             return
-        task = self._tasks[key] = asyncio.ensure_future(_run(work))
+        task = self._tasks[key] = asyncio.create_task(work())
         task.add_done_callback(lambda done: self._forget(key, done))
 
     def _forget(self, key: Hashable, done: asyncio.Task[Any]) -> None:
@@ -29,7 +29,3 @@ class Refreshes:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _run(work: Callable[[], Awaitable[Any]]) -> Any:
-    return await work()
