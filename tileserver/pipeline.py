@@ -207,7 +207,7 @@ class Pipeline:
     async def _rescued(self, layer: Layer, key: Key) -> Answer | None:
         """What there was before, if the UDF lets it be served where a run fails."""
         entry = await self.cache.stored(key) if layer.terms.on_error else None
-        if entry is None or not layer.terms.rescues(entry):
+        if entry is None or not layer.terms.rescues(entry) or not await self.current(entry.facts.callees):
             return None
         return Answer(entry=entry, source="stale")
 

@@ -26,6 +26,13 @@ UDFS = {
     "both": SOURCE.format(age=1, options=', stale_while_revalidate="1h", stale_if_error="1h"'),
     "fused": SOURCE.format(age=0, options=', stale_while_revalidate="1h", stale_if_error="1h"'),
 }
+CALLING = """
+from tileserver import run, udf
+
+@udf(cache_max_age=1, stale_if_error="1h")
+def calling(token: str):
+    return run(token)
+"""
 Asked = Callable[..., httpx.Response]
 
 
@@ -35,6 +42,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("freshness")
     for name, source in UDFS.items():
         (folder / f"{name}.py").write_text(source.replace("stamped", name))
+    (folder / "calling.py").write_text(CALLING)
     with serving(folder, data=folder / "data") as server:
         yield server
 
@@ -150,3 +158,13 @@ def test_what_was_cleared_is_not_bridged(running: Running, asked: Asked) -> None
     with running.owner() as owner:
         assert owner.post("/api/v1/udf/bridged/clear", json={}).status_code == 204
     assert asked("bridged").content != first.content
+
+
+def test_what_a_disabled_token_opened_is_no_rescue(running: Running, asked: Asked) -> None:
+    """It fails for want of the token, and what rested on that is given to nobody."""
+    with running.owner() as owner:
+        token = owner.post("/server/v1/udf-access-token/new", json={"udf_slug": "plain"}).json()["token"]
+        assert asked("calling", token=token).status_code == 200
+        manage = f"/server/v1/udf-access-token/by-token/{token}"
+        assert owner.post(manage, json={"enabled": False}).status_code == 200
+        assert asked("calling", token=token).status_code == 422
