@@ -94,11 +94,25 @@ def test_few_colours_have_a_palette():
         ([(20, 80, 200, 90), (20, 80, 200, 255), (21, 80, 200, 0)], []),
         ([(0, 0, 0, 0), (0, 9, 0, 0), (5, 0, 0, 0)], []),
         ([(1, 1, 1, 1), (1, 2, 1, 2), (2, 1, 1, 2), (2, 2, 1, 1)], []),
+        ([(20, 80, 200, value) for value in range(256)], []),
+        ([(20, value // 2, 200, value) for value in range(100, 256, 3)], [(20, 50, 200, 99)]),
+        ([(20, 80, 200, value) for value in range(40)], [(30, 80, 200, 7)]),
         ([(0, 0, 0, 0), (20, 80, 200, 90)], [(30, 80, 200, 90)]),
         ([(0, 0, 0, 0), (20, 80, 200, 90)], [(30, 80, 200, value) for value in range(255)]),
         ([(0, 0, 0, 0), (20, 80, 200, 90)], [(30, value, 200, 1) for value in range(254)]),
     ],
-    ids=["by alpha", "nothing is 0", "by two channels", "by none", "one comes late", "257 of them", "256 of them"],
+    ids=[
+        "by alpha",
+        "nothing is 0",
+        "by two channels",
+        "by none",
+        "by all of alpha",
+        "by some of alpha",
+        "by alpha but for one",
+        "one comes late",
+        "257 of them",
+        "256 of them",
+    ],
 )
 def test_many_runs_of_few_colours(colours, late):
     """How ever they can be told apart, and wherever a colour comes first: its number is its own."""
