@@ -33,13 +33,14 @@ class Ban(msgspec.Struct, frozen=True, array_like=True):
     rings: tuple[Ring, ...] = ()
     """Where only what is inside of an odd number of these counts."""
 
-    def covers(self, z: int, x: int, y: int, margin: int) -> bool:
+    def covers(self, z: int, x: int, y: int, margin: int, *, block: bool = False) -> bool:
         """Whether a tile meets the place; a file, whose zoom is -1, never does.
 
         Args:
             margin: by how much the tile's content reaches over its edges, in 4,096ths of its side.
+            block: whether tiles of any zoom are made of it.
         """
-        if not self.min_zoom <= z <= self.max_zoom:
+        if z < 0 or not (block or self.min_zoom <= z <= self.max_zoom):
             return False
         side = MAX_ZOOM - z
         over = (margin << side) >> _UNITS
@@ -71,7 +72,7 @@ class Bans(msgspec.Struct, frozen=True):
     areas: tuple[Ban, ...] = ()
     """Behind it, the newest first."""
 
-    def cleared(self, epoch: int, z: int, x: int, y: int, margin: int) -> bool:
+    def cleared(self, epoch: int, z: int, x: int, y: int, margin: int, *, block: bool = False) -> bool:
         """Whether what was made in an epoch was cleared since; see `Ban.covers`."""
         if epoch >= self.epoch:
             return False
@@ -80,7 +81,7 @@ class Bans(msgspec.Struct, frozen=True):
         for ban in self.areas:
             if ban.epoch <= epoch:
                 return False
-            if ban.covers(z, x, y, margin):
+            if ban.covers(z, x, y, margin, block=block):
                 return True
         return False
 

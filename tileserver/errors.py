@@ -21,6 +21,7 @@ TileserverError
 │   ├── DiskExceededError        disk_exceeded
 │   └── UdfSuspendedError        udf_suspended
 ├── CallError                call_failed          a function called another one, and that went wrong; for the caller
+├── BlockGoneError           block_gone           a block's file was removed before a worker had it; it is made anew
 ├── BusyError                busy                 ask again later
 ├── TooManyRequestsError     too_many_requests
 ├── PublicationError         not_publishable      a file that cannot become a UDF; names file and line
@@ -213,6 +214,13 @@ class CallError(TileserverError):
         super().__init__(message)
         self.cause = cause
         """The code of what went wrong, as `udf_raised` or `not_found`."""
+
+
+class BlockGoneError(TileserverError):
+    """The file of a block is not the one that was looked at, or not there any more."""
+
+    code = "block_gone"
+    sentence = "What this tile is cut from was removed meanwhile; ask again."
 
 
 class BusyError(TileserverError):

@@ -12,7 +12,7 @@ from tileserver.jobs import Call, Called, Describe, Described, Failed, Fetch, Jo
 
 Message = Source | Job | Describe | Rendered | Failed | Described | Call | Fetch | Read | Called
 
-PROTOCOL: Final = 4
+PROTOCOL: Final = 5
 BODY_LIMIT: Final = 8 * 2**20
 """Bytes of a body in a frame."""
 MESSAGE_LIMIT: Final = 64 * 2**20
@@ -41,7 +41,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Birth(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """To the nursery: a worker is wanted. With it come its channel, output pipes, results and calls."""
+    """To the nursery: a worker is wanted. With it come its channel, output pipes, results, calls and files."""
 
     id: int
     scratch: str

@@ -16,6 +16,8 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the answer is a tile; else it is a file."""
     exchange: bool = False
     """Whether another function wants the result as it was returned."""
+    block: bool = False
+    """Whether it is kept for tiles to be cut from it."""
     indexed: bool = False
     """Whether CSV begins with the index (hosted API, section 3.5)."""
     size: int = 256
@@ -103,8 +105,30 @@ class Callee(NamedTuple):
     """The account in whose name it was called, which may see it; empty for its own."""
 
 
+class Stored(msgspec.Struct, frozen=True, array_like=True):
+    """What lies in a file of the server's, which hands it to workers as a descriptor."""
+
+    path: str
+    offset: int
+    length: int
+    """Bytes, from the offset on."""
+    stamp: tuple[int, int, int]
+    """Of the file that was looked at: its number, when it was written (nanoseconds), and its bytes."""
+
+
+class Block(msgspec.Struct, frozen=True, array_like=True):
+    """The ancestor tile from whose result a tile is cut."""
+
+    tile: tuple[int, int, int]
+    """z, x, y."""
+    size: int
+    """Pixels of its side that the function is told."""
+    stored: Stored | None = None
+    """Its result; None where the function has to be called for it."""
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=True):
-    """One call of a UDF."""
+    """One call of a UDF, or a tile that is cut from what one gave."""
 
     id: int
     digest: str
@@ -122,6 +146,13 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=Tru
     sample: bool = False
     """Whether `Rendered.facts` is wanted."""
     caller: Caller = Caller()
+    block: Block | None = None
+    """Where the tile is cut from a block; None where the function is called for the tile itself."""
+
+    @property
+    def calls(self) -> bool:
+        """Whether the function is called."""
+        return self.block is None or self.block.stored is None
 
 
 class Printed(NamedTuple):

@@ -1,5 +1,6 @@
 """Layers: one UDF version with bound parameters and one output specification, and the records around them."""
 
+import dataclasses
 import re
 import time
 from functools import cached_property
@@ -10,7 +11,7 @@ import msgspec
 from tileserver import query as queries
 from tileserver.bans import Bans
 from tileserver.errors import InvalidParameterError, TileserverError, UdfError
-from tileserver.formats import ALL, is_media_type
+from tileserver.formats import ALL, Kind, is_media_type
 from tileserver.jobs import Call, Job, Output, Rendered, Source
 from tileserver.registry import Account, Grant
 from tileserver.runlog import Run
@@ -23,6 +24,7 @@ _TEXT_LIMIT: Final = 64_000
 _REPLAYED: Final = 4000
 """Characters of each stream that are kept with a run's answer, to be told again with it, and in the log."""
 _CHANGES: Final = re.compile(r"[a-z]{1,20}=[0-9.e+]{1,20}(?:, [a-z]{1,20}=[0-9.e+]{1,20}){0,5}", re.ASCII)
+_USUAL_SIZE: Final = 256
 _HARMLESS: Final = frozenset({"", *(each.media_type for each in ALL if not each.media_type.startswith("text/html"))})
 """Media types that browsers run nothing of; of any other a worker may not say that we wrote it."""
 
@@ -74,16 +76,21 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def terms(self) -> Terms:
         """On what an entry of it is served."""
-        options = self.udf.options
-        margin = _margin(self.grant.kind, self.output)
+        options, block = self.udf.options, self.output.block
         return Terms(
             self.grant.bans,
             self.max_age,
             self.grant.udf_id,
-            margin,
-            options.stale_while_revalidate,
-            options.stale_if_error,
+            _margin(self.grant.kind, self.output),
+            0 if block else options.stale_while_revalidate,
+            0 if block else options.stale_if_error,
+            block,
         )
+
+    def is_cut(self, tile: Tile) -> bool:
+        """Whether the tile is cut from a block."""
+        zoom = self.udf.options.block_zoom
+        return zoom is not None and tile.z >= zoom and not self.output.block
 
     def covers(self, tile: Tile) -> bool:
         """Whether the tile is inside the UDF's zooms and bounds."""
@@ -108,8 +115,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     entry: Entry
     source: str
-    """`memory`, `disk`, `stale` (of either, past its age), `above` (of an empty tile that it lies in), `run`, `shared`
-    (somebody else's run) or `outside`."""
+    """`memory`, `disk`, `stale` (of either, past its age), `above` (of an empty tile that it lies in), `block` (cut
+    from one that was there), `run`, `shared` (somebody else's run) or `outside`."""
     queue_ms: float = 0.0
 
 
@@ -162,6 +169,26 @@ def called(grant: Grant, udf: Udf, call: Call) -> Layer:
     )
 
 
+def block(layer: Layer, tile: Tile) -> tuple[Layer, Tile]:
+    """The layer and the tile whose result a tile of a layer is cut from."""
+    options = layer.udf.options
+    assert options.block_zoom is not None
+    size = _USUAL_SIZE
+    if _sees_pixels(layer):
+        size = min(layer.output.size << (tile.z - options.block_zoom), options.block_size)
+    output = Output(block=True, size=size, buffer=layer.output.buffer)
+    grant, arguments = layer.grant, layer.arguments
+    own = layer_key(grant.digest, grant.udf_id, arguments, output)
+    ancestor = msgspec.structs.replace(layer, output=output, key=own)
+    return ancestor, dataclasses.replace(tile.ancestor(options.block_zoom), size=size)
+
+
+def _sees_pixels(layer: Layer) -> bool:
+    """Whether the function may give another result for another `tile.size`: one for rasters that asks for the tile."""
+    vector = layer.grant.kind == Kind.VECTOR or layer.output.formats[:1] in (("mvt",), ("geojson",))
+    return not vector and any(each.injected == "tile" for each in layer.udf.parameters)
+
+
 def granted(posted: Posted, udf: Udf) -> Grant:
     """What who posted a UDF may do with it: anything. Its runs are kept under the account's id."""
     return Grant(
@@ -191,7 +218,8 @@ def probe_tiles(udf: Udf) -> list[Tile | None]:
     west, south, east, north = options.bounds or (-180.0, -85.0, 180.0, 85.0)
     east += 360.0 if east < west else 0.0
     longitude, latitude = ((west + east) / 2 + 180.0) % 360.0 - 180.0, (south + north) / 2
-    zooms = sorted({options.minzoom, min(options.minzoom + 3, options.maxzoom)})
+    deepest = options.maxzoom if options.block_zoom is None else min(options.maxzoom, options.block_zoom)
+    zooms = sorted({min(options.minzoom, deepest), min(options.minzoom + 3, deepest)})
     return [Tile.at(longitude, latitude, zoom) for zoom in zooms]
 
 
@@ -227,7 +255,7 @@ def _max_age(grant: Grant, udf: Udf, query: queries.Query) -> int:
 
 def _margin(kind: str | None, output: Output) -> int:
     """By how much a tile's content reaches over its edges, in 4,096ths of its side: where features are cut."""
-    vector = "mvt" in output.formats or (not output.formats and kind in (None, "vector"))
+    vector = "mvt" in output.formats or (not output.formats and kind in (None, Kind.VECTOR))
     return output.buffer if output.clip or (vector and not output.exchange) else 0
 
 
@@ -253,6 +281,20 @@ def entry_of(rendered: Rendered, layer: Layer, created: float) -> Entry:
         stderr=rendered.printed.stderr[-_REPLAYED:],
     )
     return Entry(facts=facts, body=rendered.body)
+
+
+def cut_of(rendered: Rendered, layer: Layer, block: Facts) -> Entry:
+    """A tile that was cut from a block, as the cache keeps it: as old as that, and resting on the same."""
+    entry = entry_of(rendered, layer, block.created)
+    facts = msgspec.structs.replace(
+        entry.facts,
+        udf_ms=block.udf_ms,
+        encode_ms=rendered.udf_ms + rendered.encode_ms,
+        callees=block.callees,
+        stdout=block.stdout,
+        stderr=block.stderr,
+    )
+    return msgspec.structs.replace(entry, facts=facts)
 
 
 def run_of(layer: Layer, job: Job, asked: float, came: Rendered | TileserverError) -> Run:

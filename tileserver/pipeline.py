@@ -7,6 +7,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 import msgspec
@@ -16,12 +17,12 @@ from tileserver import query as queries
 from tileserver.callees import Callees
 from tileserver.callgraph import CallGraph
 from tileserver.codeproxy import CodeProxy
-from tileserver.errors import CallError, InvalidParameterError, TileserverError, UdfError
+from tileserver.errors import BlockGoneError, CallError, InvalidParameterError, TileserverError, UdfError
 from tileserver.execution import Executor
 from tileserver.execution.calls import first_look
 from tileserver.grants import Grants
-from tileserver.jobs import Call, Callee, Caller, Fetch, Job, Read, Rendered, Source
-from tileserver.layers import Answer, Ask, Layer, Posted, bound, called, granted
+from tileserver.jobs import Block, Call, Callee, Caller, Fetch, Job, Read, Rendered, Source
+from tileserver.layers import Answer, Ask, Layer, Posted, block, bound, called, granted
 from tileserver.loading import Loading
 from tileserver.registry import Grant, Registry
 from tileserver.runlog import RunLog
@@ -39,6 +40,8 @@ _NEARLY: Final = 0.9
 """Part of its caller's time after which a run that fails may have failed for want of more."""
 _BRIEFLY: Final = 1.0
 """Seconds that a call waits for another process that makes the same."""
+_BLOCKS: Final = 2
+"""Files of a block that may vanish while one of its tiles is cut."""
 _QUERY_LIMIT: Final = 2048
 """Characters of a query whose layer is kept: as many as are kept must fit into memory."""
 
@@ -242,13 +245,17 @@ class Pipeline:
             return await self._run(layer, tile, key, within)
 
     async def _on_disk(self, layer: Layer, key: Key) -> Entry | None:
-        entry = await self.cache.find(key, layer.terms)
+        look = self.cache.look if layer.output.block else self.cache.find
+        entry = await look(key, layer.terms)
         return entry if entry is not None and await self.current(entry.facts.callees) else None
 
     async def _run(self, layer: Layer, tile: Tile | None, key: Key, within: Within) -> Flown:
         generation, began = self.registry.generation, time.monotonic()
         try:
-            answer = await self._runner.answer(layer, tile, within)
+            if tile is not None and layer.is_cut(tile):
+                answer = await self._cut(layer, tile, within)
+            else:
+                answer = await self._runner.answer(layer, tile, within)
         except TileserverError as failure:
             cut = within.caller.chain[-1] in self._deep or time.monotonic() - began > _NEARLY * within.seconds
             if not cut and failure.code not in REFUSALS:
@@ -257,8 +264,26 @@ class Pipeline:
         finally:
             self._deep.discard(within.caller.chain[-1])
         if layer.max_age > 0 and answer.entry.facts.settled:
-            await self.cache.store(key, answer.entry, layer.grant.udf_id)
+            await self.cache.store(key, answer.entry, layer.terms)
         return Flown(answer, generation)
+
+    async def _cut(self, layer: Layer, tile: Tile, within: Within) -> Answer:
+        """The tile out of what the function gives for its ancestor; for it alone, where nothing keeps that."""
+        ancestor, above = block(layer, tile)
+        whole = Block((above.z, above.x, above.y), above.size)
+        key, attempts = Key(ancestor.key, *whole.tile), _BLOCKS if layer.max_age > 0 else 0
+        for _ in range(attempts):
+            entry, source = await self._on_disk(ancestor, key), "block"
+            if entry is None:
+                source = (await self.render(ancestor, above, within)).source
+                entry = await self._on_disk(ancestor, key)
+            if entry is None or entry.stored is None:
+                break
+            stored = msgspec.structs.replace(whole, stored=entry.stored)
+            with suppress(BlockGoneError):
+                answer = await self._runner.cut(layer, tile, within, stored, entry.facts)
+                return answer if source != "run" else msgspec.structs.replace(answer, source=source)
+        return await self._runner.answer(layer, tile, within, whole)
 
     async def run_long(self, layer: Layer) -> Answer:
         """The answer of a batch job's task: run anew, with a time limit of its own; raises like `render`."""

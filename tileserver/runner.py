@@ -11,11 +11,12 @@ import msgspec
 
 from tileserver.errors import TileserverError, UdfError
 from tileserver.execution import Executor
-from tileserver.jobs import Caller, Job, Printed, Rendered, Source
-from tileserver.layers import Answer, Layer, entry_of, run_of, source_of
+from tileserver.jobs import Block, Caller, Job, Printed, Rendered, Source
+from tileserver.layers import Answer, Layer, cut_of, entry_of, run_of, source_of
 from tileserver.registry import Grant, Secrets
 from tileserver.runlog import RunLog
 from tileserver.settings import Settings
+from tileserver.tilecache import Facts
 from tileserver.tiles import Tile
 from tileserver.udfs import Udf
 
@@ -24,7 +25,7 @@ FILE_LIMIT: Final = 512 * 2**20
 """Bytes of an encoded answer."""
 _LARGE: Final = 2**20
 """Bytes that are digested in a thread."""
-REFUSALS: Final = frozenset({"busy", "too_many_requests", "udf_suspended"})
+REFUSALS: Final = frozenset({"busy", "too_many_requests", "udf_suspended", "block_gone"})
 """Codes of what did not run."""
 _LEAST_SECRET: Final = 8
 """Characters: a shorter one may be part of any text."""
@@ -43,7 +44,8 @@ def below(within: Within | None, layer: Layer, flight: str) -> Within:
     grant = layer.grant
     if within is None:
         return Within(Caller(account_id=grant.account_id, token_id=grant.token_id, chain=(flight,)), math.inf)
-    chain = (*within.caller.chain, flight)
+    # A block is the tile's own work: its flight takes the place of the tile's, which goes no deeper.
+    chain = (*(within.caller.chain[:-1] if layer.output.block else within.caller.chain), flight)
     return within._replace(caller=msgspec.structs.replace(within.caller, chain=chain, account_id=grant.account_id))
 
 
@@ -59,10 +61,14 @@ class Runner:
         self._settings, self._executor, self._runs, self._secrets = settings, executor, runs, secrets
         self._ids = itertools.count(1)
 
-    async def answer(self, layer: Layer, tile: Tile | None, within: Within) -> Answer:
-        """What a run gives, ready to be kept and sent; raises TileserverError where it fails."""
+    async def answer(self, layer: Layer, tile: Tile | None, within: Within, block: Block | None = None) -> Answer:
+        """What a run gives, ready to be kept and sent; raises TileserverError where it fails.
+
+        Args:
+            block: what the function is called for in the tile's place.
+        """
         started, created = time.perf_counter(), time.time()
-        rendered = await self.run(layer, tile, within)
+        rendered = await self.run(layer, tile, within, block=block)
         took = (time.perf_counter() - started) * 1000
         waited = max(took - rendered.udf_ms - rendered.encode_ms, 0.0)
         if len(rendered.body) > _LARGE:
@@ -71,9 +77,24 @@ class Runner:
             entry = entry_of(rendered, layer, created)
         return Answer(entry=entry, source="run", queue_ms=waited)
 
-    async def run(self, layer: Layer, tile: Tile | None, within: Within, *, sample: bool = False) -> Rendered:
-        """What a worker makes of it; every run goes into the log here, however it ends."""
-        job, asked = self._job(layer, tile, within, sample=sample), time.time()
+    async def cut(self, layer: Layer, tile: Tile, within: Within, block: Block, facts: Facts) -> Answer:
+        """A tile that a worker cuts from a stored block with these facts.
+
+        Raises:
+            BlockGoneError: the block's file is another one, or not there.
+            TileserverError: it cannot be cut, or not as is asked for.
+        """
+        started = time.perf_counter()
+        rendered = await self.run(layer, tile, within, block=block)
+        took = (time.perf_counter() - started) * 1000
+        waited = max(took - rendered.udf_ms - rendered.encode_ms, 0.0)
+        return Answer(entry=cut_of(rendered, layer, facts), source="block", queue_ms=waited)
+
+    async def run(
+        self, layer: Layer, tile: Tile | None, within: Within, *, sample: bool = False, block: Block | None = None
+    ) -> Rendered:
+        """What a worker makes of it; every call of the function goes into the log here, however it ends."""
+        job, asked = self._job(layer, tile, within, sample=sample, block=block), time.time()
         source, nested = await self.source(layer.grant, layer.udf), len(within.caller.chain) > 1
         try:
             rendered = await self._executor.run(job, source, group=_payer(within.caller), nested=nested)
@@ -85,7 +106,8 @@ class Runner:
         if rendered.printed.text:
             printed = Printed(*(masked(text, source.secrets) for text in rendered.printed))
             rendered = msgspec.structs.replace(rendered, printed=printed)
-        self._runs.add(run_of(layer, job, asked, rendered))
+        if job.calls:
+            self._runs.add(run_of(layer, job, asked, rendered))
         return rendered
 
     async def source(self, grant: Grant, udf: Udf) -> Source:
@@ -99,19 +121,21 @@ class Runner:
         longest = self._settings.timeout if tile else self._settings.file_timeout
         return min(layer.udf.options.timeout or longest, longest)
 
-    def _job(self, layer: Layer, tile: Tile | None, within: Within, *, sample: bool) -> Job:
-        longest = self._longest(layer, tile)
+    def _job(self, layer: Layer, tile: Tile | None, within: Within, *, sample: bool, block: Block | None) -> Job:
+        longest, output = self._longest(layer, tile), layer.output
+        around = "/".join(map(str, block.tile)) if block else tile.partition.name if tile else ""
         return Job(
             id=next(self._ids),
             digest=layer.grant.digest,
             tile=(tile.z, tile.x, tile.y) if tile else None,
-            partition=tile.partition.name if tile else "",
+            partition=around,
             arguments=layer.arguments,
-            output=layer.output,
+            output=output,
             timeout=min(longest, within.seconds),
-            limit=TILE_LIMIT if tile and not layer.output.exchange else FILE_LIMIT,
+            limit=TILE_LIMIT if tile and not (output.exchange or output.block) else FILE_LIMIT,
             sample=sample,
             caller=within.caller,
+            block=block,
         )
 
 

@@ -18,13 +18,7 @@ from tileserver.udfs import Options, Parameter, Udf, digest, is_reserved, option
 CODE_LIMIT: Final = 10**6
 """Characters of a source: a syntax tree takes some 500 times their memory, and seconds in which nothing else runs."""
 
-_WITHOUT_EFFECT: Final = (
-    "block_zoom",
-    "block_size",
-)
-"""Options that have a meaning but no effect in this version: they are taken, and their author is told."""
-
-_OPTIONS: Final = frozenset((*Options.__struct_fields__, *_WITHOUT_EFFECT))
+_OPTIONS: Final = frozenset(Options.__struct_fields__)
 
 _KINDS: Final = {
     **dict.fromkeys(("ndarray", "MaskedArray", "NDArray", "ImageData", "DataArray", "Dataset"), Kind.RASTER),
@@ -92,7 +86,7 @@ def _parsed(tree: ast.Module, code: str, file: str, headers: dict[str, str], nam
         kind=options.kind or _annotated_kind(function),
         fused=fused,
         computed=computed,
-        warnings=(*_reserved(parameters, fused=fused, file=file, line=function.lineno), *_ignored({*given, *computed})),
+        warnings=_reserved(parameters, fused=fused, file=file, line=function.lineno),
     )
 
 
@@ -292,7 +286,3 @@ def _reserved(parameters: tuple[Parameter, ...], *, fused: bool, file: str, line
             f"parameter {taken[0]!r} has a name that the server keeps for itself", file=file, line=line
         )
     return tuple(f"parameter {name!r} has a reserved name and keeps its default" for name in taken)
-
-
-def _ignored(names: set[str]) -> tuple[str, ...]:
-    return tuple(f"option {name!r} has no effect in this version" for name in _WITHOUT_EFFECT if name in names)

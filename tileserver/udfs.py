@@ -44,6 +44,7 @@ _AGES: Final = frozenset({"cache_max_age", "stale_while_revalidate", "stale_if_e
 _RESAMPLING: Final = ("nearest", "bilinear", "cubic", "average", "mode")
 COMPRESSIONS: Final = ("fast", "smallest")
 GAMMAS: Final = 0.1, 10.0
+BLOCK_SIZES: Final = 256, 16_384
 _AGE_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -87,6 +88,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds behind it for which an answer is given where a new one fails."""
     empty_below: bool = False
     """Whether there is nothing on tiles below one that is empty."""
+    block_zoom: int | None = None
+    """The zoom of the tiles that it is called for; those at it and below it are cut from what that gives."""
+    block_size: int = 4096
+    """Pixels of the side of such a tile, at most."""
     timeout: float | None = None
     """Seconds; None takes the server's."""
     memory: int | None = None
@@ -206,6 +211,10 @@ def _checked(options: Options) -> Options:
         raise ValueError("timeout is a number of seconds above 0")
     if options.memory is not None and options.memory < _LEAST_MEMORY:
         raise ValueError("memory is a size such as '512MB', of at least 16MB")
+    if options.block_zoom is not None and not 0 <= options.block_zoom <= 30:
+        raise ValueError("block_zoom is from 0 to 30")
+    if not BLOCK_SIZES[0] <= options.block_size <= BLOCK_SIZES[1]:
+        raise ValueError("block_size is from 256 to 16384")
     if not (0 <= options.buffer <= 4096 and options.max_tile_bytes > 0):
         raise ValueError("buffer is from 0 to 4096, max_tile_bytes above 0")
     _check_picture(options)

@@ -40,6 +40,10 @@ def encode(result: object, output: Output, tile: "Tile | None", *, limit: int, s
         from tileserver.encode import exchange
 
         return _rendered(exchange.draw(result), "", limit)
+    if output.block:
+        from tileserver.encode import blocks
+
+        return _rendered(blocks.draw(result), "", limit)
     if result is None:
         return _rendered(_nothing(output), "", limit)
     if not output.formats:

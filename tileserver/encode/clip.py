@@ -99,6 +99,20 @@ def extents(frame: Any, rows: Rows, tile: Tile, extent: int) -> tuple[NDArray[np
     return (one + other) / 2, np.abs(other - one).max(axis=1)
 
 
+def reach(frame: Any) -> tuple[NDArray[np.float64], Rows]:
+    """Bounds of a frame's points, lines and polygons in the metres of EPSG:3857, and the row of each, ascending.
+
+    What reaches over the 180th meridian is there once more, a turn of the globe away.
+    """
+    placed, metres = _placed(frame)
+    shapes, rows = _flat(placed, np.arange(len(frame)))
+    if not metres:
+        shapes, rows = around(shapes, rows)
+    shapes, rows = _parts(shapes, rows)
+    own = shapely.bounds(shapes)
+    return own if metres else np.hstack([_metres(own[:, :2]), _metres(own[:, 2:])]), rows
+
+
 def _placed(frame: Any) -> tuple[Geometries, bool]:
     """The geometries in degrees, or in the metres of EPSG:3857 that they have; and whether they are in these."""
     geometry = frame.geometry
@@ -133,12 +147,17 @@ def _of_degrees(tile: Tile, extent: int, box: Box) -> tuple[Projection, Box]:
     of_metres, (west, south, east, north) = _of_metres(tile, extent, box)
 
     def units(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        lon, lat = np.radians(xy.T)
-        np.clip(lat, -_POLE, _POLE, out=lat)
-        return of_metres(_RADIUS * np.column_stack([lon, np.arctanh(np.sin(lat))]))
+        return of_metres(_metres(xy))
 
     low, high = (math.degrees(math.atan(math.sinh(metres / _RADIUS))) for metres in (south, north))
     return units, (math.degrees(west / _RADIUS), low, math.degrees(east / _RADIUS), high)
+
+
+def _metres(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From EPSG:4326 to EPSG:3857."""
+    lon, lat = np.radians(xy.T)
+    np.clip(lat, -_POLE, _POLE, out=lat)
+    return _RADIUS * np.column_stack([lon, np.arctanh(np.sin(lat))])
 
 
 def _flat(shapes: Geometries, rows: Rows) -> tuple[Geometries, Rows]:

@@ -39,7 +39,7 @@ def draw(result: Any) -> Drawn:
     return Drawn(body=_json(result), media_type=DATA)
 
 
-def read(body: bytes, media_type: str) -> Any:
+def read(body: bytes | memoryview, media_type: str) -> Any:
     """What `draw` was given: an array (masked where it was), a (Geo)DataFrame, an Arrow table, bytes, or plain data.
 
     A (Geo)Series comes back as a (Geo)DataFrame. An array with bounds is again a tuple of the two, the bounds a list;
@@ -180,7 +180,7 @@ def _as_table(result: Any) -> Any:
     return result if isinstance(result, pa.Table) else pa.table(result)
 
 
-_READERS: Final[dict[str, Callable[[bytes], Any]]] = {
+_READERS: Final[dict[str, Callable[[Any], Any]]] = {
     ARRAY: _read_npy,
     MASKED: _read_masked,
     PLACED: _read_placed,

@@ -32,6 +32,7 @@ _LIBRARIES: Final = (
     (Kind.VECTOR, "shapely", ("Geometry",)),
     (Kind.RASTER, "numpy", ("ndarray",)),
     (Kind.RASTER, "rio_tiler.models", ("ImageData",)),
+    (Kind.RASTER, "tileserver.encode.raster", ("Raster",)),
     (Kind.RASTER, "xarray", ("DataArray", "Dataset")),
     (Kind.TABLE, "pandas", ("DataFrame", "Series")),
     (Kind.DOCUMENT, "numpy", ("generic",)),

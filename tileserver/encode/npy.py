@@ -7,7 +7,7 @@ import numpy as np
 
 from tileserver.encode.drawn import Drawn
 from tileserver.encode.kinds import is_a, is_georeferenced
-from tileserver.encode.raster import Array, joined
+from tileserver.encode.raster import Array, Raster, joined
 from tileserver.errors import BadResultError, FormatNotPossibleError
 
 
@@ -40,6 +40,8 @@ def _values(result: Any) -> Array:
         result = result.array
     elif is_a(result, "xarray", "Dataset"):
         result = joined(result)
+    elif isinstance(result, Raster):
+        result = result.bands
     return result if isinstance(result, np.ndarray) else result.values
 
 

@@ -53,20 +53,22 @@ def _facts(raster: Raster, output: Output) -> dict[str, Any]:
 
 
 def read(result: Any) -> Raster:
-    """The bands of an ndarray, an (array, bounds in degrees) pair, an `ImageData` or an xarray object.
+    """The bands of an ndarray, an (array, bounds in degrees) pair, an `ImageData`, an xarray object, or of a `Raster`.
 
     Raises:
         BadResultError: it has no pixel, or a type or shape that no picture has.
     """
+    if isinstance(result, Raster):
+        return result
     if is_georeferenced(result):
-        return Raster(_bands(_first(result[0])), _bounds(result[1]))
+        return Raster(masked(_first(result[0])), _bounds(result[1]))
     if is_a(result, "rio_tiler.models", "ImageData"):
         return _image_data(result)
     if is_a(result, "xarray", "Dataset"):
         return _dataset(result)
     if is_a(result, "xarray", "DataArray"):
         return _data_array(result)
-    return Raster(_bands(_first(result)))
+    return Raster(masked(_first(result)))
 
 
 def joined(dataset: Any) -> Any:
@@ -110,7 +112,7 @@ def _first(array: Array) -> Array:
     return np.moveaxis(array, 2, 0) if last else array
 
 
-def _bands(array: Array) -> Masked:
+def masked(array: Array) -> Masked:
     """(bands, height, width) of that or of (height, width); without a value where masked or NaN."""
     if array.dtype.kind not in "buif" or array.ndim not in (2, 3):
         raise BadResultError(f"the function returned {_described(array)}; return {_SHAPES}")
@@ -147,7 +149,7 @@ def _bounds(bounds: Any) -> Bounds:
 
 
 def _image_data(result: Any) -> Raster:
-    bands = _bands(result.array)
+    bands = masked(result.array)
     alpha = result.alpha_mask
     if alpha is not None and alpha.dtype != np.uint8:
         alpha = (alpha != 0).astype(np.uint8) * np.uint8(255)
@@ -174,8 +176,8 @@ def _data_array(array: Any) -> Raster:
     for x, y in _AXES:
         if {x, y} <= set(array.dims):
             array = array.transpose(..., y, x)
-            return Raster(_bands(_present(array)), *_extent(array))
-    return Raster(_bands(_first(_present(array))))
+            return Raster(masked(_present(array)), *_extent(array))
+    return Raster(masked(_first(_present(array))))
 
 
 def _present(array: Any) -> Array:

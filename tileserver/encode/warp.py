@@ -13,6 +13,10 @@ Masked = np.ma.MaskedArray[Any, Any]
 
 _TOLERANCE = 1e-3
 """Pixels by which bounds may miss the tile's and still mean the tile."""
+_EDGE_POINTS = 21
+"""Places on each side of a tile that are looked at to find its bounds elsewhere."""
+_AROUND = 4
+"""Pixels around a window that resampling may look at, of the coarser grid."""
 
 
 def is_tile(bounds: Bounds, crs: Any, tile: Tile) -> bool:
@@ -22,6 +26,41 @@ def is_tile(bounds: Bounds, crs: Any, tile: Tile) -> bool:
     own = tile.bounds_3857
     near = np.allclose(bounds, own, rtol=0, atol=(own.east - own.west) / tile.size * _TOLERANCE)
     return bool(near) and CRS.from_user_input(crs) == CRS.from_epsg(3857)
+
+
+def window(bands: Masked, bounds: Bounds, crs: Any, tile: Tile) -> tuple[Masked, Bounds]:
+    """What of the bands lies on the tile, with some pixels around it, and its bounds; all where nobody can say.
+
+    Takes what `fit` takes.
+    """
+    from rasterio.warp import transform_bounds
+
+    rows, columns = bands.shape[1:]
+    own = Bounds(*transform_bounds("EPSG:3857", crs, *tile.bounds_3857, densify_pts=_EDGE_POINTS))
+    if not np.isfinite(own).all() or own.west >= own.east or bounds.south >= bounds.north or _turns(crs, bounds):
+        return bands, bounds
+    step_x, step_y = (bounds.east - bounds.west) / columns, (bounds.north - bounds.south) / rows
+    left, right = _span(own.west - bounds.west, own.east - bounds.west, step_x, columns, tile.size)
+    top, bottom = _span(bounds.north - own.north, bounds.north - own.south, step_y, rows, tile.size)
+    part = Bounds(
+        bounds.west + left * step_x, bounds.north - bottom * step_y, bounds.west + right * step_x,
+        bounds.north - top * step_y,
+    )  # fmt: skip
+    return bands[:, top:bottom, left:right], part
+
+
+def _span(start: float, stop: float, step: float, limit: int, size: int) -> tuple[int, int]:
+    """First and last of an axis' pixels, the last not counted in; one at least."""
+    around = _AROUND * (1 + (stop - start) / step / size)
+    first = int(np.clip(np.floor(start / step - around), 0, limit - 1))
+    return first, int(np.clip(np.ceil(stop / step + around), first + 1, limit))
+
+
+def _turns(crs: Any, bounds: Bounds) -> bool:
+    """Whether the bounds reach over the 180th meridian, where a place has two longitudes."""
+    from rasterio.crs import CRS
+
+    return bool(CRS.from_user_input(crs).is_geographic) and not (bounds.west >= -180 and bounds.east <= 180)
 
 
 def fit(bands: Masked, bounds: Bounds, crs: Any, tile: Tile, output: Output) -> Masked:
@@ -56,7 +95,7 @@ def fit(bands: Masked, bounds: Bounds, crs: Any, tile: Tile, output: Output) -> 
         dst_nodata=np.nan,
         resampling=Resampling[output.resampling],
     )
-    return _as(bands.dtype, target)
+    return rounded(bands.dtype, target)
 
 
 def _with_nan(bands: Masked) -> NDArray[Any]:
@@ -65,10 +104,11 @@ def _with_nan(bands: Masked) -> NDArray[Any]:
     return np.ma.filled(bands.astype(np.float32 if narrow else np.float64), np.nan)
 
 
-def _as(dtype: np.dtype[Any], values: NDArray[Any]) -> Masked:
+def rounded(dtype: np.dtype[Any], values: NDArray[Any]) -> Masked:
+    """Floats as a type, cut off at its limits; masked where NaN stands for no value."""
     missing = np.isnan(values)
     if dtype.kind == "f":
-        return np.ma.MaskedArray(values, missing)
+        return np.ma.MaskedArray(values.astype(dtype, copy=False), missing)
     low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     if float(high) > high:  # of 64 bits: the nearest float is one too large
         high = np.nextafter(float(high), 0)

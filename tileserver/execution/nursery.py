@@ -116,7 +116,7 @@ class Nursery:
     async def fork(
         self, descriptors: Sequence[int], limits: Limits, cache: str = ""
     ) -> tuple[int, int, "asyncio.Future[Died]"]:
-        """A new worker with its channel, output pipes, results and calls: its number, process id, and how it ends.
+        """A new worker with channel, output pipes, results, calls and files: its number, process id, and how it ends.
 
         Args:
             cache: its account's folder; empty where nothing outlives the worker.

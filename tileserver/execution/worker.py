@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import mmap
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -11,13 +12,13 @@ from typing import Any, Final, Self, cast
 
 import msgspec
 
-from tileserver import processes
+from tileserver import handed, processes
 from tileserver.execution.calls import CallsProtocol
 from tileserver.execution.failures import WorkerLostError, breach, ending
 from tileserver.execution.nursery import Nursery
 from tileserver.execution.printed import Pipes
 from tileserver.frames import REPLY_LIMIT, Assembler, Died, FrameError, Limits, Message, pack
-from tileserver.jobs import Describe, Described, Failed, Job, Printed, Rendered, Source
+from tileserver.jobs import Describe, Described, Failed, Job, Printed, Rendered, Source, Stored
 from tileserver.results import Results
 
 _MOST: Final = 2**50
@@ -40,6 +41,9 @@ class Worker(asyncio.Protocol):
         self.on_death: Callable[[Worker], None] | None = None
         """Called when it dies; set while it is idle."""
         self.calls = CallsProtocol()
+        self._files: socket.socket | None = None
+        """Where it is given descriptors of files."""
+        self._given: handed.Open[bool] = handed.Open()
         self._transport: asyncio.WriteTransport | None = None
         self._frames = Assembler(message_limit=REPLY_LIMIT)
         self._reply: asyncio.Future[tuple[Message, bytes]] | None = None
@@ -73,10 +77,12 @@ class Worker(asyncio.Protocol):
         with contextlib.ExitStack() as kept, contextlib.ExitStack() as lent:
             ours, theirs = _pair(kept, lent)
             our_calls, their_calls = _pair(kept, lent)
+            self._files, their_files = _pair(kept, lent)
             kept.callback(self._close_files)
             output, errors = self._pipes.open(lent)
             self._results = Results.create()
-            given = (theirs.fileno(), output, errors, self._results.descriptor, their_calls.fileno())
+            results, sockets = self._results.descriptor, (their_calls.fileno(), their_files.fileno())
+            given = (theirs.fileno(), output, errors, results, *sockets)
             self.number, self.pid, self._death = await nursery.fork(given, limits, cache)
             kept.pop_all()
         self._pipes.listen()
@@ -89,9 +95,12 @@ class Worker(asyncio.Protocol):
         """The reply to a job, with what was printed.
 
         Raises:
-            WorkerLostError: it died. TimeoutError: it took too long, and was killed.
+            WorkerLostError: it died. TimeoutError: it took too long, and was killed. BlockGoneError: the file of its
+                block has gone.
         """
         self.jobs += 1
+        if job.block is not None and job.block.stored is not None:
+            self._give(job.block.stored)
         reply, body = await self._ask(job, job.timeout)
         printed = self._pipes.take()
         if not isinstance(reply, (Rendered, Failed)) or reply.id != job.id or not _is_possible(reply):
@@ -104,6 +113,20 @@ class Worker(asyncio.Protocol):
             content: Any = self._taken(reply.stored) if reply.stored else body
             return msgspec.structs.replace(reply, body=content, printed=printed)
         return msgspec.structs.replace(reply, printed=printed)
+
+    def _give(self, file: Stored) -> None:
+        """Send a file's descriptor, unless it has it."""
+        if self._given.get(file):
+            return
+        descriptor = handed.opened(file)
+        try:
+            assert self._files is not None
+            socket.send_fds(self._files, [b"."], [descriptor])
+        except OSError:
+            raise self._broken("took no file") from None
+        finally:
+            os.close(descriptor)
+        self._given.put(file, True)
 
     async def describe(self, question: Describe, seconds: float) -> Described | Failed:
         """The reply to a question about the source; raises like `perform`."""
@@ -218,6 +241,8 @@ class Worker(asyncio.Protocol):
 
     def _close_files(self) -> None:
         self._pipes.close()
+        if self._files is not None:
+            self._files.close()
         if self._results is not None:
             self._results.close()
             self._results = None

@@ -2,6 +2,9 @@
 
 import asyncio
 from pathlib import Path
+from typing import Final
+
+from cachetools import LRUCache
 
 from tileserver.tilecache.disk import DiskTier
 from tileserver.tilecache.entry import Entry, Facts, etag
@@ -16,12 +19,17 @@ from tileserver.tilecache.terms import Terms
 __all__ = ["Entry", "Facts", "Failures", "Flights", "Key", "Refreshes", "Terms", "TileCache", "etag", "layer_key"]
 
 
+_FILES: Final = 1024
+"""Whose heads are kept."""
+
+
 class TileCache:
     """Both tiers as one."""
 
     def __init__(self, folder: Path, *, memory: int, disk: int) -> None:
         self.memory = MemoryTier(memory)
         self.disk = DiskTier(folder, disk)
+        self._looked: LRUCache[Key, Entry] = LRUCache(_FILES)
         self.leases = Leases(folder.with_name(f"{folder.name}.leases"))
 
     def hit(self, key: Key, terms: Terms) -> Entry | None:
@@ -43,6 +51,17 @@ class TileCache:
         if entry is None or not terms.fresh(entry) or terms.cleared(entry, key):
             return None
         return self._kept(key, entry, terms)
+
+    async def look(self, key: Key, terms: Terms) -> Entry | None:
+        """The entry of the disk tier, if it may be served, its body left in the file, which is checked once."""
+        entry = self._looked.get(key)
+        if entry is None or entry.stored is None or not self.disk.is_there(entry.stored):
+            self._looked.pop(key, None)
+            entry = await asyncio.to_thread(self.disk.look, key) if self.disk.has(key) else None
+            if entry is None:
+                return None
+            self._looked[key] = entry
+        return entry if terms.fresh(entry) and not terms.cleared(entry, key) else None
 
     async def empty_above(self, key: Key, terms: Terms) -> Entry | None:
         """The entry of a tile that this one lies in, if it may be served and is empty."""
@@ -70,7 +89,8 @@ class TileCache:
         self.memory.put(key, entry, terms.owner)
         return entry
 
-    async def store(self, key: Key, entry: Entry, owner: str) -> None:
-        """Keep an entry of a UDF in both tiers."""
-        self.memory.put(key, entry, owner)
+    async def store(self, key: Key, entry: Entry, terms: Terms) -> None:
+        """Keep an entry of a UDF in both tiers; a block, which workers read, on disk only."""
+        if not terms.block:
+            self.memory.put(key, entry, terms.owner)
         await asyncio.to_thread(self.disk.put, key, entry)

@@ -6,12 +6,17 @@ import os
 import random
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
-from tileserver.tilecache.entry import Entry, read, write
+from tileserver import handed
+from tileserver.jobs import Stored
+from tileserver.tilecache.entry import Entry, look, read, write
 from tileserver.tilecache.keys import Key, path
 
+_TOUCH_SECONDS: Final = 60
 File = tuple[Path, os.stat_result]
 
 
@@ -34,14 +39,35 @@ class DiskTier:
     def get(self, key: Key) -> Entry | None:
         """The entry, or None; a file that does not check is removed."""
         place = self.root / path(key)
+        return self._checked(place, lambda: read(place.read_bytes()))
+
+    def look(self, key: Key) -> Entry | None:
+        """The same, its body left in the file."""
+        place = self.root / path(key)
+        return self._checked(place, lambda: look(place))
+
+    def _checked(self, place: Path, read: Callable[[], Entry | None]) -> Entry | None:
         try:
-            stored = place.read_bytes()
+            entry = read()
         except OSError:
             return None
-        entry = read(stored)
         if entry is None:
             self._remove(place)
         return entry
+
+    @staticmethod
+    def is_there(file: Stored) -> bool:
+        """Whether a file is the one that was looked at; which is then the last that was read, for who makes room."""
+        try:
+            found = os.stat(file.path)  # noqa: PTH116 - as in `has`
+        except OSError:
+            return False
+        if handed.stamp(found) != file.stamp:
+            return False
+        if time.time() - max(found.st_atime, found.st_mtime) > _TOUCH_SECONDS:  # a mapped file is read unseen
+            with contextlib.suppress(OSError):
+                os.utime(file.path, ns=(time.time_ns(), found.st_mtime_ns))
+        return True
 
     def put(self, key: Key, entry: Entry) -> None:
         """Store an entry; once in a while make room."""

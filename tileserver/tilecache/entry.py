@@ -1,15 +1,19 @@
 """A cached answer and how it is stored: a header with a checksum, then the body. What does not check is a miss."""
 
 import hashlib
+import os
 import struct
 import zlib
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from tileserver.jobs import Callee
+from tileserver import handed
+from tileserver.jobs import Callee, Stored
 
 MAGIC: Final = b"TSE1"
+_PIECE: Final = 2**20
 _HEAD: Final = struct.Struct("<4sII")
 """Magic, length of the facts, CRC-32 of facts and body."""
 
@@ -54,6 +58,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     facts: Facts
     body: bytes
+    stored: Stored | None = None
+    """Where the body lies, if it is not here."""
 
     @property
     def weight(self) -> int:
@@ -87,6 +93,29 @@ def read(stored: bytes) -> Entry | None:
     start = _HEAD.size + length
     facts: Any = _facts(stored[_HEAD.size : start])
     return Entry(facts=facts, body=stored[start:]) if facts else None
+
+
+def look(place: Path) -> Entry | None:
+    """The entry of a stored form in a file, its body left there; None where it is not ours, or not whole.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with place.open("rb") as file:
+        before = os.fstat(file.fileno())
+        head = file.read(_HEAD.size)
+        if len(head) < _HEAD.size or head[: len(MAGIC)] != MAGIC:
+            return None
+        _, length, checksum = _HEAD.unpack(head)
+        raw = file.read(length)
+        found = zlib.crc32(raw)
+        while piece := file.read(_PIECE):
+            found = zlib.crc32(piece, found)
+        after = handed.stamp(os.fstat(file.fileno()))
+    facts, start = _facts(raw), len(head) + length
+    if facts is None or found != checksum or after != handed.stamp(before):
+        return None
+    return Entry(facts=facts, body=b"", stored=Stored(str(place), start, before.st_size - start, after))
 
 
 def _facts(raw: bytes) -> Facts | None:

@@ -24,6 +24,9 @@ class Terms(msgspec.Struct, frozen=True):
     on_error: int = 0
     """Seconds behind `max_age` for which it is served where that fails (RFC 5861, section 4)."""
 
+    block: bool = False
+    """Whether tiles of any zoom are cut from its entries."""
+
     def fresh(self, entry: Entry) -> bool:
         """Whether an entry is young enough."""
         return time.time() < entry.facts.created + self.max_age
@@ -41,4 +44,4 @@ class Terms(msgspec.Struct, frozen=True):
 
     def cleared(self, entry: Entry, key: Key) -> bool:
         """Whether it was cleared since it was made."""
-        return self.bans.cleared(entry.facts.epoch, key.z, key.x, key.y, self.margin)
+        return self.bans.cleared(entry.facts.epoch, key.z, key.x, key.y, self.margin, block=self.block)

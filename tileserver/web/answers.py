@@ -167,7 +167,7 @@ def _freshness(layer: Layer, entry: Entry, source: str) -> Headers:
 
 
 _NOTHING: Final = "application/json"
-_HITS: Final = frozenset({"memory", "disk", "stale", "above", "outside"})
+_HITS: Final = frozenset({"memory", "disk", "stale", "above", "block", "outside"})
 _KEPT: Final = dict.fromkeys(("memory", "stale", "above"), (b"x-cache", b"HIT")) | {
     "disk": (b"x-fused-cached", b"true")
 }

@@ -100,7 +100,7 @@ class Nursery:
     def _obey(self) -> bool:
         """Do what the server asks; False when it has gone."""
         try:
-            payload, descriptors, _, _ = socket.recv_fds(self.control, 65536, 5)
+            payload, descriptors, _, _ = socket.recv_fds(self.control, 65536, WorkerProcess.DESCRIPTORS)
         except ConnectionResetError:  # what is seen when it had not read all that we told it
             return False
         if not payload:

@@ -16,12 +16,13 @@ from tileserver import functioncache
 from tileserver.encode import encode
 from tileserver.errors import CallError, InvalidParameterError, TileserverError, UdfError
 from tileserver.frames import REPLY_LIMIT, Assembler, Birth, Message, pack
-from tileserver.jobs import Describe, Described, Failed, Job, Rendered, Source
+from tileserver.jobs import Block, Describe, Described, Failed, Job, Rendered, Source
 from tileserver.results import Results
 from tileserver.tiles import Tile
 from tileserver.worker import modules, sandbox, system
 from tileserver.worker.baseline import Baseline
 from tileserver.worker.binding import bind
+from tileserver.worker.blocks import Blocks, Opened, made
 from tileserver.worker.calls import Calls
 from tileserver.worker.cost import Cost
 from tileserver.worker.program import Program, describe, load
@@ -40,9 +41,11 @@ T = TypeVar("T")
 class WorkerProcess:
     """Lives in a forked child."""
 
+    DESCRIPTORS: Final = 6
+
     def __init__(self, descriptors: list[int], birth: Birth, spared: frozenset[int]) -> None:
         """Args: spared: descriptors that stay open, of what is not ours."""
-        channel, output, errors, results, calls = map(system.raised, descriptors)
+        channel, output, errors, results, calls, files = map(system.raised, descriptors)
         system.keep_in_hand()
         os.setsid()
         os.nice(_NICE)
@@ -53,7 +56,7 @@ class WorkerProcess:
             sandbox.confine(birth.read, birth.scratch, *([birth.cache] if birth.cache else []))
         _keep_results(birth)
         self._channel, self._results = socket.socket(fileno=channel), Results(results)
-        self._calls = Calls(calls)
+        self._calls, self._blocks = Calls(calls), Blocks(files)
         self._pid, self._cost = os.getpid(), Cost()
         self._frames = Assembler()
         self._source: Source | None = None
@@ -72,6 +75,8 @@ class WorkerProcess:
             self._source = message
         elif isinstance(message, Job):
             self._results.mark(begun=True)
+            if message.block is not None:
+                self._blocks.receive(message.block)
             self._reply(self._perform(message))
         elif isinstance(message, Describe):
             self._results.mark(begun=True)
@@ -132,13 +137,22 @@ class WorkerProcess:
 
     def _render(self, program: Program, job: Job) -> Rendered:
         tile = Tile(*job.tile, size=job.output.size) if job.tile else None
-        arguments = bind(program.udf, job.arguments, tile)
         began = time.perf_counter()
-        result = program.call(arguments)
+        if job.block is None or tile is None:
+            result = program.call(bind(program.udf, job.arguments, tile))
+        else:
+            result = self._block(program, job, job.block).cut(tile, job.output)
         called = time.perf_counter()
         rendered = encode(result, job.output, tile, limit=job.limit, sample=job.sample)
         took = time.perf_counter() - called
         return msgspec.structs.replace(rendered, udf_ms=(called - began) * 1000, encode_ms=took * 1000)
+
+    def _block(self, program: Program, job: Job, block: Block) -> Opened:
+        opened = self._blocks.get(block)
+        if opened is not None:
+            return opened
+        ancestor = Tile(*block.tile, size=block.size)
+        return made(program.call(bind(program.udf, job.arguments, ancestor)), block)
 
     def _describe(self, question: Describe) -> Described | Failed:
         program = self._loaded()

@@ -191,7 +191,7 @@ def test_entries_age_and_are_cleared_by_epoch(tmp_path: Path) -> None:
     async def check() -> None:
         cache = TileCache(tmp_path, memory=10**6, disk=10**6)
         key = Key("c" * 26, 1, 1, 1)
-        await cache.store(key, entry(epoch=4, created=time.time() - 11), "one")
+        await cache.store(key, entry(epoch=4, created=time.time() - 11), terms(0, 60))
         assert cache.hit(key, terms(4, 60)) is not None
         assert await cache.find(key, terms(4, 60)) is not None
         for epoch, max_age in ((5, 60), (4, 10), (4, 0)):
@@ -211,7 +211,7 @@ def test_places_are_cleared_in_both_tiers(tmp_path: Path) -> None:
         inside, outside = Tile.at(1.5, 1.5, 9), Tile.at(9, 9, 9)
         for tile, epoch, served in ((inside, 4, False), (inside, 5, True), (outside, 4, True), (outside, 1, False)):
             key = Key("c" * 26, tile.z, tile.x, tile.y)
-            await cache.store(key, entry(epoch=epoch), "one")
+            await cache.store(key, entry(epoch=epoch), wanted)
             assert (cache.hit(key, wanted) is not None) == served
             if served:
                 assert cache.memory.get(key).facts.epoch == 5  # type: ignore[union-attr]
@@ -233,7 +233,7 @@ def test_empty_tiles_answer_for_those_below(tmp_path: Path) -> None:
         key = Key(layer, tile.z, tile.x, tile.y)
         for zoom, stored in ((7, full), (5, empty)):
             above = tile.ancestor(zoom)
-            await cache.store(Key(layer, zoom, above.x, above.y), stored, "one")
+            await cache.store(Key(layer, zoom, above.x, above.y), stored, terms(0, 60))
         place = Bounds(8.4, 47.3, 8.6, 47.5)
         for zooms, served in ((range(10, 31), True), (range(9, 10), False), (range(5, 6), False), (range(31), False)):
             [ban] = of_bounds(place, zooms)

@@ -1,0 +1,282 @@
+"""Blocks: what is cut from one is what the function would have given for the tile; seams, values and attributes."""
+
+import datetime
+import decimal
+import gzip
+import io
+
+import geopandas
+import numpy as np
+import pandas as pd
+import pytest
+import shapely
+import xarray
+from commands import features
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rasterio.enums import Resampling
+from rasterio.transform import from_bounds
+from rasterio.warp import reproject
+from realdata import DATA, needs_data
+from rio_tiler.models import ImageData
+
+from tileserver.encode import blocks, encode, raster, warp
+from tileserver.encode.blocks import Block
+from tileserver.errors import BadResultError
+from tileserver.jobs import Output
+from tileserver.tiles import Tile
+
+ABOVE = Tile(4, 8, 5)
+NPY = Output(formats=("npy",))
+
+
+def stored(result, ancestor=ABOVE):
+    """As a worker has it."""
+    return Block(blocks.draw(result).body, ancestor)
+
+
+def under(ancestor, down, column, row, size=256):
+    """A tile so many zooms below."""
+    return Tile(ancestor.z + down, (ancestor.x << down) + column, (ancestor.y << down) + row, size=size)
+
+
+def cut(result, tile, ancestor=ABOVE, **output):
+    return stored(result, ancestor).cut(tile, Output(size=tile.size, **output))
+
+
+def noise(*shape, dtype="uint8"):
+    values = np.random.default_rng(1).integers(0, 250, shape)
+    return values.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32", "float64", "bool"])
+@pytest.mark.parametrize("method", ["nearest", "bilinear", "cubic", "average", "mode"])
+def test_tiles_of_as_many_pixels_are_slices(dtype, method):
+    """Value for value, whatever resampling is asked for, and views of the stored array."""
+    values = noise(2, 1024, 1024, dtype=dtype)
+    block = stored(values)
+    for column, row in ((0, 0), (3, 1), (2, 3)):
+        found = block.cut(under(ABOVE, 2, column, row), Output(resampling=method))
+        assert found.dtype == dtype
+        assert np.array_equal(found, values[:, row * 256 : row * 256 + 256, column * 256 : column * 256 + 256])
+        assert not found.flags.owndata
+
+
+@pytest.mark.parametrize("down", [3, 5, 8, 12])
+def test_deeper_tiles_repeat_pixels(down):
+    """The nearest pixel is the one that the new one lies in, however deep."""
+    values = noise(512, 512)
+    last = (1 << down) - 1
+    for column, row in ((0, 0), (last // 3, last // 2), (last, last)):
+        found = cut(values, under(ABOVE, down, column, row))
+        x, y = (((at + (np.arange(256) + 0.5) / 256) * 512 / (1 << down)).astype(int) for at in (column, row))
+        assert np.array_equal(found[0], values[np.ix_(y, x)])
+
+
+@pytest.mark.parametrize("method", ["bilinear", "cubic"])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_smooth_resampling_is_gdals(method, dtype):
+    """Inside of the block, where all neighbours are there."""
+    values = noise(1, 64, 64, dtype=dtype)
+    tile = under(ABOVE, 4, 5, 6)
+    expected = np.zeros((1, 256, 256), dtype)
+    reproject(
+        values,
+        expected,
+        src_transform=from_bounds(*ABOVE.bounds_3857, 64, 64),
+        src_crs="EPSG:3857",
+        dst_transform=from_bounds(*tile.bounds_3857, 256, 256),
+        dst_crs="EPSG:3857",
+        resampling=Resampling[method],
+    )
+    found = cut(values, tile, resampling=method).astype(float)
+    assert np.abs(found - expected).max() <= (1 if dtype == "uint8" else 0.01)
+
+
+@pytest.mark.parametrize("method", ["nearest", "bilinear", "cubic"])
+def test_neighbours_fit_together(method):
+    """Four tiles are, pixel for pixel, the tile above them at twice its size: there is no seam."""
+    values = np.ma.masked_less(noise(2, 96, 96, dtype="float32"), 40)
+    block = stored(values)
+    for down, column, row in ((3, 2, 5), (5, 17, 30)):
+        whole = block.cut(under(ABOVE, down, column, row, 512), Output(size=512, resampling=method))
+        quarters = [
+            [block.cut(under(ABOVE, down + 1, 2 * column + x, 2 * row + y), Output(resampling=method)) for x in (0, 1)]
+            for y in (0, 1)
+        ]
+        joined = np.ma.concatenate([np.ma.concatenate(pair, axis=2) for pair in quarters], axis=1)
+        assert np.allclose(np.ma.filled(whole, np.nan), np.ma.filled(joined, np.nan), equal_nan=True)
+
+
+def test_what_has_no_value_stays_so():
+    """Masks of integers, NaN of floats, alpha of an image; a smooth method takes the neighbours that have one."""
+    whole = np.ma.MaskedArray(noise(1, 512, 512), noise(1, 512, 512) < 60)
+    found = cut(whole, under(ABOVE, 1, 1, 0))
+    assert np.array_equal(np.ma.getmaskarray(found), whole.mask[:, :256, 256:])
+    floats = np.ma.filled(whole.astype("float32"), np.nan)
+    found = cut(floats, under(ABOVE, 1, 1, 0))
+    assert np.array_equal(found, floats[:, :256, 256:], equal_nan=True)
+    flat = np.full((1, 64, 64), np.nan)
+    flat[:, :, 20:] = 7
+    found = cut(flat, under(ABOVE, 4, 4, 4), resampling="bilinear")
+    assert set(np.unique(np.ma.compressed(found))) == {7}
+    image = ImageData(np.ma.MaskedArray(noise(3, 512, 512), np.broadcast_to(noise(512, 512) < 60, (3, 512, 512))))
+    tile = under(ABOVE, 1, 1, 1)
+    pictured = encode(stored(image).cut(tile, Output()), Output(formats=("png",)), tile, limit=10**7).body
+    quarter = ImageData(image.array[:, 256:, 256:])
+    assert pictured == encode(quarter, Output(formats=("png",)), tile, limit=10**7).body
+
+
+def test_larger_results_are_made_smaller():
+    """By GDAL, as the UDF says; `average` of four equal pixels is their value."""
+    values = noise(1, 128, 128).repeat(8, axis=1).repeat(8, axis=2)
+    assert np.array_equal(cut(values, ABOVE, resampling="average")[0], values[0, ::4, ::4].astype("uint8"))
+    assert cut(values, under(ABOVE, 1, 1, 1), resampling="nearest").shape == (1, 256, 256)
+
+
+@pytest.mark.parametrize("down", [0, 2, 5])
+@pytest.mark.parametrize("method", ["nearest", "bilinear", "average"])
+def test_rasters_of_another_place_are_warped_from_a_window(down, method):
+    """Which gives what warping all of it does."""
+    west, south, east, north = ABOVE.bounds
+    bounds = (west - 1, south - 1, east + 1, north - 3)
+    values = noise(600, 700, dtype="float32")
+    for column, row in ((0, 0), (1, 1)):
+        tile = under(ABOVE, down, column, row) if down else ABOVE
+        whole = raster.read((values, bounds))
+        output = Output(resampling=method)
+        expected = warp.fit(whole.bands, whole.bounds, whole.crs, tile, output)
+        found = raster.read(stored((values, bounds)).cut(tile, output)).bands
+        differing = np.ma.filled(found, -1) != np.ma.filled(expected, -1)
+        # GDAL approximates the projection within an eighth of a pixel, from one edge of its window to the other
+        assert differing.mean() < (0.02 if method == "nearest" else 1)
+        assert np.abs(np.ma.filled(found, 0) - np.ma.filled(expected, 0)).mean() < 5
+
+
+def test_nothing_lies_beside_a_placed_raster():
+    """A tile that the raster does not reach has no value."""
+    west, south, *_ = ABOVE.bounds
+    found = cut((noise(50, 50), (west, south, west + 1, south + 1)), under(ABOVE, 3, 7, 0))
+    assert found.mask.all()
+
+
+def test_xarray_is_cut_too():
+    """With its coordinates, and in its reference system."""
+    west, _, east, north = ABOVE.bounds_3857
+    step = (east - west) / 512
+    x, y = west + step * (np.arange(512) + 0.5), north - step * (np.arange(512) + 0.5)
+    array = xarray.DataArray(noise(512, 512), coords={"y": y, "x": x}, dims=("y", "x")).rio.write_crs(3857)
+    assert np.array_equal(cut(array, under(ABOVE, 1, 0, 1))[0], array.values[256:, :256])
+
+
+def frame_of(columns, count=40):
+    random = np.random.default_rng(2)
+    west, south, east, north = ABOVE.bounds
+    points = shapely.points(random.uniform(west, east, count), random.uniform(south, north, count))
+    shapes = shapely.buffer(points, random.uniform(0, 2, count), quad_segs=2)
+    return geopandas.GeoDataFrame(columns, geometry=shapes, crs=4326)
+
+
+MIXED = {
+    "integers": pd.array([1, None, 2**63 - 1, -(2**63)] * 10, dtype="Int64"),
+    "objects": pd.Series([1, None, 2**64 - 1, "text"] * 10, dtype=object),
+    "whole": pd.Series([1, None, 3, 4] * 10, dtype=object),
+    "flags": pd.Series([True, None, False, True] * 10, dtype=object),
+    "nested": pd.Series([{"a": [1, 2.5]}, [1, "b"], (1, 2), None] * 10, dtype=object),
+    "arrays": pd.Series([np.arange(2), np.array([0.5]), None, np.float32(2)] * 10, dtype=object),
+    "bytes": pd.Series([b"one", None, b"\xff", b""] * 10, dtype=object),
+    "decimals": pd.Series([decimal.Decimal("1.5"), None, decimal.Decimal(2), decimal.Decimal("-3.25")] * 10),
+    "days": pd.Series([datetime.date(2020, 1, 2), None, datetime.date(9999, 1, 1), datetime.date(1, 1, 1)] * 10),
+    "moments": pd.to_datetime(["2020-01-02T03:04:05.678", None, "1999-01-01T00:00:00.1"] * 13 + [None]).tz_localize(
+        "UTC"
+    ),
+    "spans": pd.to_timedelta(["1D", None, "2h", "3s"] * 10),
+    "kinds": pd.Categorical(["a", None, "b", "a"] * 10),
+    "texts": pd.Series(["ä", None, "", "b"] * 10, dtype="string"),
+    "floats": [0.1, np.nan, np.inf, -0.0] * 10,
+    "small": np.array([1, 2, 3, 4] * 10, dtype="uint8"),
+    "geometry 2": geopandas.GeoSeries([shapely.Point(1, 2)] * 40),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_attributes_of_every_type_come_back(name):
+    """As vector tile, as GeoJSON."""
+    frame, tile = frame_of({name: MIXED[name]}), under(ABOVE, 1, 0, 1)
+    near = stored(frame).cut(tile, Output())
+    for extension in ("mvt", "geojson"):
+        output = Output(formats=(extension,), id_column=None)
+        assert encode(near, output, tile, limit=10**7).body == encode(frame, output, tile, limit=10**7).body
+
+
+def test_index_order_and_layers_come_back():
+    """Ids are those of the index; of a dict of frames each is a layer."""
+    frame = frame_of({"n": range(40)}).set_index(pd.Index(range(1000, 1040)))[::-1]
+    tile = under(ABOVE, 2, 1, 1)
+    block = stored({"one": frame, "two": frame[:9].to_crs(3857), "none": frame[:0]})
+    output = Output(formats=("mvt",))
+    whole = {"one": frame, "two": frame[:9].to_crs(3857), "none": frame[:0]}
+    found = encode(block.cut(tile, output), output, tile, limit=10**7).body
+    assert found == encode(whole, output, tile, limit=10**7).body
+    assert found
+
+
+@given(
+    st.integers(0, 6), st.integers(0, 63), st.integers(0, 63), st.integers(0, 4096), st.sampled_from([4326, 3857, 2056])
+)
+@settings(deadline=None, max_examples=60)
+def test_cut_tiles_are_those_of_the_whole_frame(down, column, row, buffer, crs):
+    """Byte for byte, with any buffer and reference system."""
+    tile = under(ABOVE, down, column % (1 << down), row % (1 << down))
+    frame = frame_of({"n": range(40)}).to_crs(crs)
+    output = Output(formats=("mvt",), buffer=buffer)
+    near = stored(frame).cut(tile, output)
+    assert encode(near, output, tile, limit=10**7).body == encode(frame, output, tile, limit=10**7).body
+
+
+def test_features_over_the_meridian_are_on_both_sides():
+    """Also those whose longitudes go beyond 180."""
+    shapes = [shapely.box(175, 0, 185, 5), shapely.box(-190, 10, -170, 15), shapely.Point(180, 3), None]
+    frame = geopandas.GeoDataFrame({"n": range(4)}, geometry=shapes, crs=4326)
+    world, output = Tile(0, 0, 0), Output(formats=("mvt",))
+    for tile in (Tile(5, 0, 15), Tile(5, 31, 15), Tile(5, 0, 14), Tile(5, 31, 14)):
+        found = encode(stored(frame, world).cut(tile, output), output, tile, limit=10**7).body
+        assert found == encode(frame, output, tile, limit=10**7).body
+        assert found
+
+
+@needs_data
+@pytest.mark.parametrize("name", ["ne_10m_lakes", "ne_10m_rivers_lake_centerlines", "ne_50m_admin_0_countries"])
+def test_real_files_are_the_same_with_a_block(name):
+    """The world as a block, at zooms 0 to 8: byte for byte."""
+    frame = geopandas.read_parquet(DATA / f"{name}.parquet")
+    block, output = stored(frame, Tile(0, 0, 0)), Output(formats=("mvt",))
+    seen = 0
+    for zoom in range(9):
+        for longitude, latitude in ((8.5, 47.4), (-75, 46), (25, -1)):
+            tile = Tile.at(longitude, latitude, zoom)
+            found = encode(block.cut(tile, output), output, tile, limit=10**7).body
+            assert found == encode(frame, output, tile, limit=10**7).body
+            seen += len(features(gzip.decompress(found), "udf"))
+    assert seen > 100
+
+
+def test_nothing_is_nothing_below_too():
+    """None, and a frame without a feature."""
+    assert stored(None).cut(under(ABOVE, 1, 0, 0), Output()) is None
+    assert len(stored(frame_of({})[:0]).cut(under(ABOVE, 1, 0, 0), Output())) == 0
+
+
+@pytest.mark.parametrize("result", ["text", {"a": 1}, 3, b"bytes", io.BytesIO(b"x"), pd.DataFrame({"a": [1]})])
+def test_no_tile_is_cut_from_anything_else(result):
+    """The message says what was returned and what to do."""
+    with pytest.raises(BadResultError) as raised:
+        blocks.draw(result)
+    assert "from which no tile can be cut; without block_zoom it is" in raised.value.message
+
+
+def test_other_bytes_are_no_block():
+    """Nor is the beginning of another."""
+    for body in (b"", b"TSB", b"PNG1" + bytes(100)):
+        with pytest.raises(ValueError, match="this is no block"):
+            Block(body, ABOVE)

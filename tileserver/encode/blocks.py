@@ -1,0 +1,236 @@
+"""What a function gave for an ancestor tile, stored so that tiles are cut from it.
+
+A magic number, the length of a head, the head in msgpack, and arrays and tables as they lie in memory: a worker maps
+the file, and looks only at what a tile needs.
+"""
+
+import struct
+from functools import cached_property
+from typing import Any, Final
+
+import geopandas
+import msgspec
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+
+from tileserver.encode import attributes, clip, exchange, raster, resample, vector, warp
+from tileserver.encode.drawn import Drawn
+from tileserver.encode.kinds import article, is_layers, kind_of
+from tileserver.encode.raster import Masked, Raster
+from tileserver.encode.resample import Window
+from tileserver.errors import BadResultError
+from tileserver.formats import Kind
+from tileserver.jobs import Output
+from tileserver.tiles import Bounds, Tile
+
+MEDIA_TYPE: Final = "application/x-tileserver-block"
+_MAGIC: Final = b"TSB1"
+_LENGTH: Final = struct.Struct("<I")
+_FOR_ARROW: Final = frozenset({"string", "empty", "decimal", "date"})
+"""Of columns of objects what Arrow gives back as it was; others are packed value by value."""
+_NESTED: Final = (bytes, dict, list, tuple, np.ndarray)
+_MARGIN: Final = 1.0
+"""Of a tile's 4,096 units, beyond its buffer: by so much rounding may move a feature's edge."""
+
+
+class _Part(msgspec.Struct, array_like=True):
+    """An array, or a table of features."""
+
+    name: str
+    """`bands`, `mask` or `alpha`; or that of a layer."""
+    length: int
+    """Bytes."""
+    dtype: str = ""
+    shape: tuple[int, ...] = ()
+    packed: tuple[str, ...] = ()
+    """Columns of a table whose values are packed."""
+
+
+class _Head(msgspec.Struct, array_like=True):
+    kind: str
+    """`raster`, `vector`, `layers`, or empty where there is nothing."""
+    parts: tuple[_Part, ...] = ()
+    bounds: tuple[float, float, float, float] | None = None
+    crs: str | None = None
+
+
+Piece = tuple[_Part, Any]
+"""With its bytes, in whatever holds them."""
+
+
+def draw(result: Any) -> Drawn:
+    """A result in the form that `Block` understands.
+
+    Raises:
+        BadResultError: it is neither a raster nor features.
+    """
+    if result is None:
+        return Drawn(body=_joined(_Head(""), []), media_type=MEDIA_TYPE, empty=True)
+    kind = kind_of(result)
+    if kind is Kind.RASTER:
+        return Drawn(body=_raster(raster.read(result)), media_type=MEDIA_TYPE)
+    if kind is not Kind.VECTOR:
+        raise BadResultError(
+            f"the function returned {article(type(result).__name__)}, from which no tile can be cut; "
+            "without block_zoom it is called for each tile"
+        )
+    frames = result if is_layers(result) else {"": result}
+    pieces = [_table(name, vector.read(frame)) for name, frame in frames.items()]
+    return Drawn(body=_joined(_Head("layers" if is_layers(result) else "vector"), pieces), media_type=MEDIA_TYPE)
+
+
+def _joined(head: _Head, pieces: list[Piece]) -> bytes:
+    packed = msgspec.msgpack.encode(msgspec.structs.replace(head, parts=tuple(part for part, _ in pieces)))
+    return b"".join((_MAGIC, _LENGTH.pack(len(packed)), packed, *(body for _, body in pieces)))
+
+
+def _raster(whole: Raster) -> bytes:
+    values, mask = np.ma.getdata(whole.bands), np.ma.getmask(whole.bands)
+    if values.dtype.kind == "f" and mask is not np.ma.nomask:
+        values, mask = np.where(mask, np.asarray(np.nan, values.dtype), values), np.ma.nomask
+    pieces = [_array("bands", values)]
+    if np.any(mask):
+        pieces.append(_array("mask", np.asarray(mask)))
+    if whole.alpha is not None:
+        pieces.append(_array("alpha", whole.alpha))
+    return _joined(_Head("raster", bounds=whole.bounds, crs=_text(whole.crs)), pieces)
+
+
+def _text(crs: Any) -> str | None:
+    from rasterio.crs import CRS
+
+    return None if crs is None else str(CRS.from_user_input(crs).to_wkt())
+
+
+def _array(name: str, array: NDArray[Any]) -> Piece:
+    array = np.ascontiguousarray(array)
+    return _Part(name, array.nbytes, array.dtype.str, array.shape), array.reshape(-1).view(np.uint8)
+
+
+def _table(name: str, frame: geopandas.GeoDataFrame) -> Piece:
+    packed = tuple(column for column in frame.columns if _is_mixed(frame[column]))
+    body = exchange.draw(frame.assign(**{column: _packed(frame[column]) for column in packed})).body
+    return _Part(name, len(body), packed=packed), body
+
+
+def _is_mixed(column: Any) -> bool:
+    return column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) not in _FOR_ARROW
+
+
+def _packed(column: Any) -> list[bytes]:
+    encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
+    return [encode(value if isinstance(value, _NESTED) else attributes.plain(value)[1]) for value in column]
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
+
+
+class Block:
+    """What `draw` wrote, to cut tiles from; what it takes for that is made with the first."""
+
+    def __init__(self, stored: Any, ancestor: Tile) -> None:
+        """Args: ancestor: the tile that the function was called for.
+
+        Raises:
+            ValueError: `stored` is no such thing.
+        """
+        self._view, self._ancestor = memoryview(stored), ancestor
+        start = len(_MAGIC) + _LENGTH.size
+        if bytes(self._view[: len(_MAGIC)]) != _MAGIC:
+            raise ValueError("this is no block")
+        (length,) = _LENGTH.unpack(self._view[len(_MAGIC) : start])
+        self._head = msgspec.msgpack.decode(self._view[start : start + length], type=_Head)
+        self._start = start + length
+
+    def cut(self, tile: Tile, output: Output) -> Any:
+        """What the function would have returned for a tile at or below the ancestor, as far as can be told.
+
+        Of a raster an array of `output.size` squared, or a `Raster` where it has an alpha of its own; of features those
+        near the tile, whole; None where the function returned that.
+
+        Raises:
+            InvalidParameterError: `output.resampling` is not known.
+        """
+        match self._head.kind:
+            case "raster":
+                return _on_tile(self._raster, self._ancestor, tile, output)
+            case "vector":
+                return self._layers[""].near(tile, output.buffer)
+            case "layers":
+                return {name: layer.near(tile, output.buffer) for name, layer in self._layers.items()}
+        return None
+
+    def _bodies(self) -> list[tuple[_Part, memoryview]]:
+        ends = self._start + np.cumsum([0, *(part.length for part in self._head.parts)])
+        return [(part, self._view[ends[at] : ends[at + 1]]) for at, part in enumerate(self._head.parts)]
+
+    @cached_property
+    def _raster(self) -> Raster:
+        arrays = {
+            part.name: np.frombuffer(body, part.dtype).reshape(part.shape) for part, body in self._bodies()
+        }  # not copied: a window reads what it needs
+        bands = np.ma.MaskedArray(arrays["bands"], arrays.get("mask", np.ma.nomask))
+        bounds = Bounds(*self._head.bounds) if self._head.bounds else None
+        return Raster(bands, bounds, self._head.crs, arrays.get("alpha"))
+
+    @cached_property
+    def _layers(self) -> dict[str, "_Layer"]:
+        return {part.name: _Layer(_frame(part, body)) for part, body in self._bodies()}
+
+
+def _frame(part: _Part, body: memoryview) -> geopandas.GeoDataFrame:
+    frame = exchange.read(body, exchange.FRAME)
+    return frame.assign(**{name: _unpacked(frame[name]) for name in part.packed})
+
+
+def _unpacked(column: Any) -> Any:
+    values = np.empty(len(column), object)
+    values[:] = [msgspec.msgpack.decode(value) for value in column]
+    return pd.Series(values, column.index)
+
+
+class _Layer:
+    """Features, and a tree of what they reach."""
+
+    def __init__(self, frame: geopandas.GeoDataFrame) -> None:
+        self._frame = frame
+        boxes, self._rows = clip.reach(frame)
+        self._tree = shapely.STRtree(shapely.box(*boxes.T))
+
+    def near(self, tile: Tile, buffer: int) -> geopandas.GeoDataFrame:
+        """Those whose bounds meet the tile and `buffer` 4,096ths of its side around it, as they were and in order."""
+        west, south, east, north = tile.bounds_3857
+        over = (east - west) / 4096 * (buffer + _MARGIN)
+        found = self._tree.query(shapely.box(west - over, south - over, east + over, north + over))
+        rows = np.unique(self._rows[found])
+        return self._frame if len(rows) == len(self._frame) else self._frame.iloc[rows]
+
+
+def _on_tile(whole: Raster, ancestor: Tile, tile: Tile, output: Output) -> Any:
+    bands = _fitted(whole.bands, whole, ancestor, tile, output)
+    if whole.alpha is None or output.exchange:
+        return bands if np.ma.is_masked(bands) else np.ma.getdata(bands)
+    alpha = _fitted(np.ma.MaskedArray(whole.alpha[np.newaxis]), whole, ancestor, tile, output)
+    return Raster(raster.masked(bands), alpha=alpha.filled(0)[0])
+
+
+def _fitted(bands: Masked, whole: Raster, ancestor: Tile, tile: Tile, output: Output) -> Masked:
+    """Bands on the tile's pixels; what has no place of its own lies on the ancestor."""
+    bounds, crs = whole.bounds, whole.crs
+    if bounds is None or crs is None or warp.is_tile(bounds, crs, ancestor):
+        window = _window(bands, ancestor, tile)
+        if window.is_whole(output.size) or (window.fits(output.size) and output.resampling in resample.METHODS):
+            return resample.finer(bands, window, output.size, output.resampling)
+        bounds, crs = ancestor.bounds_3857, "EPSG:3857"
+    return warp.fit(*warp.window(bands, bounds, crs, tile), crs, tile, output)
+
+
+def _window(bands: Masked, ancestor: Tile, tile: Tile) -> Window:
+    """The tile's part of what lies on the ancestor."""
+    down = tile.z - ancestor.z
+    height, width = (length / (1 << down) for length in bands.shape[1:])
+    left, top = tile.x - (ancestor.x << down), tile.y - (ancestor.y << down)
+    return Window(left * width, top * height, width, height)
