@@ -8,8 +8,11 @@ in a process of its own: 200 tiles over one block and a session of three users o
     python benchmarks/blocks.py [ROUNDS]
 """
 
+import contextlib
 import os
+import re
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,7 +26,6 @@ import geopandas
 import httpx
 import numpy as np
 import shapely
-from serving import serving
 
 from tileserver.encode import blocks, encode
 from tileserver.encode.blocks import Block
@@ -68,11 +70,15 @@ def main(rounds: int) -> None:
         alone: list[float] = []
         for _ in range(rounds):
             for tile, each in zip(tiles, found, strict=True):
-                whole.append(milliseconds(lambda tile=tile: write(block.cut(tile, output), output, tile)))
+                whole.append(milliseconds(partial(cut, block, output, tile)))
                 alone.append(milliseconds(partial(write, each, output, tile)))
         both, one = statistics.median(whole), statistics.median(alone)
         print(f"{name:42} cut and encoded {both:6.2f} ms, encoded {one:6.2f} ms: {both / one:.2f} times", flush=True)
     sessions()
+
+
+def cut(block: Block, output: Output, tile: Tile) -> bytes:
+    return write(block.cut(tile, output), output, tile)
 
 
 def write(result: Any, output: Output, tile: Tile) -> bytes:
@@ -128,13 +134,13 @@ def sessions() -> None:
         place = Path(folder)
         for name, options in (("each", ""), ("blocked", "block_zoom=8, ")):
             (place / f"{name}.py").write_text(SOURCE.format(name=name, options=options))
-        with serving(place, "--workers", "2") as server:
+        with serving(place) as bases:
             for label, users in (("200 tiles over one block", [over_block()]), ("600 tiles of three users", walks())):
                 for name in ("each", "blocked"):
                     log = place / f"{label}-{name}.log"
                     began = time.monotonic()
                     with ThreadPoolExecutor(len(users)) as pool:
-                        list(pool.map(partial(walk, server.url, server.tokens[name], log), users))
+                        list(pool.map(partial(walk, bases[name], log), users))
                     took, runs = time.monotonic() - began, len(log.read_text().split())
                     print(f"{label}, {name}: {runs} runs, {took:.1f} s", flush=True)
 
@@ -165,13 +171,32 @@ def walks() -> list[list[Tile]]:
     return found
 
 
-def walk(url: str, token: str, log: Path, tiles: list[Tile]) -> None:
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[dict[str, str]]:
+    """Of each function in a folder the address in front of its tiles."""
+    arguments = ["serve", str(folder), "--port", "8314", "--data-dir", str(folder / "data"), "--workers", "2"]
+    server = subprocess.Popen([sys.executable, "-m", "tileserver", *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        bases, name = {}, ""
+        for line in server.stdout:
+            name = next(iter(re.findall(r"^  (\w+) ", line)), name)
+            if found := re.search(r"(http://\S+/tiles/fsh_[\w-]+)/map", line):
+                bases[name] = found[1]
+            if line.startswith("ready"):
+                break
+        yield bases
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def walk(base: str, log: Path, tiles: list[Tile]) -> None:
     """Six tiles at once, as a map asks for them."""
     with httpx.Client() as client, ThreadPoolExecutor(6) as pool:
 
         def get(tile: Tile) -> None:
-            path = f"/tiles/{token}/{tile.z}/{tile.x}/{tile.y}.mvt"
-            answer = client.get(url + path, params={"log": str(log)}, timeout=120)
+            answer = client.get(f"{base}/{tile.z}/{tile.x}/{tile.y}.mvt", params={"log": str(log)}, timeout=120)
             assert answer.status_code in (200, 204), answer.text
 
         for start in range(0, len(tiles), 6):

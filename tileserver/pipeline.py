@@ -233,15 +233,15 @@ class Pipeline:
         generation = self.registry.generation
         entry = await self._on_disk(layer, key)
         if entry is not None:
-            return Flown(Answer(entry=entry, source="disk"), generation)
+            return Flown(Answer(entry=entry, source=entry.tier), generation)
         if layer.max_age <= 0:
             return await self._run(layer, tile, key, within)
         # Functions that wait for each other could do so in a circle, which nobody sees across processes.
         patience = _BRIEFLY if len(within.caller.chain) > 1 else self.settings.timeout
-        async with self.cache.leases.held(key, patience) as waited:
+        async with self.cache.lease(key, patience) as waited:
             entry = await self._on_disk(layer, key) if waited else None
             if entry is not None:
-                return Flown(Answer(entry=entry, source="disk"), generation)
+                return Flown(Answer(entry=entry, source=entry.tier), generation)
             return await self._run(layer, tile, key, within)
 
     async def _on_disk(self, layer: Layer, key: Key) -> Entry | None:
@@ -343,6 +343,7 @@ class Pipeline:
         await self._refreshes.close()
         await self.executor.close()
         await self.settling.close()  # those that find out are told too
+        await self.cache.close()
 
 
 def _tile(call: Call) -> Tile | None:

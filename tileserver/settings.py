@@ -54,6 +54,7 @@ def _host(value: str) -> str:
 
 
 Size = Annotated[int, BeforeValidator(size), Field(gt=0, lt=2**60)]
+Room = Annotated[int, BeforeValidator(size), Field(ge=0, lt=2**60)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_names)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_names)]
@@ -101,8 +102,9 @@ class Settings(BaseSettings):
     )
     worker_read: Paths = Field((), description="folders with data that functions may read in strict isolation")
     worker_env: Names = Field((), description="more environment variables that workers may see")
-    cache_memory: Size = Field(256 * 10**6, description="memory that cached tiles may take")
-    cache_disk: Size = Field(10 * 10**9, description="disk that cached tiles may take")
+    cache_memory: Room = Field(256 * 10**6, description="memory that cached tiles may take; 0 keeps none there")
+    cache_disk: Room = Field(10 * 10**9, description="disk that cached tiles may take; 0 keeps none there")
+    cache: Names = Field((), description="stores that servers share, behind memory and disk, as redis://host:6379/0")
     code_mirror: Path | None = Field(
         None, description="git clones that UDFs on GitHub are read from: a folder with OWNER/NAME in it, or one clone"
     )

@@ -151,11 +151,14 @@ def test_ages_of_options() -> None:
     assert (found.cache_max_age, found.stale_if_error, found.stale_while_revalidate) == (3600, 7 * 86400, 60)
 
 
-def test_options_without_effect_are_taken_and_told() -> None:
-    """A source written for a later version is served, and its author knows what does nothing yet."""
-    found = udf(options="block_size=8, block_zoom=8, stale_if_error=9, minzoom=2")
-    assert found.options.minzoom == 2
-    assert [warning.split("'")[1] for warning in found.warnings] == ["block_zoom", "block_size"]
+def test_blocks_are_options() -> None:
+    """Of a zoom there is, and of a size that a computer can hold."""
+    found = udf(options="block_size=512, block_zoom=8").options
+    assert (found.block_zoom, found.block_size) == (8, 512)
+    assert udf().options.block_zoom is None
+    for wrong in ("block_zoom=31", "block_zoom=-1", "block_size=255", "block_size=16385"):
+        with pytest.raises(PublicationError, match="block_"):
+            udf(options=wrong)
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,8 @@ async def _backend(settings: Settings, code: CodeProxy) -> AsyncIterator[tuple[P
     keyring = read_keyring(settings.secret_key_file or settings.data_dir / "master.key")
     executor = SharedExecutor(settings.data_dir, pool_maker(settings))
     registry = await Registry.open(settings.data_dir, keyring)
-    cache = TileCache(settings.data_dir / "cache", memory=settings.cache_memory, disk=settings.cache_disk)
+    place, sizes = settings.data_dir / "cache", {"memory": settings.cache_memory, "disk": settings.cache_disk}
+    cache = TileCache(place, **sizes, beyond=settings.cache)
     runs = RunLog(settings.data_dir / "logs" / "runs.sqlite")
     pipeline = Pipeline(settings, registry, cache, executor, runs, code)
     try:

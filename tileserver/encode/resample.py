@@ -93,8 +93,12 @@ def _weighted(part: Masked, down: Weights, across: Weights) -> Masked:
         down: (rows of the result, rows of the part).
         across: (columns of the result, columns of the part).
     """
-    there = ~np.ma.getmaskarray(part) & ~np.isnan(np.ma.getdata(part))
-    values = np.where(there, np.ma.getdata(part), 0).astype(np.float64)
-    weights = down @ there.astype(np.float64) @ across.T
-    missing = weights < _LEAST
-    return rounded(part.dtype, np.where(missing, np.nan, (down @ values @ across.T) / np.where(missing, 1, weights)))
+    values, missing = np.ma.getdata(part), np.ma.getmaskarray(part) | np.isnan(np.ma.getdata(part))
+    if missing.any():
+        there = np.where(missing, 0, values).astype(np.float64)
+        weights = down @ (~missing).astype(np.float64) @ across.T
+        none = weights < _LEAST
+        return rounded(part.dtype, np.where(none, np.nan, down @ there @ across.T / np.where(none, 1, weights)))
+    exact = np.float32 if part.dtype.itemsize <= 2 or part.dtype == np.float32 else np.float64
+    down, across = ((each / each.sum(axis=1, keepdims=True)).astype(exact) for each in (down, across))
+    return rounded(part.dtype, down @ values.astype(exact) @ across.T)

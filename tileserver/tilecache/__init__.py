@@ -1,19 +1,25 @@
-"""The tile cache: memory, then disk. Knows nothing of tokens, UDF code or HTTP."""
+"""The tile cache: memory, then disk, then what servers share. Knows nothing of tokens, UDF code or HTTP."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 from cachetools import LRUCache
 
 from tileserver.tilecache.disk import DiskTier
 from tileserver.tilecache.entry import Entry, Facts, etag
 from tileserver.tilecache.failures import Failures
+from tileserver.tilecache.far_leases import FarLeases
 from tileserver.tilecache.flights import Flights
 from tileserver.tilecache.keys import Key, layer_key
 from tileserver.tilecache.leases import Leases
 from tileserver.tilecache.memory import MemoryTier
 from tileserver.tilecache.refreshes import Refreshes
+from tileserver.tilecache.remote import RemoteTier
+from tileserver.tilecache.stores import REDIS
 from tileserver.tilecache.terms import Terms
 
 __all__ = ["Entry", "Facts", "Failures", "Flights", "Key", "Refreshes", "Terms", "TileCache", "etag", "layer_key"]
@@ -21,15 +27,29 @@ __all__ = ["Entry", "Facts", "Failures", "Flights", "Key", "Refreshes", "Terms",
 
 _FILES: Final = 1024
 """Whose heads are kept."""
+_PUTS: Final = 64
+"""Entries on their way to stores that are slow; more are not stored there."""
 
 
 class TileCache:
-    """Both tiers as one."""
+    """All tiers as one."""
 
-    def __init__(self, folder: Path, *, memory: int, disk: int) -> None:
+    def __init__(self, folder: Path, *, memory: int, disk: int, beyond: Sequence[str] = ()) -> None:
+        """Args:
+            memory: Bytes; 0 keeps nothing there.
+            disk: The same.
+            beyond: Addresses of stores that servers share, in the order in which they are asked.
+
+        Raises:
+            SetupError: an address is none.
+        """
         self.memory = MemoryTier(memory)
         self.disk = DiskTier(folder, disk)
+        self.beyond = [RemoteTier(address) for address in beyond]
         self._looked: LRUCache[Key, Entry] = LRUCache(_FILES)
+        self._puts: set[asyncio.Task[None]] = set()
+        shared = [address for address in beyond if address.partition(":")[0] in REDIS]
+        self._far = FarLeases(shared[0]) if shared else None
         self.leases = Leases(folder.with_name(f"{folder.name}.leases"))
 
     def hit(self, key: Key, terms: Terms) -> Entry | None:
@@ -44,24 +64,45 @@ class TileCache:
         return self._kept(key, entry, terms)
 
     async def find(self, key: Key, terms: Terms) -> Entry | None:
-        """The entry of the disk tier, if it may be served; read in a thread and kept in memory."""
-        if terms.max_age <= 0 or not self.disk.has(key):
+        """The entry of a tier behind memory, if it may be served; what is found is kept in those before."""
+        if terms.max_age <= 0:
             return None
-        entry = await asyncio.to_thread(self.disk.get, key)
-        if entry is None or not terms.fresh(entry) or terms.cleared(entry, key):
+        entry = await asyncio.to_thread(self.disk.get, key) if self.disk.has(key) else None
+        if entry is not None and terms.serves(entry, key):
+            return self._kept(key, entry, terms)
+        entry = await self._beyond(key, terms)
+        if entry is None:
             return None
+        self._put_later(asyncio.to_thread(self.disk.put, key, entry))
         return self._kept(key, entry, terms)
 
+    async def _beyond(self, key: Key, terms: Terms) -> Entry | None:
+        """The entry of the first shared store that has one which may be served."""
+        for tier in self.beyond:
+            entry = await tier.get(key)
+            if entry is not None and terms.serves(entry, key):
+                return msgspec.structs.replace(entry, tier=tier.kind)
+        return None
+
     async def look(self, key: Key, terms: Terms) -> Entry | None:
-        """The entry of the disk tier, if it may be served, its body left in the file, which is checked once."""
+        """The entry, if it may be served, its body left in its file on disk, which is checked once."""
         entry = self._looked.get(key)
         if entry is None or entry.stored is None or not self.disk.is_there(entry.stored):
-            self._looked.pop(key, None)
-            entry = await asyncio.to_thread(self.disk.look, key) if self.disk.has(key) else None
-            if entry is None:
-                return None
+            entry = await self._look(key)
+        if entry is not None and terms.serves(entry, key):
+            return entry
+        found = await self._beyond(key, terms)
+        if found is None:
+            return None
+        await asyncio.to_thread(self.disk.put, key, found)
+        return await self._look(key)
+
+    async def _look(self, key: Key) -> Entry | None:
+        self._looked.pop(key, None)
+        entry = await asyncio.to_thread(self.disk.look, key) if self.disk.has(key) else None
+        if entry is not None:
             self._looked[key] = entry
-        return entry if terms.fresh(entry) and not terms.cleared(entry, key) else None
+        return entry
 
     async def empty_above(self, key: Key, terms: Terms) -> Entry | None:
         """The entry of a tile that this one lies in, if it may be served and is empty."""
@@ -73,11 +114,13 @@ class TileCache:
         return None
 
     async def stored(self, key: Key) -> Entry | None:
-        """The entry of either tier, whether it may be served or not."""
+        """The entry of the first tier that has one, whether it may be served or not."""
         entry = self.memory.get(key)
-        if entry is not None or not self.disk.has(key):
-            return entry
-        return await asyncio.to_thread(self.disk.get, key)
+        if entry is None and self.disk.has(key):
+            entry = await asyncio.to_thread(self.disk.get, key)
+        for tier in self.beyond:
+            entry = entry or await tier.get(key)
+        return entry
 
     def _kept(self, key: Key, entry: Entry, terms: Terms) -> Entry:
         """The entry, in memory: as of the last clearing, so that it is looked at once for each.
@@ -90,7 +133,38 @@ class TileCache:
         return entry
 
     async def store(self, key: Key, entry: Entry, terms: Terms) -> None:
-        """Keep an entry of a UDF in both tiers; a block, which workers read, on disk only."""
+        """Keep an entry of a UDF in all tiers; of a block, which workers read, nothing in memory."""
         if not terms.block:
             self.memory.put(key, entry, terms.owner)
         await asyncio.to_thread(self.disk.put, key, entry)
+        for tier in self.beyond:
+            if tier.kind == "objects":
+                self._put_later(tier.put(key, entry, terms.longest))
+            else:  # who waits for the lease looks there
+                await tier.put(key, entry, terms.longest)
+
+    def _put_later(self, work: Coroutine[Any, Any, None]) -> None:
+        if len(self._puts) >= _PUTS:
+            work.close()
+            return
+        task = asyncio.create_task(work)
+        self._puts.add(task)
+        task.add_done_callback(self._puts.discard)
+
+    @contextlib.asynccontextmanager
+    async def lease(self, key: Key, seconds: float) -> AsyncIterator[bool]:
+        """While no other process or host makes the answer, after so many seconds at most; gives if one did before."""
+        async with contextlib.AsyncExitStack() as stack:
+            waited = await stack.enter_async_context(self.leases.held(key, seconds))
+            if self._far is not None:
+                waited |= await stack.enter_async_context(self._far.held(key, seconds))
+            yield waited
+
+    async def close(self) -> None:
+        """Finish what is on its way, and let go of everything."""
+        await asyncio.gather(*self._puts, return_exceptions=True)
+        for tier in self.beyond:
+            await tier.close()
+        if self._far is not None:
+            await self._far.close()
+        self.leases.close()

@@ -71,6 +71,8 @@ class DiskTier:
 
     def put(self, key: Key, entry: Entry) -> None:
         """Store an entry; once in a while make room."""
+        if self.limit <= 0:
+            return
         place = self.root / path(key)
         stored = write(entry)
         with contextlib.suppress(OSError):

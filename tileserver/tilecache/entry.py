@@ -60,6 +60,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     stored: Stored | None = None
     """Where the body lies, if it is not here."""
+    tier: str = "disk"
+    """Where it was found, if not in memory."""
 
     @property
     def weight(self) -> int:

@@ -34,6 +34,14 @@ def layer_key(digest: str, owner: str, arguments: dict[str, Any], output: Output
     return base64.b32encode(hashlib.sha256(text).digest()).decode().lower()[:26]
 
 
+def slot(key: Key) -> str:
+    """An entry's name in Redis, where what is in braces chooses the machine: a partition is on one."""
+    if key.z < 0:
+        return f"t:{VERSION}:{{{key.layer}}}:file"
+    tile = Tile(key.z, key.x, key.y)
+    return f"t:{VERSION}:{{{key.layer}/{tile.partition.name}}}:{key.z:02d}{tile.quadkey}"
+
+
 def path(key: Key) -> str:
     """Where an entry lies below the cache's root: listing or deleting a partition is one prefix."""
     if key.z < 0:

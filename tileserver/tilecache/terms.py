@@ -27,6 +27,15 @@ class Terms(msgspec.Struct, frozen=True):
     block: bool = False
     """Whether tiles of any zoom are cut from its entries."""
 
+    @property
+    def longest(self) -> int:
+        """Seconds for which an entry may be of any use."""
+        return self.max_age + max(self.revalidate, self.on_error)
+
+    def serves(self, entry: Entry, key: Key) -> bool:
+        """Whether it may be served."""
+        return self.fresh(entry) and not self.cleared(entry, key)
+
     def fresh(self, entry: Entry) -> bool:
         """Whether an entry is young enough."""
         return time.time() < entry.facts.created + self.max_age

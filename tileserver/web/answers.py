@@ -43,6 +43,7 @@ STATUS: Final = {
     "disk_exceeded": 500,
     "udf_suspended": 503,
     "call_failed": 422,
+    "block_gone": 503,
     "busy": 503,
     "too_many_requests": 429,
     "setup": 500,

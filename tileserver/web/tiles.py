@@ -56,7 +56,15 @@ ANSWER: Final = Operation(
     who="anybody",
     fails=(
         *(error.code for error in leaves(UdfError)),
-        *("not_found", "invalid_parameter", "format_not_possible", "call_failed", "busy", "too_many_requests"),
+        *(
+            "not_found",
+            "invalid_parameter",
+            "format_not_possible",
+            "call_failed",
+            "block_gone",
+            "busy",
+            "too_many_requests",
+        ),
     ),
 )
 """What is said of a tile and of a file. Of a query the function's own parameters are left out: they differ."""

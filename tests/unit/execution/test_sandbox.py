@@ -224,9 +224,9 @@ def born(control: socket.socket, scratch: Path) -> tuple[int, socket.socket]:
     output, results = os.open(os.devnull, os.O_WRONLY), Results.create()
     read = tuple(sandbox.readable([]))
     birth = Birth(id=1, scratch=str(scratch / "worker"), limits=Limits(memory=10**9, scratch=10**8), read=read)
-    calls, their_calls = socket.socketpair()
-    with theirs, their_calls, calls:
-        given = [theirs.fileno(), output, output, results.descriptor, their_calls.fileno()]
+    (calls, their_calls), (files, their_files) = socket.socketpair(), socket.socketpair()
+    with theirs, their_calls, calls, their_files, files:
+        given = [theirs.fileno(), output, output, results.descriptor, their_calls.fileno(), their_files.fileno()]
         socket.send_fds(control, [msgspec.msgpack.encode(birth)], given)
     os.close(output)
     results.close()

@@ -1,0 +1,254 @@
+"""Stores that servers share: real ones; what is gone, slow or lies costs misses only."""
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from leasing import KEY, TERMS
+from redis import Redis
+from server import UDFS, serving
+from stores import memcached, needs_memcached, needs_redis, redis
+
+from tileserver.errors import SetupError
+from tileserver.settings import Settings, read
+from tileserver.tilecache import Entry, Facts, Key, Terms, TileCache, etag
+from tileserver.tilecache.far_leases import SECONDS
+from tileserver.tilecache.keys import slot
+from tileserver.tilecache.remote import RemoteTier
+
+OTHER = Key("b" * 26, 5, 3, 4)
+
+
+def entry(body: bytes = b"body", created: float | None = None) -> Entry:
+    when = time.time() if created is None else created
+    return Entry(facts=Facts(media_type="image/png", coding="", etag=etag(body), created=when, epoch=0), body=body)
+
+
+@pytest.fixture(params=["redis", "memcached", "objects"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of each kind of store."""
+    if request.param == "objects":
+        yield (tmp_path / "bucket").as_uri()
+        return
+    _ = request.getfixturevalue(f"with_{request.param}")
+    with (redis if request.param == "redis" else memcached)(tmp_path) as (address, _):
+        yield address
+
+
+@pytest.fixture
+def with_redis() -> None:
+    """Skips where it is not installed."""
+    if needs_redis.args[0]:
+        pytest.skip(needs_redis.kwargs["reason"])
+
+
+@pytest.fixture
+def with_memcached() -> None:
+    """The same."""
+    if needs_memcached.args[0]:
+        pytest.skip(needs_memcached.kwargs["reason"])
+
+
+def on_hosts(folder: Path, store: str, check: Callable[[TileCache, TileCache], Awaitable[None]]) -> None:
+    """Run it with the caches of two servers that share nothing else."""
+
+    async def main() -> None:
+        one, other = (TileCache(folder / name, memory=10**6, disk=10**8, beyond=[store]) for name in ("one", "other"))
+        try:
+            await check(one, other)
+        finally:
+            await one.close()
+            await other.close()
+
+    asyncio.run(main())
+
+
+def test_what_one_server_makes_another_finds(store: str, tmp_path: Path) -> None:
+    """With its facts; then it has it itself. What is past its age is no answer."""
+
+    async def check(one: TileCache, other: TileCache) -> None:
+        assert await other.find(KEY, TERMS) is None
+        await one.store(KEY, entry(), TERMS)
+        await one.store(OTHER, entry(created=time.time() - 4000), TERMS)
+        await one.close()
+        found = await other.find(KEY, TERMS)
+        assert found is not None
+        assert (found.body, found.facts.etag, found.tier) == (b"body", etag(b"body"), other.beyond[0].kind)
+        assert other.hit(KEY, TERMS) is not None
+        assert await other.find(OTHER, TERMS) is None
+        assert await other.stored(OTHER) is not None
+        await other.close()
+        assert other.disk.get(KEY) is not None
+
+    on_hosts(tmp_path, store, check)
+
+
+def test_a_block_comes_as_a_file(store: str, tmp_path: Path) -> None:
+    """Its body is left where workers read it."""
+
+    async def check(one: TileCache, other: TileCache) -> None:
+        block = Terms(TERMS.bans, 3600, "one", block=True)
+        await one.store(KEY, entry(b"x" * 500_000), block)
+        await one.close()
+        found = await other.look(KEY, block)
+        assert found is not None
+        assert found.stored is not None
+        assert Path(found.stored.path).read_bytes()[found.stored.offset :] == b"x" * 500_000
+        assert other.memory.get(KEY) is None
+
+    on_hosts(tmp_path, store, check)
+
+
+def test_large_answers_are_for_object_stores(store: str, tmp_path: Path) -> None:
+    """What would fill a memory is not there, and breaks nothing."""
+
+    async def check(one: TileCache, other: TileCache) -> None:
+        await one.store(KEY, entry(bytes(2_000_000)), TERMS)
+        await one.store(OTHER, entry(), TERMS)
+        await one.close()
+        assert (await other.find(KEY, TERMS) is not None) == (other.beyond[0].kind == "objects")
+        assert await other.find(OTHER, TERMS) is not None
+
+    on_hosts(tmp_path, store, check)
+
+
+@needs_redis
+@pytest.mark.parametrize("harm", ["flushed", "wrong type", "garbage", "another's", "cut", "full"])
+def test_a_store_that_lies_costs_misses(tmp_path: Path, harm: str) -> None:
+    """Whatever it says: nothing else is served, nothing is raised, and what is stored next is found."""
+
+    async def check(one: TileCache, other: TileCache) -> None:
+        await one.store(KEY, entry(b"mine"), TERMS)
+        await one.store(OTHER, entry(b"not mine"), TERMS)
+        with Redis.from_url(address) as client:
+            whole, name = client.get(slot(KEY)), slot(KEY)
+            assert isinstance(whole, bytes)
+            match harm:
+                case "flushed":
+                    client.flushall()
+                case "wrong type":
+                    client.delete(name)
+                    client.lpush(name, "one", "two")
+                case "garbage":
+                    client.set(name, b"\xff" * 5000)
+                case "another's":
+                    client.rename(slot(OTHER), name)
+                case "cut":
+                    client.set(name, whole[:-1])
+                case "full":
+                    client.delete(name)
+                    client.config_set("maxmemory", 1)
+            assert await other.find(KEY, TERMS) is None
+            assert await other.stored(KEY) is None
+            await other.store(OTHER, entry(b"again"), TERMS)
+            assert (await other.find(OTHER, TERMS)) is not None
+
+    with redis(tmp_path) as (address, _):
+        on_hosts(tmp_path, address, check)
+
+
+@needs_redis
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_store_that_is_gone_or_stuck_is_left_alone(
+    tmp_path: Path, end: signal.Signals, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A hundred look-ups and stores ask it once, of each lock once too; later it is asked again, and answers."""
+
+    async def check(one: TileCache, other: TileCache) -> None:
+        await one.store(KEY, entry(), TERMS)
+        os.kill(process.pid, end)
+        for _ in range(100):
+            assert await other.find(KEY, TERMS) is None
+            async with other.lease(OTHER, 60) as waited:
+                assert not waited
+            await other.store(OTHER, entry(), TERMS)
+        assert other.beyond[0].failures == 1
+        assert len(caplog.records) == 2
+        if end == signal.SIGSTOP:
+            os.kill(process.pid, signal.SIGCONT)
+            while await other.find(KEY, TERMS) is None:
+                await asyncio.sleep(0.05)
+
+    caplog.set_level(logging.WARNING, "tileserver.tilecache")
+    with redis(tmp_path) as (address, process):
+        on_hosts(tmp_path, address, check)
+
+
+def requests(folder: Path, store: str, log: Path, many: int, seconds: float) -> "subprocess.Popen[str]":
+    """A host of its own that asks."""
+    script = Path(__file__).with_name("leasing.py")
+    arguments = [str(folder), store, str(log), str(many), str(seconds)]
+    return subprocess.Popen([sys.executable, str(script), *arguments], stdout=subprocess.PIPE, text=True)
+
+
+@needs_redis
+@pytest.mark.parametrize("seconds", [0.3, 2.5 * SECONDS])
+def test_hosts_run_once(tmp_path: Path, seconds: float) -> None:
+    """Two hundred requests of four hosts are one run, also one that takes longer than a lease holds."""
+    log = tmp_path / "log"
+    with redis(tmp_path) as (address, _):
+        hosts = [requests(tmp_path / str(at), address, log, 50, seconds) for at in range(4)]
+        told = [host.communicate(timeout=60)[0].split() for host in hosts]
+    [run] = log.read_text().split()
+    assert told == [[run]] * 4
+
+
+@needs_redis
+def test_a_host_that_is_killed_costs_one_more_run(tmp_path: Path) -> None:
+    """Once its lease has run out."""
+    log = tmp_path / "log"
+    with redis(tmp_path) as (address, _):
+        first = requests(tmp_path / "first", address, log, 50, 60)
+        while not log.exists():
+            time.sleep(0.01)
+        others = [requests(tmp_path / str(at), address, log, 50, 0.3) for at in range(3)]
+        with Redis.from_url(address) as client:  # all of them wait
+            while len(client.client_list()) < 5:
+                time.sleep(0.01)
+        first.kill()
+        first.communicate()
+        told = [host.communicate(timeout=60)[0].split() for host in others]
+    runs = log.read_text().split()
+    assert len(runs) == 2
+    assert told == [[runs[1]]] * 3
+
+
+@needs_redis
+def test_a_server_uses_it(tmp_path: Path) -> None:
+    """Without a disk of its own, and started anew: the tile is there."""
+    sources = []
+    with redis(tmp_path) as (address, _):
+        for _ in range(2):
+            arguments = ("--cache", address, "--cache-disk", "0")
+            with serving(UDFS / "counted.py", data=tmp_path / "data", arguments=arguments) as server:
+                url = f"{server.url}/tiles/{server.token('counted')}/3/2/1.png?log={tmp_path}/log"
+                answers = [httpx.get(url) for _ in range(2)]
+                assert {each.status_code for each in answers} == {200}
+                sources += [each.headers["cache-status"].rpartition("detail=")[2] for each in answers]
+    assert sources == ["run", "memory", "redis", "memory"]
+
+
+@pytest.mark.parametrize("address", ["http://host", "nothing", "ftp://host/x", ""])
+def test_other_addresses_are_refused(address: str) -> None:
+    """In a sentence that names those that can be."""
+    with pytest.raises(SetupError, match="an address begins with redis://"):
+        RemoteTier(address)
+
+
+def test_a_server_without_such_a_store_does_not_start(tmp_path: Path) -> None:
+    """One line says why."""
+    command = [sys.executable, "-m", "tileserver", "serve", str(UDFS / "shades.py"), "--port", "0"]
+    more = ["--data-dir", str(tmp_path), "--cache", "ftp://host"]
+    done = subprocess.run([*command, *more], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "tileserver: the cache 'ftp://' is of no known kind" in done.stderr + done.stdout
+    assert read({"cache": "redis://a, file:///b"}).cache == ("redis://a", "file:///b")
+    assert Settings().cache == ()

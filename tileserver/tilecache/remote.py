@@ -1,0 +1,99 @@
+"""A tier that servers share. It may be slow, gone, or lie: that costs misses, never an answer and never much time."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
+
+from tileserver.tilecache.entry import Entry, read, write
+from tileserver.tilecache.keys import Key, path, slot
+from tileserver.tilecache.stores import OBJECTS, REDIS, Store, opened
+
+_LOG: Final = logging.getLogger("tileserver.tilecache")
+_SHUT_SECONDS: Final = 5.0
+"""For which a store is left alone that failed."""
+_SECONDS: Final = 0.02
+_OBJECT_SECONDS: Final = 1.0
+"""Of an object store, which takes longer, and less than most functions."""
+_LARGEST: Final = 2**20
+"""Bytes of an entry in a store that keeps them in memory."""
+_OBJECT_LARGEST: Final = 2**29
+_SEPARATOR: Final = b"\n"
+T = TypeVar("T")
+
+
+class Guard:
+    """Operations on something far away: each has little time, and after one that fails none is tried for a while."""
+
+    def __init__(self, address: str, seconds: float) -> None:
+        parts = urlsplit(address)
+        self._place = f"{parts.scheme}://{parts.hostname or parts.path}"  # no secrets for the log
+        self._seconds = seconds
+        self._shut_until = 0.0
+        self.failures = 0
+
+    async def tried(self, operation: Callable[[], Awaitable[T]]) -> T | None:
+        """What it gives; None where it fails or takes too long, and while nothing is tried."""
+        if time.monotonic() < self._shut_until:
+            return None
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await operation()
+        except Exception as error:  # of whatever library: trouble with a cache is a miss
+            if time.monotonic() >= self._shut_until:
+                _LOG.warning("the cache at %s is left alone for some seconds: %s", self._place, _words(error))
+            self._shut_until = time.monotonic() + _SHUT_SECONDS
+            self.failures += 1
+            return None
+
+
+class RemoteTier:
+    """Entries in a store. What is stored begins with its own key: an answer to another question is none."""
+
+    def __init__(self, address: str) -> None:
+        """Raises SetupError where there is no such store."""
+        parts = urlsplit(address)
+        self.kind = "objects" if parts.scheme in OBJECTS else "redis" if parts.scheme in REDIS else parts.scheme
+        """As `Cache-Status` names it."""
+        self._store: Store = opened(address)
+        objects = self.kind == "objects"
+        self._largest = _OBJECT_LARGEST if objects else _LARGEST
+        self._name = path if objects else slot
+        self._guard = Guard(address, _OBJECT_SECONDS if objects else _SECONDS)
+
+    @property
+    def failures(self) -> int:
+        """Operations that failed or took too long."""
+        return self._guard.failures
+
+    async def get(self, key: Key) -> Entry | None:
+        """The entry, if it is there and whole."""
+        name = self._name(key)
+        stored = await self._guard.tried(lambda: self._store.get(name))
+        own, separator, entry = stored.partition(_SEPARATOR) if isinstance(stored, bytes) else (b"", b"", b"")
+        return read(entry) if separator and own == name.encode() else None
+
+    async def put(self, key: Key, entry: Entry, seconds: int) -> None:
+        """Store an entry, if there is room for its size."""
+        name = self._name(key)
+        stored = name.encode() + _SEPARATOR + write(entry)
+        if len(stored) <= self._largest:
+            await self._guard.tried(lambda: self._store.set(name, stored, seconds))
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        await ended(self._store.close)
+
+
+async def ended(close: Callable[[], Awaitable[None]]) -> None:
+    """Close something far away, as far as that can be done."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_OBJECT_SECONDS):
+            await close()
+
+
+def _words(error: Exception) -> str:
+    return "it takes too long" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"[:300]

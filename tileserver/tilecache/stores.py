@@ -1,0 +1,127 @@
+"""Byte stores that servers share, by their address: Redis or Valkey, Memcached, and object stores."""
+
+import warnings
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+from tileserver.errors import SetupError
+
+_MONTH: Final = 30 * 86400
+"""Seconds; Memcached takes more for a date."""
+REDIS: Final = frozenset({"redis", "rediss", "valkey", "valkeys", "unix"})
+OBJECTS: Final = frozenset({"s3", "gs", "az", "abfs", "abfss", "file"})
+
+
+class Store(Protocol):
+    """Bytes by name; whatever goes wrong is raised."""
+
+    async def get(self, name: str) -> bytes | None:
+        """What there is."""
+
+    async def set(self, name: str, value: bytes, seconds: int) -> None:
+        """Keep it, for so long at most."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+def opened(address: str) -> Store:
+    """The store at an address, which need not be there yet.
+
+    Raises:
+        SetupError: there is no such kind of store, or what it takes is not installed.
+    """
+    parts = urlsplit(address)
+    try:
+        if parts.scheme in REDIS:
+            return _redis(address)
+        if parts.scheme == "memcached":
+            return _memcached(parts.hostname or "127.0.0.1", parts.port or 11211)
+        if parts.scheme in OBJECTS:
+            return _Objects(address)
+    except ImportError as error:
+        extra = "cloud" if parts.scheme in OBJECTS else "memcached" if parts.scheme == "memcached" else "redis"
+        raise SetupError(
+            f"the cache '{parts.scheme}://' takes a library: pip install 'udf-tileserver[{extra}]'"
+        ) from error
+    known = "redis://, rediss://, unix://, memcached://, s3://, gs://, az:// or file://"
+    raise SetupError(f"the cache '{parts.scheme}://' is of no known kind; an address begins with {known}")
+
+
+def _redis(address: str) -> Store:
+    from aiocache import RedisCache
+
+    class Current(RedisCache):  # type: ignore[misc]
+        """Without the command that redis-py advises against."""
+
+        async def _set(self, key: str, value: bytes, ttl: int | None = None, **_: Any) -> Any:
+            return await self.client.set(key, value, ex=ttl)
+
+    return _Cached(Current, client=redis(address))
+
+
+def _memcached(host: str, port: int) -> Store:
+    from aiocache import MemcachedCache
+
+    return _Cached(MemcachedCache, endpoint=host, port=port, pool_size=8)
+
+
+def redis(address: str) -> Any:
+    """A client of redis-py; `valkey://` is another name of `redis://`."""
+    from redis.asyncio import Redis
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    place = address.replace("valkey", "redis", 1) if address.startswith("valkey") else address
+    # whoever waits has 20 ms: what fails is not tried again
+    return Redis.from_url(place, decode_responses=False, retry=Retry(NoBackoff(), 0), max_connections=64)
+
+
+class _Cached:
+    """A backend of aiocache: neither its locks nor its serialisers."""
+
+    def __init__(self, kind: Any, client: Any = None, **options: Any) -> None:
+        from aiocache.serializers import NullSerializer
+
+        self._cache = kind(serializer=NullSerializer(encoding=None), timeout=0, **options)
+        self._longest = _MONTH if client is None else None
+        if client is not None:
+            self._cache.client = client
+
+    async def get(self, name: str) -> bytes | None:
+        value: bytes | None = await self._cache.get(name)
+        return value
+
+    async def set(self, name: str, value: bytes, seconds: int) -> None:
+        await self._cache.set(name, value, ttl=min(seconds, self._longest or seconds))
+
+    async def close(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # aiocache says `close` to redis-py
+            await self._cache.close()
+
+
+class _Objects:
+    """A bucket or a folder. How long what is in it stays, its own rules say."""
+
+    def __init__(self, address: str) -> None:
+        from obstore.store import from_url
+
+        options: dict[str, Any] = {"mkdir": True} if address.startswith("file:") else {}
+        try:
+            self._store: Any = from_url(address, **options)
+        except Exception as error:  # of a kind of its own for each kind of store
+            raise SetupError(f"the object store at {address} cannot be used: {error}") from None
+
+    async def get(self, name: str) -> bytes | None:
+        try:
+            found = await self._store.get_async(name)
+        except FileNotFoundError:
+            return None
+        return bytes(await found.bytes_async())
+
+    async def set(self, name: str, value: bytes, seconds: int) -> None:  # noqa: ARG002
+        await self._store.put_async(name, value)
+
+    async def close(self) -> None:
+        """Nothing to do: the store's connections go with it."""
