@@ -36,10 +36,11 @@ def root(
 def run() -> None:
     """Run the command that the arguments name."""
     try:
-        from tileserver.cli import account, cache, collection, login, secret, serve, token, udf
+        from tileserver.cli import account, cache, collection, export, login, secret, serve, token, udf
 
         serve.register(app)
         login.register(app)
+        export.register(app)
         app.add_typer(udf.app, name="udf")
         app.add_typer(cache.app, name="cache")
         app.add_typer(token.app, name="token")

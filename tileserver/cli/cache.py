@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tileserver.cli.given import pairs
+from tileserver.cli import hoard
+from tileserver.cli.given import box, pairs, span
 from tileserver.cli.remote import client
 
 app = typer.Typer(help="What is kept of functions' answers.", no_args_is_help=True)
@@ -33,12 +34,12 @@ def clear(
     ] = None,
 ) -> None:
     """Clear it, at once: everything, files too, or tiles of some zooms, in a box or an area."""
-    box = None if bbox is None else _box(bbox)
-    levels = None if zooms is None else _zooms(zooms)
+    place = None if bbox is None else box(bbox)
+    levels = None if zooms is None else span(zooms)
     polygon = None if area is None else _area(area)
     with client() as server:
-        server.clear(name, bbox=box, area=polygon, zooms=levels)
-    places = [f"in {place}" for place in (bbox, area) if place is not None]
+        server.clear(name, bbox=place, area=polygon, zooms=levels)
+    places = [f"in {each}" for each in (bbox, area) if each is not None]
     where = " ".join(places + [f"of zooms {zooms}"] * (zooms is not None))
     print(f"cleared '{name}'" + (f": tiles {where}" if where else ""))
 
@@ -60,27 +61,21 @@ def warm(
     at_once: Annotated[int, typer.Option("--at-once", min=1, max=64, help="How many tiles at once.")] = 4,
 ) -> None:
     """Make tiles before anybody asks for them. What was stopped goes on: tiles that are there take no run."""
-    box, (first, last), given = _box(bbox), _zooms(zooms), pairs(parameters or [])
+    place, (first, last), given = box(bbox), span(zooms), pairs(parameters or [])
     with client(concurrency=at_once) as server:
-        count = server.warm(name, box, range(first, last + 1), format, **given)
+        count = server.warm(name, place, range(first, last + 1), format, **given)
     print(f"'{name}' has {count:,} tiles there")
 
 
-def _box(text: str) -> tuple[float, float, float, float]:
-    try:
-        west, south, east, north = map(float, text.split(","))
-    except ValueError:
-        raise typer.BadParameter(f"'{text}' is no box W,S,E,N", param_hint="--bbox") from None
-    return west, south, east, north
-
-
-def _zooms(text: str) -> tuple[int, int]:
-    """`4-12`, or one alone."""
-    first, dash, last = text.partition("-")
-    try:
-        return int(first), int(last if dash else first)
-    except ValueError:
-        raise typer.BadParameter(f"'{text}' are no zooms A-B", param_hint="--zooms") from None
+@app.command()
+def stats(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False) -> None:
+    """What was answered from where since the server started, and what memory and disk hold."""
+    with client() as server:
+        found = server.cache()
+    if as_json:
+        print(json.dumps(found))
+    else:
+        hoard.show(found)
 
 
 def _area(file: Path) -> dict[str, Any]:

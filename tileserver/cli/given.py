@@ -1,4 +1,4 @@
-"""Parameters of functions, as they are typed."""
+"""Parameters of functions and places of the world, as they are typed."""
 
 import typer
 
@@ -19,3 +19,21 @@ def _pair(text: str) -> tuple[str, str]:
     if name in ("format", "tile"):
         raise typer.BadParameter(f"'{name}' is no parameter; say --{name}", param_hint="-p")
     return name, value
+
+
+def box(text: str) -> tuple[float, float, float, float]:
+    """West, south, east and north, in degrees."""
+    try:
+        west, south, east, north = map(float, text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' is no box W,S,E,N", param_hint="--bbox") from None
+    return west, south, east, north
+
+
+def span(text: str) -> tuple[int, int]:
+    """The first and the last of zooms: `4-12`, or one alone."""
+    first, dash, last = text.partition("-")
+    try:
+        return int(first), int(last if dash else first)
+    except ValueError:
+        raise typer.BadParameter(f"'{text}' are no zooms A-B", param_hint="--zooms") from None

@@ -32,7 +32,7 @@ from tileserver.publication import Publisher
 from tileserver.registry import Registry
 from tileserver.runlog import RunLog
 from tileserver.settings import TRUST, Settings
-from tileserver.tilecache import TileCache
+from tileserver.tilecache import TileCache, counts
 from tileserver.tokens import read_keyring
 from tileserver.usage import Usage
 from tileserver.web.app import Application
@@ -88,6 +88,7 @@ def _prepare(folder: Path) -> None:
         probe = folder / f".writable-{os.getpid()}"
         probe.touch()
         probe.unlink()
+        counts.forget(folder / counts.FOLDER)
     except OSError as error:
         raise SetupError(f"the data directory {folder} cannot be written: {error.strerror}; use --data-dir") from None
 

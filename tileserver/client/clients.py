@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from functools import update_wrapper
+from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, get_args
 
 import httpx2
@@ -13,6 +14,7 @@ import httpx2
 from tileserver.client import runs as _runs
 from tileserver.client import tokens as _tokens
 from tileserver.client import udfs as _udfs
+from tileserver.client.archive import Archive
 from tileserver.client.decoding import Answer
 from tileserver.client.exchange import Steps
 from tileserver.client.progress import counting
@@ -122,6 +124,7 @@ class Client:
     udf = _blocking(_udfs.udf)
     delete_udf = _blocking(_udfs.delete_udf)
     clear = _blocking(_udfs.clear)
+    cache = _blocking(_udfs.cache)
     logs = _blocking(_udfs.logs)
     usage = _blocking(_udfs.usage)
     tokens = _blocking(_tokens.tokens)
@@ -167,6 +170,35 @@ class Client:
         What was stopped goes on where it was: tiles that the server has take no run.
         """
         return sum(1 for _ in self.tiles(what, bounds, zooms, format, **parameters))
+
+    def export(
+        self,
+        what: What,
+        path: str | Path,
+        bounds: Box,
+        zooms: int | Iterable[int],
+        /,
+        format: str | None = None,
+        **parameters: Any,
+    ) -> int:
+        """How many tiles of an area are then in a PMTiles archive; those without anything on them are left out.
+
+        Takes the library `pmtiles`. Arguments, bar and errors are those of `tiles`.
+
+        Args:
+            path: where to write it; what is there is replaced once all tiles are.
+
+        Raises:
+            FormatNotPossibleError: an archive does not hold such tiles.
+            NotFoundError: none has anything on it, too.
+            SetupError: the library is missing.
+        """
+        with Archive() as archive:
+            document = self.tilejson(what, **parameters)
+            for tile, answer in self.tiles(what, bounds, zooms, format, **parameters):
+                archive.add(tile, answer)
+            archive.write(path, document, bounds)
+            return len(archive)
 
     def _at_once(self, steps: Iterator[Steps[T]]) -> Iterator[T]:
         waiting: set[Future[T]] = set()
@@ -235,6 +267,7 @@ class AsyncClient:
     udf = _awaited(_udfs.udf)
     delete_udf = _awaited(_udfs.delete_udf)
     clear = _awaited(_udfs.clear)
+    cache = _awaited(_udfs.cache)
     logs = _awaited(_udfs.logs)
     usage = _awaited(_udfs.usage)
     tokens = _awaited(_tokens.tokens)
@@ -270,6 +303,24 @@ class AsyncClient:
         What was stopped goes on where it was: tiles that the server has take no run.
         """
         return sum([1 async for _ in self.tiles(what, bounds, zooms, format, **parameters)])
+
+    async def export(
+        self,
+        what: What,
+        path: str | Path,
+        bounds: Box,
+        zooms: int | Iterable[int],
+        /,
+        format: str | None = None,
+        **parameters: Any,
+    ) -> int:
+        """As of `Client`."""
+        with Archive() as archive:
+            document = await self.tilejson(what, **parameters)
+            async for tile, answer in self.tiles(what, bounds, zooms, format, **parameters):
+                archive.add(tile, answer)
+            archive.write(path, document, bounds)
+            return len(archive)
 
     async def _at_once(self, steps: Iterator[Steps[T]]) -> AsyncIterator[T]:
         waiting: set[asyncio.Task[T]] = set()

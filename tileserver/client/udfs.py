@@ -108,6 +108,12 @@ def clear(
     yield from session.ask("POST", f"/udf/{_quoted(name)}/clear", body, base=OWN)
 
 
+def cache(session: Session) -> Steps[dict[str, Any]]:
+    """What the server answered from where since it started, and what its memory and disk hold."""
+    report: dict[str, Any] = yield from session.ask("GET", "/cache", base=OWN)
+    return report
+
+
 def logs(
     session: Session, udf: str | Udf, *, limit: int = 50, after: int | None = None, wait: int = 0
 ) -> Steps[list[dict[str, Any]]]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from cachetools import LRUCache
 
+from tileserver.tilecache.counts import Counts
 from tileserver.tilecache.disk import DiskTier
 from tileserver.tilecache.entry import Entry, Facts, etag
 from tileserver.tilecache.failures import Failures
@@ -22,7 +23,19 @@ from tileserver.tilecache.remote import RemoteTier
 from tileserver.tilecache.stores import REDIS
 from tileserver.tilecache.terms import Terms
 
-__all__ = ["Entry", "Facts", "Failures", "Flights", "Key", "Refreshes", "Terms", "TileCache", "etag", "layer_key"]
+__all__ = [
+    "Counts",
+    "Entry",
+    "Facts",
+    "Failures",
+    "Flights",
+    "Key",
+    "Refreshes",
+    "Terms",
+    "TileCache",
+    "etag",
+    "layer_key",
+]
 
 
 _FILES: Final = 1024
@@ -51,6 +64,17 @@ class TileCache:
         shared = [address for address in beyond if address.partition(":")[0] in REDIS]
         self._far = FarLeases(shared[0]) if shared else None
         self.leases = Leases(folder.with_name(f"{folder.name}.leases"))
+
+    def numbers(self) -> dict[str, int]:
+        """What this process holds and did, as `Counts` has it."""
+        return {
+            "memory_bytes": self.memory.used,
+            "memory_entries": len(self.memory),
+            "memory_evictions": self.memory.evicted,
+            "disk_written": self.disk.written,
+            "disk_evictions": self.disk.evicted,
+            "store_failures": sum(each.failures for each in self.beyond),
+        }
 
     def hit(self, key: Key, terms: Terms) -> Entry | None:
         """The entry of the memory tier, if it may be served. Does not wait."""

@@ -123,6 +123,11 @@ class DiskTier:
                 used -= stat.st_size
             return used
 
+    def usage(self) -> tuple[int, int]:
+        """Bytes and entries, as they are now; a look at every file."""
+        sizes = [stat.st_size for _, stat in self._files()]
+        return sum(sizes), len(sizes)
+
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """While other processes wait; on a file system without locks they do not."""

@@ -15,7 +15,7 @@ class MemoryTier:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit, self._share = limit, limit // 2
+        self.limit, self._share = limit, limit // 2
         self._entries: dict[Key, tuple[Entry, str]] = {}
         self._order: Order = OrderedDict()
         self._orders: defaultdict[str, Order] = defaultdict(OrderedDict)
@@ -39,9 +39,9 @@ class MemoryTier:
     def put(self, key: Key, entry: Entry, owner: str) -> None:
         """Keep an entry of a UDF, unless it alone would take more than an eighth of the tier."""
         self.drop(key)
-        if entry.weight * 8 > self._limit:
+        if entry.weight * 8 > self.limit:
             return
-        while self.used + entry.weight > self._limit:
+        while self.used + entry.weight > self.limit:
             order = self._order if self._largest is None else self._orders[self._largest]
             self.drop(next(iter(order)))
             self.evicted += 1

@@ -14,6 +14,8 @@ from tileserver.formats import PREVIEW
 from tileserver.layers import Answer, Ask, Layer
 from tileserver.pipeline import Pipeline
 from tileserver.registry import Account, Grant
+from tileserver.tilecache import Counts
+from tileserver.tilecache.counts import FOLDER
 from tileserver.tiles import Tile
 from tileserver.usage import Day, Usage
 from tileserver.web.access import Access
@@ -51,7 +53,9 @@ class Answering:
         self._authorisation = Authorisation(pipeline.grants, pipeline.registry, access)
         self._word = pipeline.registry.generation_word
         self.recent = Recent(self._word)
-        self.metrics = Metrics(pipeline.executor, self.recent, pipeline.cache)
+        self.metrics = Metrics(
+            pipeline.executor, self.recent, pipeline.cache, Counts(pipeline.settings.data_dir / FOLDER)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, address: Address, ask: Ask) -> None:
         """Answer one request."""
@@ -131,6 +135,7 @@ class Answering:
         return await self.usage.of(account.id, days)
 
     def _repeated(self, layer: Layer, answer: Answer, times: int) -> None:
+        self.metrics.counts.add("repeated", times)
         grant, size = layer.grant, times * len(answer.entry.body)
         self.usage.count(grant.account_id, grant.udf_id, grant.token_id, calls=times, cached=times, bytes=size)
 

@@ -21,6 +21,7 @@ from tileserver.web.accounts import AccountRoutes
 from tileserver.web.addresses import Addresses
 from tileserver.web.answering import Answering
 from tileserver.web.answers import CORS, PREFLIGHT, Receive, Scope, Send, error_answer, respond
+from tileserver.web.cached import CacheRoutes
 from tileserver.web.clearing import ClearingRoutes
 from tileserver.web.health import HealthRoutes
 from tileserver.web.hosted import hosted_routes
@@ -156,6 +157,7 @@ def routes(answering: Answering, publisher: Publisher, code: CodeProxy, addresse
         Route("/tiles/{token}/map", maps.map),
         *RunRoutes(pipeline.registry, pipeline.runs, access).routes(),
         *ClearingRoutes(pipeline.registry, access).routes(),
+        *CacheRoutes(answering).routes(),
         *UsageRoutes(answering).routes(),
         *AccountRoutes(pipeline.registry, access, pipeline.settings).routes(),
         *hosted_routes(answering, publisher, code, addresses),

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from tileserver.execution import Executor
 from tileserver.layers import Answer
-from tileserver.tilecache import TileCache
+from tileserver.tilecache import Counts, TileCache
 from tileserver.web.operations import Operation
 from tileserver.web.recent import Recent
 
@@ -23,7 +23,8 @@ _SECONDS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 120)
 class Metrics:
     """Counts of one process; several processes are several targets."""
 
-    def __init__(self, executor: Executor, recent: Recent, cache: TileCache) -> None:
+    def __init__(self, executor: Executor, recent: Recent, cache: TileCache, counts: Counts) -> None:
+        self._cache, self.counts = cache, counts
         self._registry = CollectorRegistry()
         self._registry.register(_Pool(executor, recent))
         self._registry.register(_Cache(cache))
@@ -41,6 +42,8 @@ class Metrics:
     def answered(self, answer: Answer) -> None:
         """Count an answer."""
         self._answers.labels(answer.source).inc()
+        self.counts.add(answer.source)
+        self.counts.put(**self._cache.numbers())
         if answer.source == "run":
             facts = answer.entry.facts
             self._udf.observe(facts.udf_ms / 1000)
