@@ -20,7 +20,6 @@ from tileserver.tilecache.leases import Leases
 from tileserver.tilecache.memory import MemoryTier
 from tileserver.tilecache.refreshes import Refreshes
 from tileserver.tilecache.remote import RemoteTier
-from tileserver.tilecache.stores import REDIS
 from tileserver.tilecache.terms import Terms
 
 __all__ = [
@@ -61,8 +60,8 @@ class TileCache:
         self.beyond = [RemoteTier(address) for address in beyond]
         self._looked: LRUCache[Key, Entry] = LRUCache(_FILES)
         self._puts: set[asyncio.Task[None]] = set()
-        shared = [address for address in beyond if address.partition(":")[0] in REDIS]
-        self._far = FarLeases(shared[0]) if shared else None
+        leasing = [tier for tier in self.beyond if tier.kind == "redis"]
+        self._far = FarLeases(leasing[0].address, leasing[0].guard) if leasing else None
         self.leases = Leases(folder.with_name(f"{folder.name}.leases"))
 
     def numbers(self) -> dict[str, int]:

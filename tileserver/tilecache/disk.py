@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import random
 import tempfile
 import threading
 import time
@@ -15,9 +14,9 @@ from tileserver import handed
 from tileserver.jobs import Stored
 from tileserver.tilecache.entry import Entry, look, read, write
 from tileserver.tilecache.keys import Key, path
+from tileserver.tilecache.room import Listing, weight
 
 _TOUCH_SECONDS: Final = 60
-File = tuple[Path, os.stat_result]
 
 
 class DiskTier:
@@ -78,7 +77,7 @@ class DiskTier:
         with contextlib.suppress(OSError):
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._write(place, stored)
-        self._written += len(stored)
+        self._written += weight(len(stored))
         self.written += len(stored)
         if self._written > self.limit // 20 and self._clearing.acquire(blocking=False):
             self._written = 0
@@ -111,22 +110,22 @@ class DiskTier:
         One process at a time: two that count the same files would remove twice as many.
         """
         with self._alone():
-            files = list(self._files())
-            used = sum(stat.st_size for _, stat in files)
+            listing = Listing(str(self.root))
+            used = listing.used
             if used <= self.limit * 0.9:
                 return used
-            for place, stat in losers(files):
+            for place, size in listing.losers():
                 if used <= self.limit * 0.8:
                     break
-                self._remove(place)
+                self._remove(Path(place))
                 self.evicted += 1
-                used -= stat.st_size
+                used -= size
             return used
 
     def usage(self) -> tuple[int, int]:
         """Bytes and entries, as they are now; a look at every file."""
-        sizes = [stat.st_size for _, stat in self._files()]
-        return sum(sizes), len(sizes)
+        listing = Listing(str(self.root))
+        return listing.used, len(listing)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
@@ -143,29 +142,7 @@ class DiskTier:
         finally:
             os.close(descriptor)
 
-    def _files(self) -> Iterator[File]:
-        for folder, _, names in os.walk(self.root):
-            for name in names:
-                with contextlib.suppress(OSError):
-                    place = Path(folder, name)
-                    yield place, place.stat()
-
     @staticmethod
     def _remove(place: Path) -> None:
         with contextlib.suppress(OSError):
             place.unlink()
-
-
-def losers(files: list[File]) -> Iterator[File]:
-    """In which order files go: of two drawn at random the one that was read longer ago, which needs no index."""
-    random.shuffle(files)
-    while len(files) > 1:
-        rival = random.randrange(len(files) - 1)  # noqa: S311 - no secret
-        if _last_read(files[-1]) > _last_read(files[rival]):
-            files[-1], files[rival] = files[rival], files[-1]
-        yield files.pop()
-    yield from files
-
-
-def _last_read(file: File) -> float:
-    return max(file[1].st_atime, file[1].st_mtime)

@@ -18,7 +18,6 @@ SECONDS: Final = 2.0
 """For which a lease holds that nobody renews."""
 _SHORTEST, _LONGEST = 0.005, 0.1
 """Seconds between looks."""
-_OPERATION_SECONDS: Final = 0.02
 _RELEASE: Final = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 _RENEW: Final = (
     "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end return 0"
@@ -29,9 +28,10 @@ _RENEW: Final = (
 class FarLeases:
     """Of one process; `Leases` sees to it that a host asks for a key once."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, guard: Guard) -> None:
+        """Args: guard: of the tier that is there too: with it goes the other."""
         self._client: Any = redis(address)
-        self._guard = Guard(address, _OPERATION_SECONDS)
+        self._guard = guard
 
     @contextlib.asynccontextmanager
     async def held(self, key: Key, seconds: float) -> AsyncIterator[bool]:

@@ -55,24 +55,24 @@ class RemoteTier:
 
     def __init__(self, address: str) -> None:
         """Raises SetupError where there is no such store."""
-        parts = urlsplit(address)
+        parts, self.address = urlsplit(address), address
         self.kind = "objects" if parts.scheme in OBJECTS else "redis" if parts.scheme in REDIS else parts.scheme
         """As `Cache-Status` names it."""
         self._store: Store = opened(address)
         objects = self.kind == "objects"
         self._largest = _OBJECT_LARGEST if objects else _LARGEST
         self._name = path if objects else slot
-        self._guard = Guard(address, _OBJECT_SECONDS if objects else _SECONDS)
+        self.guard = Guard(address, _OBJECT_SECONDS if objects else _SECONDS)
 
     @property
     def failures(self) -> int:
         """Operations that failed or took too long."""
-        return self._guard.failures
+        return self.guard.failures
 
     async def get(self, key: Key) -> Entry | None:
         """The entry, if it is there and whole."""
         name = self._name(key)
-        stored = await self._guard.tried(lambda: self._store.get(name))
+        stored = await self.guard.tried(lambda: self._store.get(name))
         own, separator, entry = stored.partition(_SEPARATOR) if isinstance(stored, bytes) else (b"", b"", b"")
         return read(entry) if separator and own == name.encode() else None
 
@@ -81,7 +81,7 @@ class RemoteTier:
         name = self._name(key)
         stored = name.encode() + _SEPARATOR + write(entry)
         if len(stored) <= self._largest:
-            await self._guard.tried(lambda: self._store.set(name, stored, seconds))
+            await self.guard.tried(lambda: self._store.set(name, stored, seconds))
 
     async def close(self) -> None:
         """Let go of connections."""
