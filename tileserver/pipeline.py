@@ -163,8 +163,7 @@ class Pipeline:
         if entry is not None and await self.current(entry.facts.callees):  # as under another spelling of the query
             return Answer(entry=entry, source="memory")
         answer = (
-            await self._below_empty(layer, key)
-            or await self._bridged(layer, tile, key)
+            await self._bridged(layer, tile, key)
             or self._failures.get(key, self.registry.generation)
             or await self._joined(layer, tile, key, within)
         )
@@ -234,10 +233,14 @@ class Pipeline:
         entry = await self._on_disk(layer, key)
         if entry is not None:
             return Flown(Answer(entry=entry, source=entry.tier), generation)
+        empty = await self._below_empty(layer, key)
+        if empty is not None:
+            return Flown(empty, generation)
         if layer.max_age <= 0:
             return await self._run(layer, tile, key, within)
         # Functions that wait for each other could do so in a circle, which nobody sees across processes.
-        patience = _BRIEFLY if len(within.caller.chain) > 1 else self.settings.timeout
+        longest = self.settings.timeout if tile else self.settings.file_timeout
+        patience = _BRIEFLY if len(within.caller.chain) > 1 else longest
         async with self.cache.lease(key, patience) as waited:
             entry = await self._on_disk(layer, key) if waited else None
             if entry is not None:

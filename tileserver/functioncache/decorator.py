@@ -9,6 +9,7 @@ import msgspec
 
 from tileserver.functioncache.contents import NoContentError
 from tileserver.functioncache.identity import key
+from tileserver.functioncache.memory import Memory
 from tileserver.functioncache.store import Store
 from tileserver.udfs import seconds
 
@@ -16,6 +17,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 _stores: list[Store] = []
 """Where results are kept: in a worker its account's folder; elsewhere nowhere."""
+_memory: Final = Memory()
+_STORAGES: Final = {"memory": True, **dict.fromkeys(("auto", "disk", "local", "mount", "object"), False)}
+"""What `storage` may be, the hosted API's words too; and whether that is memory."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,20 +35,23 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     exclude: tuple[str, ...] = ()
     """Parameters that make no difference."""
     verbose: bool = False
+    in_memory: bool = False
 
 
 _MEANINGS: Final = {
-    "cache_max_age": "max_age",
+    **dict.fromkeys(("max_age", "cache_max_age"), "max_age"),
     "path": "namespace",
     "cache_folder_path": "namespace",
     "concurrent_lock_timeout": "lock_timeout",
     "reset": "reset",
     "cache_reset": "reset",
-    "cache_storage": "",
-    "cache_key_exclude": "exclude",
+    **dict.fromkeys(("storage", "cache_storage"), "in_memory"),
+    **dict.fromkeys(("key_exclude", "cache_key_exclude"), "exclude"),
     "cache_verbose": "verbose",
 }
-"""Keywords, and the field of `Options` that each sets; none where all storage is the same."""
+"""Keywords, and the field of `Options` that each sets."""
+_OF_CALLS: Final = _MEANINGS.keys() - {"max_age", "storage", "key_exclude"}
+"""Those that a call may give: the others are no words that only this decorator would use."""
 
 
 def keep_in(store: Store | None) -> None:
@@ -62,7 +69,7 @@ def cache(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
 def cache(max_age: str | int | None = None, /, **options: Any) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 def cache(function: Any = None, /, **options: Any) -> Any:
-    """The function, whose results are kept on disk: for a call with equal arguments it does not run again.
+    """The function, whose results are kept: for a call with equal arguments it does not run again.
 
     A result is found again by the function's code, the globals that it refers to, and the arguments by content, arrays
     and data frames too; workers of the account share it. A call with an argument that has no content, as a connection,
@@ -70,16 +77,18 @@ def cache(function: Any = None, /, **options: Any) -> Any:
     this once, unless the function has a parameter of that name.
 
     Args:
-        cache_max_age: seconds, or as `"12h"`: how old a result may be; 0 keeps none. 48 hours if not given.
+        max_age, cache_max_age: seconds, or as `"12h"`: how old a result may be; 0 keeps none. 48 hours if not given.
         path, cache_folder_path: results of one name do not serve another.
         concurrent_lock_timeout: seconds to wait where another process computes the same.
         reset, cache_reset: compute anew, and keep that.
-        cache_key_exclude: names of parameters that make no difference.
+        key_exclude, cache_key_exclude: names of parameters that make no difference.
         cache_verbose: print whether a result was found.
-        cache_storage: has no effect.
+        storage, cache_storage: "disk", or "memory": then the same object is given each time, which may be one that
+            cannot be written to a file, by this process alone and as long as it lives. The hosted API's other words
+            mean "disk".
 
     Raises:
-        TypeError: there is no such option.
+        TypeError: there is no such option, or no such storage.
     """
     if callable(function):
         return _remembering(function, _chosen(Options(), options))
@@ -93,7 +102,9 @@ def _chosen(options: Options, given: dict[str, Any]) -> Options:
     strange = given.keys() - _MEANINGS
     if strange:
         raise TypeError(f"@cache has no option {min(strange)!r}")
-    fields = {_MEANINGS[name]: value for name, value in given.items() if value is not None and _MEANINGS[name]}
+    fields = {_MEANINGS[name]: value for name, value in given.items() if value is not None}
+    if "in_memory" in fields:
+        fields["in_memory"] = _is_memory(fields["in_memory"])
     if "max_age" in fields:
         fields["max_age"] = seconds(fields["max_age"])
     if "exclude" in fields:
@@ -102,8 +113,15 @@ def _chosen(options: Options, given: dict[str, Any]) -> Options:
     return msgspec.structs.replace(options, **fields)
 
 
+def _is_memory(storage: Any) -> bool:
+    try:
+        return _STORAGES[storage]
+    except (KeyError, TypeError):
+        raise TypeError(f"storage is 'disk' or 'memory', and not {storage!r}") from None
+
+
 def _remembering(function: Callable[P, R], options: Options) -> Callable[P, R]:
-    taken = _MEANINGS.keys() - inspect.signature(function).parameters.keys()
+    taken = _OF_CALLS - inspect.signature(function).parameters.keys()
 
     @functools.wraps(function)
     def remembering(*arguments: Any, **named: Any) -> Any:
@@ -114,8 +132,9 @@ def _remembering(function: Callable[P, R], options: Options) -> Callable[P, R]:
 
 
 def _remembered(function: Callable[..., Any], arguments: Any, named: dict[str, Any], options: Options) -> Any:
-    store, address = place(), _address(function, arguments, named, options)
-    if store is None or not address or not options.max_age:
+    store = _memory if options.in_memory else place()
+    address = _address(function, arguments, named, options) if store is not None and options.max_age else ""
+    if store is None or not address:
         return function(*arguments, **named)
     found = None if options.reset else store.read(address, options.max_age)
     if found is None:
@@ -132,8 +151,8 @@ def _remembered(function: Callable[..., Any], arguments: Any, named: dict[str, A
 
 
 def _address(function: Callable[..., Any], arguments: Any, named: dict[str, Any], options: Options) -> str:
-    """The key; empty where nothing can be kept: without a place, for a coroutine, with arguments without content."""
-    if not _stores or inspect.iscoroutinefunction(function):
+    """The key; empty where nothing can be kept: for a coroutine, with arguments without content."""
+    if inspect.iscoroutinefunction(function):
         return ""
     bound = inspect.signature(function).bind(*arguments, **named)
     bound.apply_defaults()

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from tileserver.environment import environment
 from tileserver.jobs import Output
 from tileserver.tiles import Tile
 
@@ -29,8 +30,11 @@ class Key(NamedTuple):
 
 
 def layer_key(digest: str, owner: str, arguments: dict[str, Any], output: Output) -> str:
-    """26 characters that differ whenever the answer could: UDF version, its account's UDF id, arguments, output."""
-    text = msgspec.json.encode([VERSION, digest, owner, arguments, output], order="deterministic")
+    """26 characters that differ whenever the answer could.
+
+    That is with the UDF version, its account's UDF id, arguments, output, and the environment.
+    """
+    text = msgspec.json.encode([VERSION, environment(), digest, owner, arguments, output], order="deterministic")
     return base64.b32encode(hashlib.sha256(text).digest()).decode().lower()[:26]
 
 

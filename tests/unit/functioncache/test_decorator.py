@@ -3,8 +3,10 @@
 import subprocess
 import sys
 import textwrap
+import threading
 import types
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pandas as pd
 import pytest
 
 from tileserver import functioncache
+from tileserver.functioncache.memory import Memory
 from tileserver.worker import modules
 
 CODE = """
@@ -241,7 +244,6 @@ def test_arguments_count_by_content(one: Any, other: Any) -> None:
 
 def test_an_argument_without_content_just_runs() -> None:
     """A lock is not another one's equal, and no reason to fail."""
-    import threading
 
     module, runs = made()
     assert [module.f(threading.Lock()) for _ in range(2)] == [2, 2]
@@ -267,6 +269,71 @@ def test_options_at_a_call_do_not_stick(capsys: pytest.CaptureFixture[str]) -> N
     assert "found" in capsys.readouterr().out
     with pytest.raises(TypeError, match="no option 'size'"):
         functioncache.cache(size=1)
+
+
+UNWRITABLE = """
+    import threading
+
+    from tileserver import cache
+
+    @cache(storage="memory", max_age={age!r}, key_exclude="label")
+    def f(a, label=""):
+        RUNS.append(a)
+        return threading.Lock()
+"""
+
+
+def test_memory_gives_the_object_itself() -> None:
+    """Also one that no file holds; by content and age as ever, and of each version its own."""
+    module, runs = made(UNWRITABLE.format(age="1h"))
+    assert module.f([1]) is module.f([1], label="another") is module.f(a=[1])
+    assert module.f([2]) is not module.f([1])
+    assert runs == [[1], [2]]
+    assert module.f([1], cache_reset=True) is module.f([1])
+    assert len(runs) == 3
+    assert not functioncache.place().folder.exists()  # type: ignore[union-attr]
+    module, runs = made(UNWRITABLE.format(age=0))
+    assert module.f([1]) is not module.f([1])
+    with pytest.raises(TypeError, match="storage is 'disk' or 'memory', and not 'cloud'"):
+        functioncache.cache(storage="cloud")
+
+
+def test_memory_holds_so_many() -> None:
+    """Those that were used last."""
+    memory = Memory(most=3)
+    for key in "abc":
+        memory.write(key, key)
+    assert memory.read("a", 60) == ("a",)
+    memory.write("d", "d")
+    assert [memory.read(key, 60) for key in "abcd"] == [("a",), None, ("c",), ("d",)]
+    assert memory.read("a", 0) is None
+
+
+def test_threads_compute_once() -> None:
+    """The others wait, and have the same; who waits for too long computes too."""
+    memory, computing, go = Memory(), threading.Event(), threading.Event()
+    computed = []
+
+    def compute(seconds: float) -> object:
+        with memory.locked("key", seconds):
+            found = memory.read("key", 60)
+            if found is not None:
+                return found.value
+            computing.set()
+            go.wait(20)
+            computed.append(object())
+            memory.write("key", computed[-1])
+            return computed[-1]
+
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(compute, 20)
+        computing.wait(20)
+        others = [pool.submit(compute, 20) for _ in range(2)]
+        with memory.locked("key", 0.01):
+            assert memory.read("key", 60) is None
+        go.set()
+        assert {id(each.result(20)) for each in (first, *others)} == {id(computed[0])}
+    assert len(computed) == 1
 
 
 def test_a_parameter_of_an_options_name_is_the_functions() -> None:
