@@ -1,5 +1,6 @@
 """Both modes as a server runs them: what a function reaches, and what /readyz says of it."""
 
+import io
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from server import Running, second_account, serving
 
@@ -82,6 +84,17 @@ def test_strict_keeps_results_of_cached_functions_by_account(guarded: Running) -
     for each in told:  # the folder above may be looked at, but has only one's own in it
         assert len(each["others"] or [""]) == 1
         assert not each["made"]
+
+
+@strict
+def test_strict_cuts_tiles_from_blocks(guarded: Running) -> None:
+    """Whose file the sandbox has by its descriptor alone."""
+    with guarded.client() as client:
+        for column, source in ((0, "run"), (1, "block"), (3, "block")):
+            answer = client.get(f"/tiles/{guarded.token('divided')}/5/{8 + column}/4.npy")
+            assert answer.headers["cache-status"].endswith(f"detail={source}")
+            rows, columns, zoom = np.load(io.BytesIO(answer.content))
+            assert (rows[-1, 0], columns[0, 0], zoom[0, 0]) == (63, 64 * column, 3)
 
 
 @strict

@@ -1,6 +1,7 @@
 """The SDK: a server's UDFs pushed, run and listed from Python, blocking or awaited. Knows the vocabulary only."""
 
-from tileserver.client.clients import AsyncClient, Client
+from tileserver.client.awaited import AsyncClient
+from tileserver.client.clients import Client
 from tileserver.client.decoding import Answer, decode
 from tileserver.client.records import Token, Udf
 

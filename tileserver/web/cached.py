@@ -49,7 +49,7 @@ class CacheReport(TypedDict):
 
 
 class CacheRoutes:
-    """For the owner."""
+    """For the server's owner."""
 
     def __init__(self, answering: Answering) -> None:
         self._answering = answering
@@ -58,10 +58,10 @@ class CacheRoutes:
         """Every route."""
         return [Route("/api/v1/cache", self.show)]
 
-    @Operation(answer=CacheReport)
+    @Operation(answer=CacheReport, who="owner")
     async def show(self, request: Request) -> Response:
         """What was answered from where, and what memory and disk hold; looks through the files on disk."""
-        await self._answering.access.owner(request.scope)
+        await self._answering.access.server_owner(request.scope)
         return JSONResponse(await self._report(), headers={"cache-control": "no-store"})
 
     async def _report(self) -> CacheReport:

@@ -74,6 +74,10 @@ class _Cache(Collector):
         yield CounterMetricFamily("tileserver_cache_memory_evictions", "Answers that had to go.", memory.evicted)
         yield CounterMetricFamily("tileserver_cache_disk_written_bytes", "Answers written to disk.", disk.written)
         yield CounterMetricFamily("tileserver_cache_disk_evictions", "Answers that had to go from disk.", disk.evicted)
+        failures = sum(each.failures for each in self._cache.beyond)
+        yield CounterMetricFamily(
+            "tileserver_cache_store_failures", "Operations of shared stores that failed.", failures
+        )
 
 
 class _Pool(Collector):
