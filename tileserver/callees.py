@@ -1,4 +1,4 @@
-"""What functions called, kept with the answers that rest on it: when one changes or is hidden, the answer is stale."""
+"""What functions called, kept with the answers that rest on it: when one changes, is cleared or is hidden, it is stale."""
 
 from cachetools import LRUCache
 
@@ -25,7 +25,7 @@ class Callees:
         generation = self._registry.generation
         for callee in callees:
             grant = await self._grant(callee)
-            if grant is None or grant.digest != callee.digest:
+            if grant is None or grant.digest != callee.digest or 0 <= callee.epoch < grant.epoch:
                 return False
         self._current[callees] = generation
         return True

@@ -103,6 +103,8 @@ class Callee(NamedTuple):
     """The shared token that opened it; empty where its name did."""
     asking_id: str = ""
     """The account in whose name it was called, which may see it; empty for its own."""
+    epoch: int = -1
+    """Of its last clearing when it answered; -1 where its code alone was wanted, which no clearing changes."""
 
 
 class Stored(msgspec.Struct, frozen=True, array_like=True):

@@ -317,7 +317,7 @@ class Pipeline:
                 raise
             raise type(failure) from None  # its own words are for its owner
         facts = answer.entry.facts
-        callee = Callee(grant.account_id, grant.name, grant.digest, grant.token_id, job.caller.account_id)
+        callee = Callee(grant.account_id, grant.name, grant.digest, grant.token_id, job.caller.account_id, grant.epoch)
         callees = callee, *facts.callees
         return Rendered(media_type=facts.media_type, kind=facts.kind, body=answer.entry.body, callees=callees)
 

@@ -123,3 +123,62 @@ def test_browsers_ask_again_for_what_rests_on_others(chain: Chain) -> None:
             version = httpx.URL(template).params["v"]
             answer = client.get(f"/files/{running.token(name)}.json", params={"v": version})
         assert answer.headers["cache-control"].endswith(f"max-age={seconds}")
+
+
+STAMPS = """
+import time
+from tileserver import run, udf
+
+@udf(kind="document")
+def stamps(tile):
+    return {"n": time.time_ns()}
+"""
+ASKS = """
+from tileserver import run, udf
+
+@udf(kind="document")
+def asks(tile):
+    return run("stamps", tile=tile)
+"""
+
+
+def clear(running: Running, name: str, **body: list[int]) -> None:
+    """By its owner."""
+    with running.owner() as owner:
+        assert owner.post(f"/api/v1/udf/{name}/clear", json=body).status_code == 204
+
+
+def test_a_cleared_callee_makes_its_callers_stale(chain: Chain) -> None:
+    """Each time, and once; and ends workers that remember what it gave."""
+    folder, running, publish = chain
+    publish(BOTTOM.format(value="__import__('time').time_ns()"))
+    (folder / "keeps.py").write_text(KEEPS)
+    running.wait_for("^  keeps ", timeout=20)
+    seen: set[str] = set()
+    for _ in range(3):
+        told = {get(running, name).text for name in ("top", "keeps") for _ in range(6)}
+        assert len(told) == 2
+        assert not told & seen
+        seen |= told
+        assert "run" not in ages(running, "top")
+        clear(running, "bottom")
+
+
+def test_a_place_that_is_cleared_in_a_callee(chain: Chain) -> None:
+    """Its callers' tiles there are new; elsewhere they are asked for anew, and say the same."""
+    folder, running, _ = chain
+    for name, code in (("stamps", STAMPS), ("asks", ASKS)):
+        (folder / f"{name}.py").write_text(code)
+        running.wait_for(f"^  {name} ", timeout=20)
+    base = f"{running.url}/tiles/{running.token('asks')}"
+
+    def told() -> tuple[str, str]:
+        return httpx.get(f"{base}/8/133/90.json").text, httpx.get(f"{base}/8/10/90.json").text
+
+    here, there = told()
+    assert told() == (here, there)
+    clear(running, "stamps", bbox=[8, 46, 9, 47])
+    again, still = told()
+    assert again != here
+    assert still == there
+    assert told() == (again, still)

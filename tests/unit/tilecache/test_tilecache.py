@@ -4,6 +4,8 @@ import asyncio
 import fcntl
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tileserver.bans import Bans, of_bounds
+from tileserver.environment import environment
 from tileserver.jobs import Output
-from tileserver.tilecache import Entry, Facts, Flights, Key, Terms, TileCache, etag, layer_key
+from tileserver.tilecache import Entry, Facts, Flights, Key, Terms, TileCache, etag, keys, layer_key
 from tileserver.tilecache.disk import DiskTier
 from tileserver.tilecache.entry import read, write
 from tileserver.tilecache.keys import path
@@ -137,6 +140,51 @@ def test_a_disk_that_fails_is_a_miss(tmp_path: Path) -> None:
     tier = DiskTier(tmp_path, 10**6)
     tier.put(Key("a" * 26, 0, 0, 0), entry())
     assert tier.get(Key("a" * 26, 0, 0, 0)) is None
+
+
+FULL = """
+import resource, sys, time
+from pathlib import Path
+from tileserver.tilecache import Entry, Facts, Key, etag
+from tileserver.tilecache import keys
+from tileserver.tilecache.disk import DiskTier
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+tier, key = DiskTier(Path(sys.argv[1]), 10**6), Key("a" * 26, 5, 3, 4)
+for body in (b"little", bytes(5000)):
+    facts = Facts(media_type="image/png", coding="", etag=etag(body), created=time.time(), epoch=0)
+    tier.put(key, Entry(facts=facts, body=body))
+print(tier.get(key).body.decode(), len([each for each in Path(sys.argv[1]).rglob("*") if each.is_file()]))
+"""
+
+
+def test_a_disk_that_is_full_keeps_what_it_has(tmp_path: Path) -> None:
+    """Half of an entry is nowhere: neither in the place of one that was there, nor beside it."""
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["little", "1"], done.stderr
+
+
+def test_another_environment_is_another_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As is another output; the same again is the same."""
+
+    def key(size: int) -> str:
+        return layer_key("digest", "udf", {"a": 1}, Output(size=size))
+
+    assert key(256) == key(256) != key(512)
+    before = key(256)
+    monkeypatch.setattr(keys, "environment", lambda: "another")
+    assert key(256) != before
+
+
+def test_the_environment_is_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library more, or another version of one."""
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path), str(tmp_path / "nowhere")])
+    told = set()
+    for name in ("", "some-1.0.dist-info", "some-1.1.dist-info"):
+        if name:
+            (tmp_path / name).mkdir()
+        told.add(environment.__wrapped__())
+    assert len(told) == 3
 
 
 def test_the_memory_tier_keeps_its_limit() -> None:
