@@ -1,4 +1,4 @@
-"""What functions called, kept with the answers that rest on it: when one changes, is cleared or is hidden, it is stale."""
+"""What functions called, kept with the answers that rest on it: stale when one changes, is cleared or is hidden."""
 
 from cachetools import LRUCache
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tileserver.cli import hoard
-from tileserver.cli.given import box, pairs, span
+from tileserver.cli.given import AtOnce, Box, Format, Parameters, Zooms, box, pairs, span
 from tileserver.cli.remote import client
 
 app = typer.Typer(help="What is kept of functions' answers.", no_args_is_help=True)
@@ -47,18 +47,11 @@ def clear(
 @app.command()
 def warm(
     name: Annotated[str, typer.Argument(help="The UDF's name, or a shared token.", show_default=False)],
-    bbox: Annotated[str, typer.Option("--bbox", metavar="W,S,E,N", help="Which area, in degrees.")],
-    zooms: Annotated[str, typer.Option("--zooms", metavar="A-B", help="Which zooms.")],
-    parameters: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--parameter", "-p", metavar="NAME=VALUE", help="A parameter; again for more.", show_default=False
-        ),
-    ] = None,
-    format: Annotated[  # noqa: A002 - the query's word
-        str | None, typer.Option("--format", help="As png or mvt; else what maps get.", show_default=False)
-    ] = None,
-    at_once: Annotated[int, typer.Option("--at-once", min=1, max=64, help="How many tiles at once.")] = 4,
+    bbox: Box,
+    zooms: Zooms,
+    parameters: Parameters = None,
+    format: Format = None,  # noqa: A002 - the query's word
+    at_once: AtOnce = 4,
 ) -> None:
     """Make tiles before anybody asks for them. What was stopped goes on: tiles that are there take no run."""
     place, (first, last), given = box(bbox), span(zooms), pairs(parameters or [])

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tileserver.cli.given import box, pairs, span
+from tileserver.cli.given import AtOnce, Box, Format, Parameters, Zooms, box, pairs, span
 from tileserver.cli.remote import client
 
 
@@ -16,19 +16,12 @@ def register(app: typer.Typer) -> None:
 
 def export(
     name: Annotated[str, typer.Argument(help="The UDF's name, or a shared token.", show_default=False)],
-    bbox: Annotated[str, typer.Option("--bbox", metavar="W,S,E,N", help="Which area, in degrees.")],
-    zooms: Annotated[str, typer.Option("--zooms", metavar="A-B", help="Which zooms.")],
+    bbox: Box,
+    zooms: Zooms,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="As out.pmtiles.")],
-    parameters: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--parameter", "-p", metavar="NAME=VALUE", help="A parameter; again for more.", show_default=False
-        ),
-    ] = None,
-    format: Annotated[  # noqa: A002 - the query's word
-        str | None, typer.Option("--format", help="As png or mvt; else what maps get.", show_default=False)
-    ] = None,
-    at_once: Annotated[int, typer.Option("--at-once", min=1, max=64, help="How many tiles at once.")] = 4,
+    parameters: Parameters = None,
+    format: Format = None,  # noqa: A002 - the query's word
+    at_once: AtOnce = 4,
 ) -> None:
     """Write a PMTiles archive of an area's tiles. What was stopped is quicker when typed again: tiles are kept."""
     if output.suffix != ".pmtiles":

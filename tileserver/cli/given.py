@@ -1,6 +1,17 @@
 """Parameters of functions and places of the world, as they are typed."""
 
+from typing import Annotated
+
 import typer
+
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="A parameter; again for more.", show_default=False),
+]
+Format = Annotated[str | None, typer.Option("--format", help="As png or mvt; else what maps get.", show_default=False)]
+Box = Annotated[str, typer.Option("--bbox", metavar="W,S,E,N", help="Which area, in degrees.")]
+Zooms = Annotated[str, typer.Option("--zooms", metavar="A-B", help="Which zooms.")]
+AtOnce = Annotated[int, typer.Option("--at-once", min=1, max=64, help="How many tiles at once.")]
 
 
 def pairs(texts: list[str]) -> dict[str, str | list[str]]:
