@@ -1,5 +1,7 @@
 """A window of a raster as a square of as many or more pixels, along its own axes: what needs none of GDAL's warper."""
 
+import math
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -9,7 +11,8 @@ from tileserver.encode.warp import rounded
 
 Masked = np.ma.MaskedArray[Any, Any]
 Weights = NDArray[np.float64]
-Places = NDArray[np.int64]
+Centres = NDArray[np.floating[Any]]
+"""Of the pixels that are made, in pixels of the raster."""
 
 METHODS: Final = frozenset({"nearest", "bilinear", "cubic", "mode"})
 _REACH: Final = {"bilinear": 1, "cubic": 2}
@@ -49,15 +52,18 @@ def finer(bands: Masked, window: Window, size: int, method: str) -> Masked:
     if window.is_whole(size):
         rows, columns = (slice(int(start), int(start) + size) for start in (window.top, window.left))
         return bands[:, rows, columns]
-    down, across = ((np.arange(size) + 0.5) * (length / size) for length in (window.height, window.width))
+    steps = window.height / size, window.width / size
     if method not in _REACH:
-        return _nearest(bands, (window.top + down).astype(np.int64), (window.left + across).astype(np.int64))
-    rows, from_rows = _weights(window.top + down - 0.5, bands.shape[1], method)
-    columns, from_columns = _weights(window.left + across - 0.5, bands.shape[2], method)
-    return _weighted(bands[:, rows, columns], from_rows, from_columns)
+        centres = ((np.arange(size) + 0.5) * step for step in steps)
+        return _nearest(bands, *(start + each for start, each in zip((window.top, window.left), centres, strict=True)))
+    down = _along(window.top, steps[0], size, bands.shape[1], method)
+    across = _along(window.left, steps[1], size, bands.shape[2], method)
+    return _weighted(bands[:, down.pixels, across.pixels], down, across)
 
 
-def _nearest(bands: Masked, rows: Places, columns: Places) -> Masked:
+def _nearest(bands: Masked, down: Centres, across: Centres) -> Masked:
+    """The pixels in which these lie."""
+    rows, columns = (each.astype(np.int64) for each in (down, across))
     part = bands[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     rows, columns = rows - rows[0], columns - columns[0]
     mask = np.ma.getmask(part)
@@ -65,18 +71,38 @@ def _nearest(bands: Masked, rows: Places, columns: Places) -> Masked:
     return np.ma.MaskedArray(values, mask if mask is np.ma.nomask else mask.take(rows, axis=1).take(columns, axis=2))
 
 
-def _weights(centres: NDArray[np.floating[Any]], limit: int, method: str) -> tuple[slice, Weights]:
-    """Which pixels of an axis count, and how much each for each centre: (centres, pixels).
+class _Axis(NamedTuple):
+    """Pixels along an axis from which others are made, and where these lie."""
 
-    Args:
-        centres: in pixels, 0 being the middle of the first.
-        limit: how many there are.
-    """
-    reach = _REACH[method]
-    first, last = int(np.floor(centres[0])) - reach + 1, int(np.floor(centres[-1])) + reach
-    chosen = slice(max(first, 0), min(last + 1, limit))
-    away = np.abs(centres[:, np.newaxis] - np.arange(chosen.start, chosen.stop))
-    return chosen, np.maximum(1 - away, 0) if method == "bilinear" else _cubic(away)
+    pixels: slice
+    offset: float
+    """Of the first that is made, from the middle of the first that counts."""
+    step: float
+    size: int
+    method: str
+
+
+def _along(start: float, step: float, size: int, limit: int, method: str) -> _Axis:
+    """Args: limit: how many pixels there are."""
+    reach, first = _REACH[method], start + step / 2 - 0.5
+    last = first + step * (size - 1)
+    pixels = slice(max(math.floor(first) - reach + 1, 0), min(math.floor(last) + reach + 1, limit))
+    return _Axis(pixels, first - pixels.start, step, size, method)
+
+
+@lru_cache(16)
+def _weights(offset: float, step: float, size: int, count: int, method: str) -> Weights:
+    """(size, count): how much each pixel counts for each that is made. The same for most tiles of a zoom."""
+    away = np.abs((offset + np.arange(size) * step)[:, np.newaxis] - np.arange(count))
+    return np.maximum(1 - away, 0) if method == "bilinear" else _cubic(away)
+
+
+@lru_cache(16)
+def _shares(offset: float, step: float, size: int, count: int, method: str) -> NDArray[np.float32]:
+    """The same in parts of their sum."""
+    weights = _weights(offset, step, size, count, method)
+    shares: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
 
 
 def _cubic(away: NDArray[np.floating[Any]]) -> Weights:
@@ -86,19 +112,16 @@ def _cubic(away: NDArray[np.floating[Any]]) -> Weights:
     return np.where(away < 1, near, np.where(away < 2, far, 0.0))
 
 
-def _weighted(part: Masked, down: Weights, across: Weights) -> Masked:
-    """The sums of neighbours that have a value, by how much these weigh together.
-
-    Args:
-        down: (rows of the result, rows of the part).
-        across: (columns of the result, columns of the part).
-    """
+def _weighted(part: Masked, down: _Axis, across: _Axis) -> Masked:
+    """The sums of neighbours that have a value, by how much these weigh together."""
     values, missing = np.ma.getdata(part), np.ma.getmaskarray(part) | np.isnan(np.ma.getdata(part))
-    if missing.any():
-        there = np.where(missing, 0, values).astype(np.float64)
-        weights = down @ (~missing).astype(np.float64) @ across.T
-        none = weights < _LEAST
-        return rounded(part.dtype, np.where(none, np.nan, down @ there @ across.T / np.where(none, 1, weights)))
-    exact = np.float32 if part.dtype.itemsize <= 2 or part.dtype == np.float32 else np.float64
-    down, across = ((each / each.sum(axis=1, keepdims=True)).astype(exact) for each in (down, across))
-    return rounded(part.dtype, down @ values.astype(exact) @ across.T)
+    axes = [(axis.offset, axis.step, axis.size, count, axis.method)
+            for axis, count in zip((down, across), part.shape[1:], strict=True)]  # fmt: skip
+    if not missing.any() and (part.dtype.itemsize <= 2 or part.dtype == np.float32):
+        above, beside = (_shares(*axis) for axis in axes)
+        return rounded(part.dtype, above @ values.astype(np.float32) @ beside.T)
+    rows, columns = (_weights(*axis) for axis in axes)
+    there = np.where(missing, 0, values).astype(np.float64)
+    weights = rows @ (~missing).astype(np.float64) @ columns.T
+    none = weights < _LEAST
+    return rounded(part.dtype, np.where(none, np.nan, rows @ there @ columns.T / np.where(none, 1, weights)))
