@@ -13,8 +13,8 @@ from tileserver.jobs import Stored
 T = TypeVar("T")
 _MOST: Final = 16
 """Files of a worker."""
-_MOST_BYTES: Final = 2**28
-"""Of all of them, as long as there are several."""
+_MOST_BYTES: Final = 2**26
+"""Of all of them, as long as there are several; features take some six times as much once they are read."""
 
 
 class Open(Generic[T]):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tileserver.encode import attributes, clip, exchange, raster, resample, vector, warp
 from tileserver.encode.drawn import Drawn
-from tileserver.encode.kinds import article, is_layers, kind_of
+from tileserver.encode.kinds import article, is_georeferenced, is_layers, kind_of
 from tileserver.encode.raster import Masked, Raster
 from tileserver.encode.resample import Window
 from tileserver.errors import BadResultError
@@ -30,6 +30,7 @@ _MAGIC: Final = b"TSB1"
 _LENGTH: Final = struct.Struct("<I")
 _FOR_ARROW: Final = frozenset({"string", "empty", "decimal", "date"})
 """Of columns of objects what Arrow gives back as it was; others are packed value by value."""
+_PLANE, _BANDS_FIRST, _BANDS_LAST = "yx", "byx", "yxb"
 _NESTED: Final = (bytes, dict, list, tuple, np.ndarray)
 _MARGIN: Final = 1.0
 """Of a tile's 4,096 units, beyond its buffer: by so much rounding may move a feature's edge."""
@@ -54,6 +55,8 @@ class _Head(msgspec.Struct, array_like=True):
     parts: tuple[_Part, ...] = ()
     bounds: tuple[float, float, float, float] | None = None
     crs: str | None = None
+    axes: str = _BANDS_FIRST
+    """Of the array that the function returned."""
 
 
 Piece = tuple[_Part, Any]
@@ -70,14 +73,14 @@ def draw(result: Any) -> Drawn:
         return Drawn(body=_joined(_Head(""), []), media_type=MEDIA_TYPE, empty=True)
     kind = kind_of(result)
     if kind is Kind.RASTER:
-        return Drawn(body=_raster(raster.read(result)), media_type=MEDIA_TYPE)
+        return Drawn(body=_raster(raster.read(result), _axes(result)), media_type=MEDIA_TYPE)
     if kind is not Kind.VECTOR:
         raise BadResultError(
             f"the function returned {article(type(result).__name__)}, from which no tile can be cut; "
             "without block_zoom it is called for each tile"
         )
     frames = result if is_layers(result) else {"": result}
-    pieces = [_table(name, vector.read(frame)) for name, frame in frames.items()]
+    pieces = [_table(name, vector.with_crs(vector.read(frame))) for name, frame in frames.items()]
     return Drawn(body=_joined(_Head("layers" if is_layers(result) else "vector"), pieces), media_type=MEDIA_TYPE)
 
 
@@ -86,7 +89,15 @@ def _joined(head: _Head, pieces: list[Piece]) -> bytes:
     return b"".join((_MAGIC, _LENGTH.pack(len(packed)), packed, *(body for _, body in pieces)))
 
 
-def _raster(whole: Raster) -> bytes:
+def _axes(result: Any) -> str:
+    """What tiles that are cut have too; of what is no plain array bands come first."""
+    array = result[0] if is_georeferenced(result) else result
+    if not isinstance(array, np.ndarray):
+        return _BANDS_FIRST
+    return _PLANE if array.ndim == 2 else _BANDS_LAST if raster.has_bands_last(array) else _BANDS_FIRST
+
+
+def _raster(whole: Raster, axes: str) -> bytes:
     values, mask = np.ma.getdata(whole.bands), np.ma.getmask(whole.bands)
     if values.dtype.kind == "f" and mask is not np.ma.nomask:
         values, mask = np.where(mask, np.asarray(np.nan, values.dtype), values), np.ma.nomask
@@ -95,7 +106,7 @@ def _raster(whole: Raster) -> bytes:
         pieces.append(_array("mask", np.asarray(mask)))
     if whole.alpha is not None:
         pieces.append(_array("alpha", whole.alpha))
-    return _joined(_Head("raster", bounds=whole.bounds, crs=_text(whole.crs)), pieces)
+    return _joined(_Head("raster", bounds=whole.bounds, crs=_text(whole.crs), axes=axes), pieces)
 
 
 def _text(crs: Any) -> str | None:
@@ -148,15 +159,16 @@ class Block:
     def cut(self, tile: Tile, output: Output) -> Any:
         """What the function would have returned for a tile at or below the ancestor, as far as can be told.
 
-        Of a raster an array of `output.size` squared, or a `Raster` where it has an alpha of its own; of features those
-        near the tile, whole; None where the function returned that.
+        Of a raster an array of `output.size` squared, its axes as they were, or a `Raster` where it has an alpha of its
+        own; of features those near the tile, whole; None where the function returned that.
 
         Raises:
             InvalidParameterError: `output.resampling` is not known.
         """
         match self._head.kind:
             case "raster":
-                return _on_tile(self._raster, self._ancestor, tile, output)
+                found = _on_tile(self._raster, self._ancestor, tile, output)
+                return found if isinstance(found, Raster) else _ordered(found, self._head.axes)
             case "vector":
                 return self._layers[""].near(tile, output.buffer)
             case "layers":
@@ -215,6 +227,13 @@ def _on_tile(whole: Raster, ancestor: Tile, tile: Tile, output: Output) -> Any:
         return bands if np.ma.is_masked(bands) else np.ma.getdata(bands)
     alpha = _fitted(np.ma.MaskedArray(whole.alpha[np.newaxis]), whole, ancestor, tile, output)
     return Raster(raster.masked(bands), alpha=alpha.filled(0)[0])
+
+
+def _ordered(bands: Any, axes: str) -> Any:
+    """Bands as the function had them."""
+    if axes == _PLANE:
+        return bands[0]
+    return np.moveaxis(bands, 0, 2) if axes == _BANDS_LAST else bands
 
 
 def _fitted(bands: Masked, whole: Raster, ancestor: Tile, tile: Tile, output: Output) -> Masked:

@@ -107,9 +107,13 @@ def placed(raster: Raster, tile: Tile, output: Output) -> Raster:
 
 
 def _first(array: Array) -> Array:
-    """Bands first: three axes are (height, width, bands) if the last has at most 4 and both others more."""
-    last = array.ndim == 3 and array.shape[2] <= 4 < min(array.shape[:2])
-    return np.moveaxis(array, 2, 0) if last else array
+    """Bands first."""
+    return np.moveaxis(array, 2, 0) if has_bands_last(array) else array
+
+
+def has_bands_last(array: Array) -> bool:
+    """Whether three axes are (height, width, bands): the last has at most 4, both others more."""
+    return array.ndim == 3 and array.shape[2] <= 4 < min(array.shape[:2])
 
 
 def masked(array: Array) -> Masked:

@@ -45,7 +45,7 @@ def _drawn(frame: geopandas.GeoDataFrame, name: str, output: Output, tile: Tile 
     if name == "mvt":
         return _tile({output.layer: frame}, output, tile, sampled)
     if name not in ("parquet", "feather") or tile is not None:
-        frame = in_degrees(_with_crs(frame))
+        frame = in_degrees(with_crs(frame))
     if tile is not None:
         frame = clipped(frame, tile, output.buffer) if output.clip else meeting(frame, tile)
     with table.writing(name):
@@ -117,7 +117,7 @@ def _tile(
     """A vector tile with a layer of each frame."""
     if tile is None:
         raise FormatNotPossibleError("a vector tile needs a tile; ask for geojson, parquet, csv or json")
-    placed = {name: _with_crs(frame) for name, frame in frames.items()}
+    placed = {name: with_crs(frame) for name, frame in frames.items()}
     fitted = budget.encode(placed, tile, limit=output.max_tile_bytes, buffer=output.buffer, id_column=output.id_column)
     if len(fitted.body) > output.max_tile_bytes:
         raise ResultTooLargeError(
@@ -193,8 +193,8 @@ def _of_arrow(result: Any) -> geopandas.GeoDataFrame:
     return geopandas.GeoDataFrame(frame.assign(**{name: shapes}), geometry=name)
 
 
-def _with_crs(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
-    """The frame, in degrees where nothing says otherwise and nothing speaks against it."""
+def with_crs(frame: geopandas.GeoDataFrame) -> geopandas.GeoDataFrame:
+    """The frame, in degrees where nothing says otherwise and nothing speaks against it; raises BadResultError."""
     if frame.crs is not None:
         return frame
     bounds = np.abs(frame.total_bounds)

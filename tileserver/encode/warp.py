@@ -15,6 +15,8 @@ _TOLERANCE = 1e-3
 """Pixels by which bounds may miss the tile's and still mean the tile."""
 _EDGE_POINTS = 21
 """Places on each side of a tile that are looked at to find its bounds elsewhere."""
+_SMALL = 5
+"""From this zoom on tiles are small enough for their edges to lie around them in any projection."""
 _AROUND = 4
 """Pixels around a window that resampling may look at, of the coarser grid."""
 
@@ -35,9 +37,11 @@ def window(bands: Masked, bounds: Bounds, crs: Any, tile: Tile) -> tuple[Masked,
     """
     from rasterio.warp import transform_bounds
 
+    if tile.z < _SMALL:  # its edges say little of where it lies elsewhere
+        return bands, bounds
     rows, columns = bands.shape[1:]
     own = Bounds(*transform_bounds("EPSG:3857", crs, *tile.bounds_3857, densify_pts=_EDGE_POINTS))
-    if not np.isfinite(own).all() or own.west >= own.east or bounds.south >= bounds.north or _turns(crs, bounds):
+    if not np.isfinite(own).all() or not _is_plain(bounds) or _turns(crs, bounds):
         return bands, bounds
     step_x, step_y = (bounds.east - bounds.west) / columns, (bounds.north - bounds.south) / rows
     left, right = _span(own.west - bounds.west, own.east - bounds.west, step_x, columns, tile.size)
@@ -47,6 +51,11 @@ def window(bands: Masked, bounds: Bounds, crs: Any, tile: Tile) -> tuple[Masked,
         bounds.north - top * step_y,
     )  # fmt: skip
     return bands[:, top:bottom, left:right], part
+
+
+def _is_plain(bounds: Bounds) -> bool:
+    """Whether columns go to the east and rows to the south."""
+    return bounds.west < bounds.east and bounds.south < bounds.north
 
 
 def _span(start: float, stop: float, step: float, limit: int, size: int) -> tuple[int, int]:

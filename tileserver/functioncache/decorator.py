@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Final, ParamSpec, TypeVar, overload
 
 import msgspec
@@ -50,6 +50,8 @@ _MEANINGS: Final = {
     "cache_verbose": "verbose",
 }
 """Keywords, and the field of `Options` that each sets."""
+_SPENT: Final = (Iterator, AsyncIterator, Awaitable)
+"""What can be gone through once: another call must have its own."""
 _OF_CALLS: Final = _MEANINGS.keys() - {"max_age", "storage", "key_exclude"}
 """Those that a call may give: the others are no words that only this decorator would use."""
 
@@ -144,7 +146,8 @@ def _remembered(function: Callable[..., Any], arguments: Any, named: dict[str, A
             if found is None:
                 _say(options, function, "runs")
                 result = function(*arguments, **named)
-                store.write(address, result)
+                if not isinstance(result, _SPENT):
+                    store.write(address, result)
                 return result
     _say(options, function, "was found in the cache")
     return found.value

@@ -73,5 +73,6 @@ def forget(folder: Path) -> None:
 
 def _mapped(place: Path) -> memoryview:
     with place.open("wb+") as file:
-        file.truncate(_BYTES)
+        file.write(bytes(_BYTES))  # all of it is there: what a full disk could not take later would end the process
+        file.flush()
         return memoryview(mmap.mmap(file.fileno(), _BYTES)).cast("q")

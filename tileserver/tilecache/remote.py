@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from tileserver.tilecache.entry import Entry, read, write
@@ -21,7 +21,10 @@ _OBJECT_SECONDS: Final = 1.0
 _LARGEST: Final = 2**20
 """Bytes of an entry in a store that keeps them in memory."""
 _OBJECT_LARGEST: Final = 2**29
+_LARGE: Final = 2**20
+"""Bytes that take the loop a millisecond."""
 _SEPARATOR: Final = b"\n"
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -73,19 +76,36 @@ class RemoteTier:
         """The entry, if it is there and whole."""
         name = self._name(key)
         stored = await self.guard.tried(lambda: self._store.get(name))
-        own, separator, entry = stored.partition(_SEPARATOR) if isinstance(stored, bytes) else (b"", b"", b"")
-        return read(entry) if separator and own == name.encode() else None
+        return await _aside(stored, _unpacked, name, stored) if isinstance(stored, bytes) else None
 
     async def put(self, key: Key, entry: Entry, seconds: int) -> None:
         """Store an entry, if there is room for its size."""
+        if len(entry.body) > self._largest:
+            return
         name = self._name(key)
-        stored = name.encode() + _SEPARATOR + write(entry)
+        stored = await _aside(entry.body, _packed, name, entry)
         if len(stored) <= self._largest:
             await self.guard.tried(lambda: self._store.set(name, stored, seconds))
 
     async def close(self) -> None:
         """Let go of connections."""
         await ended(self._store.close)
+
+
+def _packed(name: str, entry: Entry) -> bytes:
+    return name.encode() + _SEPARATOR + write(entry)
+
+
+def _unpacked(name: str, stored: bytes) -> Entry | None:
+    own, separator, entry = stored.partition(_SEPARATOR)
+    return read(entry) if separator and own == name.encode() else None
+
+
+async def _aside(body: bytes, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """What it gives, in a thread where it goes over many bytes."""
+    if len(body) > _LARGE:
+        return await asyncio.to_thread(work, *arguments, **named)
+    return work(*arguments, **named)
 
 
 async def ended(close: Callable[[], Awaitable[None]]) -> None:

@@ -70,7 +70,7 @@ def test_deeper_tiles_repeat_pixels(down):
     for column, row in ((0, 0), (last // 3, last // 2), (last, last)):
         found = cut(values, under(ABOVE, down, column, row))
         x, y = (((at + (np.arange(256) + 0.5) / 256) * 512 / (1 << down)).astype(int) for at in (column, row))
-        assert np.array_equal(found[0], values[np.ix_(y, x)])
+        assert np.array_equal(found, values[np.ix_(y, x)])
 
 
 @pytest.mark.parametrize("method", ["bilinear", "cubic"])
@@ -167,6 +167,27 @@ def test_xarray_is_cut_too():
     x, y = west + step * (np.arange(512) + 0.5), north - step * (np.arange(512) + 0.5)
     array = xarray.DataArray(noise(512, 512), coords={"y": y, "x": x}, dims=("y", "x")).rio.write_crs(3857)
     assert np.array_equal(cut(array, under(ABOVE, 1, 0, 1))[0], array.values[256:, :256])
+
+
+@pytest.mark.parametrize("shape", [(512, 512), (1, 512, 512), (512, 512, 3), (5, 512, 512)])
+def test_axes_stay(shape):
+    """An array comes back as it was returned, with bounds of its own too; also for a function that calls."""
+    values, tile = noise(*shape), under(ABOVE, 1, 1, 0)
+    expected = values[:256, 256:] if shape[0] == 512 else values[:, :256, 256:]
+    for output in (Output(), Output(exchange=True)):
+        assert np.array_equal(stored(values).cut(tile, output), expected)
+        placed = stored((values, ABOVE.bounds)).cut(tile, output)
+        assert placed.shape == expected.shape
+
+
+def test_features_without_a_system_are_in_degrees_or_an_error():
+    """As without a block."""
+    frame = frame_of({"n": range(40)})
+    degrees = frame.set_crs(None, allow_override=True)
+    assert len(cut(degrees, under(ABOVE, 1, 0, 0))) == len(cut(frame, under(ABOVE, 1, 0, 0)))
+    with pytest.raises(BadResultError) as raised:
+        blocks.draw(frame.to_crs(3857).set_crs(None, allow_override=True))
+    assert "call set_crs" in raised.value.message
 
 
 def frame_of(columns, count=40):

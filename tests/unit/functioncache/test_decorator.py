@@ -298,6 +298,16 @@ def test_memory_gives_the_object_itself() -> None:
         functioncache.cache(storage="cloud")
 
 
+def test_what_is_spent_is_not_kept() -> None:
+    """A generator, or what can be awaited: each call has its own."""
+    for storage in ("memory", "disk"):
+        code = f"from tileserver import cache\n@cache(storage='{storage}')\ndef f(n):\n    yield from range(n)\n"
+        module, _ = made(code)
+        assert [list(module.f(3)) for _ in range(2)] == [[0, 1, 2]] * 2
+    module, _ = made("from tileserver import cache\n@cache(storage='memory')\ndef f():\n    return iter([1])\n")
+    assert [next(module.f()) for _ in range(2)] == [1, 1]
+
+
 def test_memory_holds_so_many() -> None:
     """Those that were used last."""
     memory = Memory(most=3)
