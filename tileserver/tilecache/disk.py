@@ -6,13 +6,13 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from tileserver import handed
 from tileserver.jobs import Stored
-from tileserver.tilecache.entry import Entry, look, read, write
+from tileserver.tilecache.entry import Entry, look, pieces, read
 from tileserver.tilecache.keys import Key, path
 from tileserver.tilecache.room import Listing, weight
 
@@ -73,12 +73,13 @@ class DiskTier:
         if self.limit <= 0:
             return
         place = self.root / path(key)
-        stored = write(entry)
+        stored = pieces(entry)
+        size = sum(map(len, stored))
         with contextlib.suppress(OSError):
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._write(place, stored)
-        self._written += weight(len(stored))
-        self.written += len(stored)
+        self._written += weight(size)
+        self.written += size
         if self._written > self.limit // 20 and self._clearing.acquire(blocking=False):
             self._written = 0
             self._begin_to_clear()
@@ -95,11 +96,11 @@ class DiskTier:
         finally:
             self._clearing.release()
 
-    def _write(self, place: Path, stored: bytes) -> None:
+    def _write(self, place: Path, stored: Iterable[bytes]) -> None:
         descriptor, aside = tempfile.mkstemp(dir=place.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(stored)
+                file.writelines(stored)
             Path(aside).replace(place)
         except OSError:
             self._remove(Path(aside))

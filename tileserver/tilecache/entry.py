@@ -80,9 +80,13 @@ def etag(body: bytes) -> str:
 
 def write(entry: Entry) -> bytes:
     """The stored form of an entry."""
+    return b"".join(pieces(entry))  # the body may be a mapped file
+
+
+def pieces(entry: Entry) -> tuple[bytes, bytes, bytes]:
+    """The same in pieces that follow each other, the last of which is the body itself."""
     facts = msgspec.msgpack.encode(entry.facts)
-    head = _HEAD.pack(MAGIC, len(facts), zlib.crc32(entry.body, zlib.crc32(facts)))
-    return b"".join((head, facts, entry.body))  # the body may be a mapped file
+    return _HEAD.pack(MAGIC, len(facts), zlib.crc32(entry.body, zlib.crc32(facts))), facts, entry.body
 
 
 def read(stored: bytes) -> Entry | None:
