@@ -60,9 +60,10 @@ def check_geometry(feature: Feature, expected: shapely.Geometry, whole: shapely.
         assert found.is_valid
         around = shapely.union_all(shapely.buffer(shapely.get_parts(whole or expected), QUANTUM))
         assert around.covers(found), "more than a quantum outside"
-        inside = expected.buffer(-QUANTUM)
-        if whole is not None:  # a sliver inside of it may be a cut as wide as rounding makes it
-            inside = inside.difference(shapely.get_parts(whole)[-1].buffer(QUANTUM))
+        if whole is None:
+            inside = expected.buffer(-QUANTUM)
+        else:  # a sliver inside of it may be a cut as wide as rounding makes it
+            inside = expected.difference(shapely.get_parts(whole)[-1].buffer(QUANTUM))
         assert inside.difference(found).area < 1e-6, "a gap of more than a quantum"
     elif feature.kind == 2:
         kept = [part for part in shapely.get_parts(expected) if not collapses(part)]
