@@ -102,7 +102,7 @@ class TileCache:
     async def _beyond(self, key: Key, terms: Terms) -> Entry | None:
         """The entry of the first shared store that has one which may be served."""
         for tier in self.beyond:
-            entry = await tier.get(key)
+            entry = await tier.get(key, large=terms.block)
             if entry is not None and terms.serves(entry, key):
                 return msgspec.structs.replace(entry, tier=tier.kind)
         return None

@@ -18,6 +18,8 @@ _SHUT_SECONDS: Final = 5.0
 _SECONDS: Final = 0.02
 _OBJECT_SECONDS: Final = 1.0
 """Of an object store, which takes longer, and less than most functions."""
+_BYTES_A_SECOND: Final = 10 * 10**6
+"""Of an object store, at least."""
 _LARGEST: Final = 2**20
 """Bytes of an entry in a store that keeps them in memory."""
 _OBJECT_LARGEST: Final = 2**29
@@ -38,12 +40,16 @@ class Guard:
         self._shut_until = 0.0
         self.failures = 0
 
-    async def tried(self, operation: Callable[[], Awaitable[T]]) -> T | None:
-        """What it gives; None where it fails or takes too long, and while nothing is tried."""
+    async def tried(self, operation: Callable[[], Awaitable[T]], more: float = 0.0) -> T | None:
+        """What it gives; None where it fails or takes too long, and while nothing is tried.
+
+        Args:
+            more: seconds that it may take beyond the usual.
+        """
         if time.monotonic() < self._shut_until:
             return None
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds + more):
                 return await operation()
         except Exception as error:  # of whatever library: trouble with a cache is a miss
             if time.monotonic() >= self._shut_until:
@@ -72,10 +78,14 @@ class RemoteTier:
         """Operations that failed or took too long."""
         return self.guard.failures
 
-    async def get(self, key: Key) -> Entry | None:
-        """The entry, if it is there and whole."""
-        name = self._name(key)
-        stored = await self.guard.tried(lambda: self._store.get(name))
+    async def get(self, key: Key, *, large: bool = False) -> Entry | None:
+        """The entry, if it is there and whole.
+
+        Args:
+            large: whether it may be a block, which takes its time.
+        """
+        name, more = self._name(key), _OBJECT_LARGEST / _BYTES_A_SECOND if large and self.kind == "objects" else 0.0
+        stored = await self.guard.tried(lambda: self._store.get(name), more)
         return await _aside(stored, _unpacked, name, stored) if isinstance(stored, bytes) else None
 
     async def put(self, key: Key, entry: Entry, seconds: int) -> None:
@@ -85,7 +95,8 @@ class RemoteTier:
         name = self._name(key)
         stored = await _aside(entry.body, _packed, name, entry)
         if len(stored) <= self._largest:
-            await self.guard.tried(lambda: self._store.set(name, stored, seconds))
+            more = len(stored) / _BYTES_A_SECOND if self.kind == "objects" else 0.0
+            await self.guard.tried(lambda: self._store.set(name, stored, seconds), more)
 
     async def close(self) -> None:
         """Let go of connections."""
