@@ -274,7 +274,7 @@ class Pipeline:
         """The tile out of what the function gives for its ancestor; for it alone, where nothing keeps that."""
         ancestor, above = block(layer, tile)
         whole = Block((above.z, above.x, above.y), above.size)
-        key, attempts = Key(ancestor.key, *whole.tile), _BLOCKS if layer.max_age > 0 else 0
+        key, attempts = Key(ancestor.key, *whole.tile), _BLOCKS if layer.max_age > 0 and self.cache.disk.limit else 0
         for _ in range(attempts):
             entry, source = await self._on_disk(ancestor, key), "block"
             if entry is None:

@@ -103,7 +103,11 @@ def test_pictures_that_are_the_same_are_there_once(client: Client, tmp_path: Pat
     """As they are served; zooms need not follow each other, and a box may reach over the meridian."""
     place = tmp_path / "grey.pmtiles"
     count = client.export("grey", place, (170.0, -20.0, -170.0, 20.0), [2, 5])
+    again = tmp_path / "again.pmtiles"
+    assert client.export("grey", again, (170.0, -20.0, -170.0, 20.0), [2, 5, 5]) == count
+    assert again.read_bytes() == place.read_bytes()
     header = opened(place).header()
+    assert header["center_lon_e7"] == 180 * 10**7
     assert (
         count
         == header["addressed_tiles_count"]

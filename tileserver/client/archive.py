@@ -56,7 +56,7 @@ class Archive:
 
     def __len__(self) -> int:
         """How many tiles there are; those without a byte are none."""
-        return len(self._places)
+        return len({each.number for each in self._places})
 
     def add(self, tile: Tile, answer: Answer) -> None:
         """Take a tile.
@@ -108,13 +108,15 @@ class Archive:
 
     def _write(self, file: Any, document: dict[str, Any], bounds: tuple[float, float, float, float]) -> None:
         writer = self._writer.Writer(file)
-        for number, start, length in sorted(self._places):
+        for number, start, length in sorted({each.number: each for each in self._places}.values()):
             self._collected.seek(start)
             writer.write_tile(number, self._collected.read(length))
         writer.finalize(self._header(bounds), self._metadata(document))
 
     def _header(self, bounds: tuple[float, float, float, float]) -> dict[str, Any]:
         west, south, east, north = bounds
+        middle = (west + east + 360.0 * (west > east)) / 2
+        middle -= 360.0 * (middle > 180.0)
         west, east = (-180.0, 180.0) if west > east else (max(west, -180.0), min(east, 180.0))
         south, north = max(south, -MAX_LATITUDE), min(north, MAX_LATITUDE)
         zoom = self._format.tileid_to_zxy(min(self._places).number)[0]
@@ -127,7 +129,7 @@ class Archive:
             "max_lon_e7": round(east * 1e7),
             "max_lat_e7": round(north * 1e7),
             "center_zoom": zoom,
-            "center_lon_e7": round((west + east) / 2 * 1e7),
+            "center_lon_e7": round(middle * 1e7),
             "center_lat_e7": round((south + north) / 2 * 1e7),
         }
 

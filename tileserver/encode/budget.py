@@ -118,11 +118,14 @@ def _thinned(
 
 
 def _fewer(middles: NDArray[np.float64], sides: NDArray[np.float64]) -> Iterator[NDArray[np.bool_]]:
-    """Ever fewer features; those without any extent, as points, are not among the smallest."""
+    """Ever fewer features, but never none; those without any extent, as points, are not among the smallest."""
+    large = np.arange(len(sides))
     for side in _SMALLEST:
         kept = (sides == 0) | (sides > side)
+        if not kept.any():  # all are small: they are thinned evenly
+            break
+        large = np.flatnonzero(kept)
         yield kept
-    large = np.flatnonzero(kept)
     large = large[np.argsort(-sides[large], kind="stable")]
     for side in _CELLS:
         _, first = np.unique(np.floor(middles[large] / side), axis=0, return_index=True)

@@ -113,8 +113,8 @@ def _cubic(away: NDArray[np.floating[Any]]) -> Weights:
 
 
 def _weighted(part: Masked, down: _Axis, across: _Axis) -> Masked:
-    """The sums of neighbours that have a value, by how much these weigh together."""
-    values, missing = np.ma.getdata(part), np.ma.getmaskarray(part) | np.isnan(np.ma.getdata(part))
+    """The sums of neighbours that have a finite value, by how much these weigh together."""
+    values, missing = np.ma.getdata(part), np.ma.getmaskarray(part) | ~np.isfinite(np.ma.getdata(part))
     axes = [(axis.offset, axis.step, axis.size, count, axis.method)
             for axis, count in zip((down, across), part.shape[1:], strict=True)]  # fmt: skip
     if not missing.any() and (part.dtype.itemsize <= 2 or part.dtype == np.float32):

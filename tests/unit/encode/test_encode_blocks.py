@@ -120,6 +120,9 @@ def test_what_has_no_value_stays_so():
     flat[:, :, 20:] = 7
     found = cut(flat, under(ABOVE, 4, 4, 4), resampling="bilinear")
     assert set(np.unique(np.ma.compressed(found))) == {7}
+    flat[0, 32, 40] = np.inf
+    found = cut(flat, under(ABOVE, 4, 4, 4), resampling="bilinear")
+    assert set(np.unique(np.ma.compressed(found))) == {7}
     image = ImageData(np.ma.MaskedArray(noise(3, 512, 512), np.broadcast_to(noise(512, 512) < 60, (3, 512, 512))))
     tile = under(ABOVE, 1, 1, 1)
     pictured = encode(stored(image).cut(tile, Output()), Output(formats=("png",)), tile, limit=10**7).body

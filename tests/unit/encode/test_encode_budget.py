@@ -106,3 +106,16 @@ def test_the_budget_is_kept(limit):
     sides = random.lognormal(1.5, 1, 20_000)[:, None]
     frame = framed(shapely.box(*(middles - sides).T, *(middles + sides).T))
     assert limit / 5 < len(fitted(frame, limit).body) <= limit
+
+
+@pytest.mark.parametrize("side", [1.5, 3.0, 13.0])
+def test_where_all_are_small_some_are_left(side):
+    """A tile that is full of small areas is never an empty one: they thin out evenly."""
+    x, y = (each.ravel() for each in np.meshgrid(np.arange(0, 4096, 25.6), np.arange(0, 4096, 25.6)))
+    frame = framed(shapely.box(x, y, x + side, y + side))
+    found = fitted(frame, 50_000)
+    assert 10_000 < len(found.body) <= 50_000
+    left = [each.shape.centroid for each in features(found.body, "udf")]
+    quarters = np.bincount([2 * (point.x > 2048) + (point.y > 2048) for point in left], minlength=4)
+    assert found.dropped == len(frame) - len(left)
+    assert quarters.min() > 0.8 * quarters.max()
