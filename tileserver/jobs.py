@@ -83,6 +83,10 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, tag=True, omit_defaults=
         return f"Source({self.name!r}, {self.digest!r})"
 
 
+BLOCK: Final = "block/"
+"""What names of flights for blocks begin with."""
+
+
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """On whose behalf a job runs: what the calls of its function may reach, and what they must not close."""
 
@@ -90,6 +94,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     token_id: str = ""
     chain: tuple[str, ...] = ()
     """Flights that wait for this job, the outermost first, its own last."""
+
+    @property
+    def depth(self) -> int:
+        """How many of them are calls; that for a block is its tile's own work."""
+        return sum(not flight.startswith(BLOCK) for flight in self.chain)
 
 
 class Callee(NamedTuple):

@@ -316,7 +316,7 @@ def run_of(layer: Layer, job: Job, asked: float, came: Rendered | TileserverErro
 def _cache(layer: Layer, job: Job) -> str:
     if job.sample:
         return "probe"
-    if len(job.caller.chain) > 1:
+    if job.caller.depth > 1:
         return "call"
     return "miss" if layer.max_age > 0 else "none"
 

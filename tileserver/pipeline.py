@@ -7,7 +7,6 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Final, NamedTuple
 
 import msgspec
@@ -21,7 +20,7 @@ from tileserver.errors import BlockGoneError, CallError, InvalidParameterError, 
 from tileserver.execution import Executor
 from tileserver.execution.calls import first_look
 from tileserver.grants import Grants
-from tileserver.jobs import Block, Call, Callee, Caller, Fetch, Job, Read, Rendered, Source
+from tileserver.jobs import BLOCK, Block, Call, Callee, Caller, Fetch, Job, Read, Rendered, Source
 from tileserver.layers import Answer, Ask, Layer, Posted, block, bound, called, granted
 from tileserver.loading import Loading
 from tileserver.registry import Grant, Registry
@@ -180,7 +179,7 @@ class Pipeline:
         """From disk, from a run that is under way, or from a run of its own."""
         # Who allows an answer less age, or knows of a later clearing, does not take what others wait for.
         flight = key._replace(layer=f"{key.layer}/{layer.max_age}/{layer.grant.epoch}")
-        name = "/".join(map(str, flight))
+        name = f"{BLOCK if layer.output.block else ''}{'/'.join(map(str, flight))}"
         with self._calls.waiting(within.caller.chain if within else (), name):
             answer, own = await self._flown(flight, lambda: self._fly(layer, tile, key, below(within, layer, name)))
         if isinstance(answer, TileserverError) or own:
@@ -240,7 +239,7 @@ class Pipeline:
             return await self._run(layer, tile, key, within)
         # Functions that wait for each other could do so in a circle, which nobody sees across processes.
         longest = self.settings.timeout if tile else self.settings.file_timeout
-        patience = _BRIEFLY if len(within.caller.chain) > 1 else longest
+        patience = _BRIEFLY if within.caller.depth > 1 else longest
         async with self.cache.lease(key, patience) as waited:
             entry = await self._on_disk(layer, key) if waited else None
             if entry is not None:
@@ -283,9 +282,12 @@ class Pipeline:
             if entry is None or entry.stored is None:
                 break
             stored = msgspec.structs.replace(whole, stored=entry.stored)
-            with suppress(BlockGoneError):
+            try:
                 answer = await self._runner.cut(layer, tile, within, stored, entry.facts)
-                return answer if source != "run" else msgspec.structs.replace(answer, source=source)
+            except BlockGoneError:
+                await self.cache.forget(key, entry)
+                continue
+            return answer if source != "run" else msgspec.structs.replace(answer, source=source)
         return await self._runner.answer(layer, tile, within, whole)
 
     async def run_long(self, layer: Layer) -> Answer:
@@ -305,7 +307,7 @@ class Pipeline:
             NotFoundError: the account has no UDF of that name.
             TileserverError: the run failed.
         """
-        if len(job.caller.chain) > CALL_DEPTH:
+        if job.caller.depth > CALL_DEPTH:
             self._deep.update(job.caller.chain[1:])  # for the first it is so whoever asks
             raise CallError(f"calls go deeper than {CALL_DEPTH}")
         grant = await self._callee(call.name, job.caller)

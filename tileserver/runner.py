@@ -44,8 +44,7 @@ def below(within: Within | None, layer: Layer, flight: str) -> Within:
     grant = layer.grant
     if within is None:
         return Within(Caller(account_id=grant.account_id, token_id=grant.token_id, chain=(flight,)), math.inf)
-    # A block is the tile's own work: its flight takes the place of the tile's, which goes no deeper.
-    chain = (*(within.caller.chain[:-1] if layer.output.block else within.caller.chain), flight)
+    chain = (*within.caller.chain, flight)
     return within._replace(caller=msgspec.structs.replace(within.caller, chain=chain, account_id=grant.account_id))
 
 
@@ -95,7 +94,7 @@ class Runner:
     ) -> Rendered:
         """What a worker makes of it; every call of the function goes into the log here, however it ends."""
         job, asked = self._job(layer, tile, within, sample=sample, block=block), time.time()
-        source, nested = await self.source(layer.grant, layer.udf), len(within.caller.chain) > 1
+        source, nested = await self.source(layer.grant, layer.udf), within.caller.depth > 1
         try:
             rendered = await self._executor.run(job, source, group=_payer(within.caller), nested=nested)
         except TileserverError as failure:

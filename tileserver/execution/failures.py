@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from tileserver.errors import (
     BY_CODE,
+    BlockGoneError,
     FormatNotPossibleError,
     InvalidParameterError,
     TileserverError,
@@ -74,6 +75,8 @@ def crash(lost: WorkerLostError, began: float) -> UdfError:
 
 def failure(reply: Failed) -> TileserverError:
     """The error that a worker's text stands for; a code that none may send is a crash."""
+    if reply.code == "block_gone":
+        return BlockGoneError()
     if reply.code == "invalid_parameter":
         return InvalidParameterError(reply.message, parameter=reply.parameter)
     if reply.code == "format_not_possible":

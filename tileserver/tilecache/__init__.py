@@ -120,6 +120,12 @@ class TileCache:
         await asyncio.to_thread(self.disk.put, key, found)
         return await self._look(key)
 
+    async def forget(self, key: Key, entry: Entry) -> None:
+        """Remove an entry that was looked at and cannot be read, if it is still there."""
+        self._looked.pop(key, None)
+        if entry.stored is not None and self.disk.is_there(entry.stored):
+            await asyncio.to_thread(self.disk.remove, key)
+
     async def _look(self, key: Key) -> Entry | None:
         self._looked.pop(key, None)
         entry = await asyncio.to_thread(self.disk.look, key) if self.disk.has(key) else None

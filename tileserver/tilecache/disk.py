@@ -45,6 +45,10 @@ class DiskTier:
         place = self.root / path(key)
         return self._checked(place, lambda: look(place))
 
+    def remove(self, key: Key) -> None:
+        """Forget an entry."""
+        self._remove(self.root / path(key))
+
     def _checked(self, place: Path, read: Callable[[], Entry | None]) -> Entry | None:
         try:
             entry = read()

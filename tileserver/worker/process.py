@@ -14,9 +14,9 @@ import msgspec
 
 from tileserver import functioncache
 from tileserver.encode import encode
-from tileserver.errors import CallError, InvalidParameterError, TileserverError, UdfError
+from tileserver.errors import BlockGoneError, CallError, InvalidParameterError, TileserverError, UdfError
 from tileserver.frames import REPLY_LIMIT, Assembler, Birth, Message, pack
-from tileserver.jobs import Block, Describe, Described, Failed, Job, Rendered, Source
+from tileserver.jobs import Block, Describe, Described, Failed, Job, Output, Rendered, Source
 from tileserver.results import Results
 from tileserver.tiles import Tile
 from tileserver.worker import modules, sandbox, system
@@ -141,7 +141,7 @@ class WorkerProcess:
         if job.block is None or tile is None:
             result = program.call(bind(program.udf, job.arguments, tile))
         else:
-            result = self._block(program, job, job.block).cut(tile, job.output)
+            result = _cut(self._block(program, job, job.block), job.block, tile, job.output)
         called = time.perf_counter()
         rendered = encode(result, job.output, tile, limit=job.limit, sample=job.sample)
         took = time.perf_counter() - called
@@ -167,6 +167,18 @@ class WorkerProcess:
             return work()
         except BaseException as error:
             return failure(error, program.source)
+
+
+def _cut(opened: Opened, block: Block, tile: Tile, output: Output) -> Any:
+    """The tile's part of a block; raises BlockGoneError where what is stored cannot be read after all."""
+    try:
+        return opened.cut(tile, output)
+    except (TileserverError, MemoryError):
+        raise
+    except Exception:
+        if block.stored is None:
+            raise
+        raise BlockGoneError from None
 
 
 def _redirect(output: int, errors: int, spared: frozenset[int]) -> None:
