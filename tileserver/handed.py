@@ -13,8 +13,8 @@ from tileserver.jobs import Stored
 T = TypeVar("T")
 _MOST: Final = 16
 """Files of a worker."""
-_MOST_BYTES: Final = 2**26
-"""Of all of them, as long as there are several; features take some six times as much once they are read."""
+_MOST_BYTES: Final = 2**28
+"""That all of them take once they are read, as long as there are several."""
 
 
 class Open(Generic[T]):
@@ -36,7 +36,7 @@ class Open(Generic[T]):
             self._files.popitem(last=False)
 
     def _bytes(self) -> int:
-        return sum(each.length for each in self._files)
+        return sum(each.weight for each in self._files)
 
 
 def opened(file: Stored) -> int:

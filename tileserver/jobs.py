@@ -125,6 +125,8 @@ class Stored(msgspec.Struct, frozen=True, array_like=True):
     """Bytes, from the offset on."""
     stamp: tuple[int, int, int]
     """Of the file that was looked at: its number, when it was written (nanoseconds), and its bytes."""
+    weight: int = 0
+    """Bytes that it takes in a worker once it is read, about."""
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):

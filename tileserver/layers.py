@@ -1,7 +1,6 @@
 """Layers: one UDF version with bound parameters and one output specification, and the records around them."""
 
 import dataclasses
-import re
 import time
 from functools import cached_property
 from typing import Any, Final
@@ -11,11 +10,11 @@ import msgspec
 from tileserver import query as queries
 from tileserver.bans import Bans
 from tileserver.errors import InvalidParameterError, TileserverError, UdfError
-from tileserver.formats import ALL, Kind, is_media_type
+from tileserver.formats import Kind
 from tileserver.jobs import Call, Job, Output, Rendered, Source
 from tileserver.registry import Account, Grant
 from tileserver.runlog import Run
-from tileserver.tilecache import Entry, Facts, Terms, etag, layer_key
+from tileserver.tilecache import Entry, Facts, Terms, etag, harmless, layer_key
 from tileserver.tiles import Bounds, Tile
 from tileserver.udfs import Udf, bind, is_reserved, seconds
 
@@ -23,10 +22,7 @@ _TEXT_LIMIT: Final = 64_000
 """Characters of each of its texts that a run keeps."""
 _REPLAYED: Final = 4000
 """Characters of each stream that are kept with a run's answer, to be told again with it, and in the log."""
-_CHANGES: Final = re.compile(r"[a-z]{1,20}=[0-9.e+]{1,20}(?:, [a-z]{1,20}=[0-9.e+]{1,20}){0,5}", re.ASCII)
 _USUAL_SIZE: Final = 256
-_HARMLESS: Final = frozenset({"", *(each.media_type for each in ALL if not each.media_type.startswith("text/html"))})
-"""Media types that browsers run nothing of; of any other a worker may not say that we wrote it."""
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -265,22 +261,22 @@ def entry_of(rendered: Rendered, layer: Layer, created: float) -> Entry:
     What becomes a header is checked here: a worker may say anything.
     """
     facts = Facts(
-        media_type=rendered.media_type if is_media_type(rendered.media_type) else "application/octet-stream",
-        coding="gzip" if rendered.coding == "gzip" else "",
+        media_type=rendered.media_type,
+        coding=rendered.coding,
         etag=etag(rendered.body),
         created=created,
         epoch=layer.grant.epoch,
         kind=rendered.kind,
         empty=rendered.empty,
-        authored=rendered.authored or rendered.media_type not in _HARMLESS,
+        authored=rendered.authored,
         udf_ms=rendered.udf_ms,
         encode_ms=rendered.encode_ms,
-        changes=rendered.changes if _CHANGES.fullmatch(rendered.changes) else "",
+        changes=rendered.changes,
         callees=rendered.callees,
         stdout=rendered.printed.stdout[-_REPLAYED:],
         stderr=rendered.printed.stderr[-_REPLAYED:],
     )
-    return Entry(facts=facts, body=rendered.body)
+    return Entry(facts=harmless(facts), body=rendered.body)
 
 
 def cut_of(rendered: Rendered, layer: Layer, block: Facts) -> Entry:

@@ -6,7 +6,8 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
 import msgspec
@@ -270,25 +271,39 @@ class Pipeline:
         return Flown(answer, generation)
 
     async def _cut(self, layer: Layer, tile: Tile, within: Within) -> Answer:
-        """The tile out of what the function gives for its ancestor; for it alone, where nothing keeps that."""
+        """The tile out of what the function gives for its ancestor; it is called for it alone where no file can be."""
         ancestor, above = block(layer, tile)
         whole = Block((above.z, above.x, above.y), above.size)
-        key, attempts = Key(ancestor.key, *whole.tile), _BLOCKS if layer.max_age > 0 and self.cache.disk.limit else 0
+        key, attempts = Key(ancestor.key, *whole.tile), _BLOCKS if layer.max_age > 0 else 0
         for _ in range(attempts):
-            entry, source = await self._on_disk(ancestor, key), "block"
-            if entry is None:
-                source = (await self.render(ancestor, above, within)).source
-                entry = await self._on_disk(ancestor, key)
-            if entry is None or entry.stored is None:
-                break
-            stored = msgspec.structs.replace(whole, stored=entry.stored)
-            try:
-                answer = await self._runner.cut(layer, tile, within, stored, entry.facts)
-            except BlockGoneError:
-                await self.cache.forget(key, entry)
-                continue
-            return answer if source != "run" else msgspec.structs.replace(answer, source=source)
+            async with self._block(ancestor, above, key, within) as (entry, source):
+                if entry is None or entry.stored is None:
+                    break
+                stored = msgspec.structs.replace(whole, stored=entry.stored)
+                try:
+                    answer = await self._runner.cut(layer, tile, within, stored, entry.facts)
+                except BlockGoneError:
+                    await self.cache.forget(key, entry)
+                    continue
+                return answer if source != "run" else msgspec.structs.replace(answer, source=source)
         return await self._runner.answer(layer, tile, within, whole)
+
+    @asynccontextmanager
+    async def _block(
+        self, ancestor: Layer, above: Tile, key: Key, within: Within
+    ) -> AsyncIterator[tuple[Entry | None, str]]:
+        """What the function gives for an ancestor tile, in a file, and whether it was called; None without a file."""
+        entry = await self._on_disk(ancestor, key)
+        if entry is not None:
+            yield entry, "block"
+            return
+        made = await self.render(ancestor, above, within)
+        entry = await self._on_disk(ancestor, key)
+        if entry is not None:
+            yield entry, made.source
+            return
+        async with self.cache.aside(made.entry) as entry:  # as it rests on a call that failed
+            yield entry, made.source
 
     async def run_long(self, layer: Layer) -> Answer:
         """The answer of a batch job's task: run anew, with a time limit of its own; raises like `render`."""

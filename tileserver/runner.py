@@ -11,7 +11,7 @@ import msgspec
 
 from tileserver.errors import TileserverError, UdfError
 from tileserver.execution import Executor
-from tileserver.jobs import Block, Caller, Job, Printed, Rendered, Source
+from tileserver.jobs import Block, Caller, Job, Output, Printed, Rendered, Source
 from tileserver.layers import Answer, Layer, cut_of, entry_of, run_of, source_of
 from tileserver.registry import Grant, Secrets
 from tileserver.runlog import RunLog
@@ -23,6 +23,8 @@ from tileserver.udfs import Udf
 TILE_LIMIT: Final = 8 * 2**20
 FILE_LIMIT: Final = 512 * 2**20
 """Bytes of an encoded answer."""
+_HEADS: Final = 2**20
+"""Bytes of a block's own beside the arrays that it is."""
 _LARGE: Final = 2**20
 """Bytes that are digested in a thread."""
 REFUSALS: Final = frozenset({"busy", "too_many_requests", "udf_suspended", "block_gone"})
@@ -131,11 +133,17 @@ class Runner:
             arguments=layer.arguments,
             output=output,
             timeout=min(longest, within.seconds),
-            limit=TILE_LIMIT if tile and not (output.exchange or output.block) else FILE_LIMIT,
+            limit=_limit(output, tile),
             sample=sample,
             caller=within.caller,
             block=block,
         )
+
+
+def _limit(output: Output, tile: Tile | None) -> int:
+    if output.block:
+        return FILE_LIMIT + _HEADS
+    return TILE_LIMIT if tile and not output.exchange else FILE_LIMIT
 
 
 def masked(text: str, secrets: Mapping[str, str]) -> str:

@@ -15,6 +15,7 @@ import pytest
 from commands import features
 from server import UDFS, Running, serving
 
+from tileserver.tilecache.entry import Entry, read, write
 from tileserver.tiles import Tile
 
 BLOCK = Tile(6, 33, 22)
@@ -189,8 +190,9 @@ def flipped(file: Path) -> None:
         lambda file: os.truncate(file, 0),
         flipped,
         lambda file: file.write_bytes(b"no block of ours"),
+        lambda file: unreadable(file),
     ],
-    ids=["removed", "cut", "emptied", "flipped", "overwritten"],
+    ids=["removed", "cut", "emptied", "flipped", "overwritten", "unreadable"],
 )
 def test_a_damaged_block_is_made_anew(log: Path, tmp_path: Path, damage: Callable[[Path], None]) -> None:
     """Though workers have it open: the answer is right, and costs a run."""
@@ -215,6 +217,23 @@ def test_without_room_each_tile_is_a_run(log: Path, tmp_path: Path) -> None:
             assert source(answer) == "run"
             assert len(features(answer.content, "udf")) > 90
     assert set(runs(log)) == {f"6/{BLOCK.x}/{BLOCK.y}"}
+
+
+def test_without_a_disk_cache_too(log: Path, tmp_path: Path) -> None:
+    """One call for each tile, not two; of those that are asked for at once one for all."""
+    with serving(BLOCKED, data=tmp_path / "data", arguments=("--cache-disk", "0")) as server:
+        for column in range(3):
+            answer = get(server, "blocked", below(2, column, 0), "mvt", log=log)
+            assert len(features(answer.content, "udf")) > 90
+            assert len(runs(log)) == column + 1
+        assert not [each for each in (server.data / "cache").rglob("*") if each.is_file()]
+
+
+def unreadable(file: Path) -> None:
+    """An entry that checks, of a block that does not."""
+    kept = read(file.read_bytes())
+    assert kept is not None
+    file.write_bytes(write(Entry(facts=kept.facts, body=b"TSB1\x05\0\0\0\xff\xff\xff\xff\xff")))
 
 
 def test_no_store_keeps_no_block(running: Running, log: Path) -> None:

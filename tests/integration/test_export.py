@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from tileserver.cli import app, cache, export
 from tileserver.client import AsyncClient, Client
-from tileserver.errors import FormatNotPossibleError, NotFoundError
+from tileserver.errors import FormatNotPossibleError, NotFoundError, SetupError
 from tileserver.tiles import Bounds, along_curve, covering
 
 BOX = (5.0, 45.0, 9.0, 48.0)
@@ -129,6 +129,8 @@ def test_what_cannot_be_an_archive_leaves_none(client: Client, tmp_path: Path) -
     with pytest.raises(NotFoundError, match="no tile with anything on it"):
         client.export("cells", place, (100.0, 0.0, 110.0, 5.0), 5)
     assert [each.read_text() for each in tmp_path.iterdir()] == ["what was there"]
+    with pytest.raises(SetupError, match="cannot be written: No such file"):
+        client.export("cells", tmp_path / "nowhere" / "out.pmtiles", BOX, 5)
 
 
 async def _exported(running: Running, place: Path) -> int:

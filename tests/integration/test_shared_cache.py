@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from leasing import KEY, TERMS
 from redis import Redis
@@ -150,6 +151,40 @@ def test_a_store_that_lies_costs_misses(tmp_path: Path, harm: str) -> None:
             assert await other.stored(KEY) is None
             await other.store(OTHER, entry(b"again"), TERMS)
             assert (await other.find(OTHER, TERMS)) is not None
+
+    with redis(tmp_path) as (address, _):
+        on_hosts(tmp_path, address, check)
+
+
+@needs_redis
+@pytest.mark.parametrize(
+    ("wrong", "served"),
+    [
+        ({"media_type": "text/html"}, {"authored": True}),
+        ({"media_type": "image/png\r\nSet-Cookie: a=b"}, {"media_type": "application/octet-stream", "authored": True}),
+        ({"coding": "br\r\nX: y"}, {"coding": ""}),
+        ({"changes": "dropped=1\r\nX: y"}, {"changes": ""}),
+        ({"etag": '"another"'}, None),
+        ({"created": float("inf")}, None),
+        ({"created": float("nan")}, None),
+        ({"created": 1e300}, None),
+        ({"created": -1.0}, None),
+        ({"udf_ms": float("inf")}, None),
+        ({"epoch": 2**62}, None),
+    ],
+)
+def test_a_store_that_others_write_harms_nobody(
+    tmp_path: Path, wrong: dict[str, object], served: dict[str, object] | None
+) -> None:
+    """What it says of an answer is made harmless, or is no answer."""
+
+    async def check(one: TileCache, other: TileCache) -> None:
+        whole = entry()
+        await one.beyond[0].put(KEY, Entry(facts=msgspec.structs.replace(whole.facts, **wrong), body=whole.body), 60)
+        found = await other.find(KEY, TERMS)
+        assert (found is None) == (served is None)
+        if found is not None and served is not None:
+            assert {name: getattr(found.facts, name) for name in served} == served
 
     with redis(tmp_path) as (address, _):
         on_hosts(tmp_path, address, check)

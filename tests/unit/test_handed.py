@@ -23,7 +23,7 @@ def test_both_ends_keep_the_same(wanted: list[tuple[int, int]]) -> None:
     giver: handed.Open[bool] = handed.Open()
     taker: handed.Open[str] = handed.Open()
     for number, size in wanted:
-        file = Stored(str(number), 0, size, (number, 0, size))
+        file = Stored(str(number), 0, 1, (number, 0, 1), size)
         sent = giver.get(file) is None
         assert sent == (taker.get(file) is None)
         if sent:

@@ -34,15 +34,23 @@ class _Place(NamedTuple):
 class Archive:
     """Tiles on their way into an archive, in whatever order they come; a file aside holds them until `write`."""
 
-    def __init__(self) -> None:
-        """Raises SetupError where the library is missing."""
+    def __init__(self, path: str | Path) -> None:
+        """Args: path: where it will be written.
+
+        Raises:
+            SetupError: the library is missing, or nothing can be written there.
+        """
         try:
             import pmtiles.tile
             import pmtiles.writer
         except ImportError:
             raise SetupError("archives take a library: pip install 'udf-tileserver[pmtiles]'") from None
         self._format, self._writer = pmtiles.tile, pmtiles.writer
-        self._collected = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `__exit__`
+        self._target = Path(path)
+        try:
+            self._collected = tempfile.TemporaryFile(dir=self._target.absolute().parent)  # noqa: SIM115 - see `__exit__`
+        except OSError as error:
+            raise SetupError(f"'{path}' cannot be written: {error.strerror}") from None
         self._places: list[_Place] = []
         self._media_type = ""
 
@@ -82,11 +90,10 @@ class Archive:
     def _is_vector(self) -> bool:
         return _TYPES[self._media_type] == "MVT"
 
-    def write(self, path: str | Path, document: dict[str, Any], bounds: tuple[float, float, float, float]) -> None:
+    def write(self, document: dict[str, Any], bounds: tuple[float, float, float, float]) -> None:
         """Write the archive, aside and then in the place of what is there.
 
         Args:
-            path: where to.
             document: the layer's TileJSON.
             bounds: west, south, east, north in degrees.
 
@@ -95,7 +102,7 @@ class Archive:
         """
         if not self._places:
             raise NotFoundError("There is no tile with anything on it, so there is no archive.")
-        target = Path(path)
+        target = self._target
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as aside:
             try:
                 self._write(aside, document, bounds)

@@ -120,11 +120,11 @@ class AsyncClient:
         **parameters: Any,
     ) -> int:
         """As of `Client`."""
-        with Archive() as archive:
+        with Archive(path) as archive:
             document = await self.tilejson(what, **parameters)
             async for tile, answer in self.tiles(what, bounds, zooms, format, **parameters):
                 archive.add(tile, answer)
-            archive.write(path, document, bounds)
+            archive.write(document, bounds)
             return len(archive)
 
     async def _at_once(self, steps: Iterator[Steps[T]]) -> AsyncIterator[T]:

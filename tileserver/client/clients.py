@@ -148,11 +148,11 @@ class Client:
             NotFoundError: none has anything on it, too.
             SetupError: the library is missing.
         """
-        with Archive() as archive:
+        with Archive(path) as archive:
             document = self.tilejson(what, **parameters)
             for tile, answer in self.tiles(what, bounds, zooms, format, **parameters):
                 archive.add(tile, answer)
-            archive.write(path, document, bounds)
+            archive.write(document, bounds)
             return len(archive)
 
     def _at_once(self, steps: Iterator[Steps[T]]) -> Iterator[T]:

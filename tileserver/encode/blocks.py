@@ -15,7 +15,7 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from tileserver.encode import attributes, clip, exchange, raster, resample, vector, warp
+from tileserver.encode import clip, exchange, packing, raster, resample, vector, warp
 from tileserver.encode.drawn import Drawn
 from tileserver.encode.kinds import article, is_georeferenced, is_layers, kind_of
 from tileserver.encode.raster import Masked, Raster
@@ -28,10 +28,21 @@ from tileserver.tiles import Bounds, Tile
 MEDIA_TYPE: Final = "application/x-tileserver-block"
 _MAGIC: Final = b"TSB1"
 _LENGTH: Final = struct.Struct("<I")
-_FOR_ARROW: Final = frozenset({"string", "empty", "decimal", "date"})
-"""Of columns of objects what Arrow gives back as it was; others are packed value by value."""
+_FOR_ARROW: Final = frozenset({"string", "empty"})
+"""Of columns of objects those that Arrow gives back as they were; others are packed value by value."""
+_EXTENSIONS: Final = frozenset(
+    [
+        "geometry",
+        "string",
+        "str",
+        "boolean",
+        *(f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)),
+        "Float32",
+        "Float64",
+    ]
+)
+"""The same of types that are not NumPy's."""
 _PLANE, _BANDS_FIRST, _BANDS_LAST = "yx", "byx", "yxb"
-_NESTED: Final = (bytes, dict, list, tuple, np.ndarray)
 _MARGIN: Final = 1.0
 """Of a tile's 4,096 units, beyond its buffer: by so much rounding may move a feature's edge."""
 
@@ -121,22 +132,23 @@ def _array(name: str, array: NDArray[Any]) -> Piece:
 
 
 def _table(name: str, frame: geopandas.GeoDataFrame) -> Piece:
-    packed = tuple(column for column in frame.columns if _is_mixed(frame[column]))
-    body = exchange.draw(frame.assign(**{column: _packed(frame[column]) for column in packed})).body
+    packed = tuple(column for column in frame.columns if not _is_for_arrow(frame[column]))
+    if packed:
+        frame = frame.copy(deep=False)
+        for column in packed:
+            frame[column] = packing.column(frame[column].astype(object))
+    body = exchange.draw(frame).body
     return _Part(name, len(body), packed=packed), body
 
 
-def _is_mixed(column: Any) -> bool:
-    return column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) not in _FOR_ARROW
-
-
-def _packed(column: Any) -> list[bytes]:
-    encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
-    return [encode(value if isinstance(value, _NESTED) else attributes.plain(value)[1]) for value in column]
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
+def _is_for_arrow(column: Any) -> bool:
+    """Whether Arrow gives the values back as they were."""
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return dtype.categories.dtype.kind in "biuf" or _is_for_arrow(dtype.categories.to_series())
+    if dtype == np.dtype(object):
+        return pd.api.types.infer_dtype(column, skipna=True) in _FOR_ARROW
+    return dtype.name in _EXTENSIONS or (isinstance(dtype, np.dtype) and dtype.kind in "biufmM")
 
 
 class Block:
@@ -195,13 +207,9 @@ class Block:
 
 def _frame(part: _Part, body: memoryview) -> geopandas.GeoDataFrame:
     frame = exchange.read(body, exchange.FRAME)
-    return frame.assign(**{name: _unpacked(frame[name]) for name in part.packed})
-
-
-def _unpacked(column: Any) -> Any:
-    values = np.empty(len(column), object)
-    values[:] = [msgspec.msgpack.decode(value) for value in column]
-    return pd.Series(values, column.index)
+    for name in part.packed:
+        frame[name] = packing.unpacked(frame[name])
+    return frame
 
 
 class _Layer:

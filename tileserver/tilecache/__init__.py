@@ -11,7 +11,7 @@ from cachetools import LRUCache
 
 from tileserver.tilecache.counts import Counts
 from tileserver.tilecache.disk import DiskTier
-from tileserver.tilecache.entry import Entry, Facts, etag
+from tileserver.tilecache.entry import Entry, Facts, etag, harmless
 from tileserver.tilecache.failures import Failures
 from tileserver.tilecache.far_leases import FarLeases
 from tileserver.tilecache.flights import Flights
@@ -33,6 +33,7 @@ __all__ = [
     "Terms",
     "TileCache",
     "etag",
+    "harmless",
     "layer_key",
 ]
 
@@ -103,7 +104,7 @@ class TileCache:
         """The entry of the first shared store that has one which may be served."""
         for tier in self.beyond:
             entry = await tier.get(key, large=terms.block)
-            if entry is not None and terms.serves(entry, key):
+            if entry is not None and entry.facts.epoch <= terms.bans.epoch and terms.serves(entry, key):
                 return msgspec.structs.replace(entry, tier=tier.kind)
         return None
 
@@ -119,6 +120,16 @@ class TileCache:
             return None
         await asyncio.to_thread(self.disk.put, key, found)
         return await self._look(key)
+
+    @contextlib.asynccontextmanager
+    async def aside(self, entry: Entry) -> AsyncIterator[Entry | None]:
+        """An entry that is not kept, its body in a file while it is used; None where there is no room for one."""
+        place = await asyncio.to_thread(self.disk.write_aside, entry)
+        try:
+            yield None if place is None else await asyncio.to_thread(self.disk.look_at, place)
+        finally:
+            if place is not None:
+                await asyncio.to_thread(place.unlink, missing_ok=True)
 
     async def forget(self, key: Key, entry: Entry) -> None:
         """Remove an entry that was looked at and cannot be read, if it is still there."""

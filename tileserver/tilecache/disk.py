@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import secrets
 import tempfile
 import threading
 import time
@@ -42,8 +43,21 @@ class DiskTier:
 
     def look(self, key: Key) -> Entry | None:
         """The same, its body left in the file."""
-        place = self.root / path(key)
+        return self.look_at(self.root / path(key))
+
+    def look_at(self, place: Path) -> Entry | None:
+        """The same of a file."""
         return self._checked(place, lambda: look(place))
+
+    def write_aside(self, entry: Entry) -> Path | None:
+        """A file of its own for an entry, which no key finds; None where none can be written."""
+        folder = self.root / "aside"
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            place = folder / secrets.token_hex(16)
+            self._write(place, pieces(entry))
+            return place if place.exists() else None
+        return None
 
     def remove(self, key: Key) -> None:
         """Forget an entry."""

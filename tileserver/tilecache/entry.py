@@ -1,8 +1,11 @@
 """A cached answer and how it is stored: a header with a checksum, then the body. What does not check is a miss."""
 
 import hashlib
+import math
 import os
+import re
 import struct
+import time
 import zlib
 from pathlib import Path
 from typing import Any, Final
@@ -10,10 +13,19 @@ from typing import Any, Final
 import msgspec
 
 from tileserver import handed
+from tileserver.formats import ALL, Kind, is_media_type
 from tileserver.jobs import Callee, Stored
 
 MAGIC: Final = b"TSE1"
+_CHANGES: Final = re.compile(r"([a-z]{1,20}=[0-9.e+]{1,20}(, [a-z]{1,20}=[0-9.e+]{1,20}){0,5})?", re.ASCII)
+_ETAG: Final = re.compile(r'"[0-9a-f]{32}"', re.ASCII)
+_HARMLESS: Final = frozenset({"", *(each.media_type for each in ALL if not each.media_type.startswith("text/html"))})
+"""Media types that browsers run nothing of; of any other a worker may not say that we wrote it."""
+_SKEW: Final = 60.0
+"""Seconds by which the clock of another server may be ahead."""
 _PIECE: Final = 2**20
+_READ: Final = 12
+"""Times the bytes of a file that its features take once they are read."""
 _HEAD: Final = struct.Struct("<4sII")
 """Magic, length of the facts, CRC-32 of facts and body."""
 
@@ -73,6 +85,25 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         return Entry(facts=msgspec.structs.replace(self.facts, epoch=epoch), body=self.body)
 
 
+def harmless(facts: Facts) -> Facts:
+    """The same without what no header may have, or what browsers would run: whoever says it may say anything."""
+    return msgspec.structs.replace(
+        facts,
+        media_type=facts.media_type if is_media_type(facts.media_type) else "application/octet-stream",
+        coding="gzip" if facts.coding == "gzip" else "",
+        authored=facts.authored or facts.media_type not in _HARMLESS,
+        changes=facts.changes if _CHANGES.fullmatch(facts.changes) else "",
+    )
+
+
+def is_possible(facts: Facts, body: bytes) -> bool:
+    """Whether another server could have made it, and not in the future."""
+    times = (facts.created, facts.udf_ms, facts.encode_ms)
+    if not all(map(math.isfinite, times)) or min(times) < 0 or facts.created > time.time() + _SKEW:
+        return False
+    return _ETAG.fullmatch(facts.etag) is not None and facts.etag == etag(body)
+
+
 def etag(body: bytes) -> str:
     """The strong validator of a body: 32 hexadecimal digits of its SHA-256, quoted."""
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
@@ -121,7 +152,9 @@ def look(place: Path) -> Entry | None:
     facts, start = _facts(raw), len(head) + length
     if facts is None or found != checksum or after != handed.stamp(before):
         return None
-    return Entry(facts=facts, body=b"", stored=Stored(str(place), start, before.st_size - start, after))
+    length = before.st_size - start
+    weight = length * _READ if facts.kind == Kind.VECTOR else 0  # of a raster what is looked at stays in its file
+    return Entry(facts=facts, body=b"", stored=Stored(str(place), start, length, after, weight))
 
 
 def _facts(raw: bytes) -> Facts | None:

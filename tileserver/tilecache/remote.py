@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-from tileserver.tilecache.entry import Entry, read, write
+from tileserver.tilecache.entry import Entry, harmless, is_possible, read, write
 from tileserver.tilecache.keys import Key, path, slot
 from tileserver.tilecache.stores import OBJECTS, REDIS, Store, opened
 
@@ -109,7 +109,10 @@ def _packed(name: str, entry: Entry) -> bytes:
 
 def _unpacked(name: str, stored: bytes) -> Entry | None:
     own, separator, entry = stored.partition(_SEPARATOR)
-    return read(entry) if separator and own == name.encode() else None
+    found = read(entry) if separator and own == name.encode() else None
+    if found is None or not is_possible(found.facts, found.body):
+        return None
+    return Entry(facts=harmless(found.facts), body=found.body)
 
 
 async def _aside(body: bytes, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:

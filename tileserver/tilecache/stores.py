@@ -1,5 +1,6 @@
 """Byte stores that servers share, by their address: Redis or Valkey, Memcached, and object stores."""
 
+import asyncio
 import warnings
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -118,7 +119,7 @@ class _Objects:
             found = await self._store.get_async(name)
         except FileNotFoundError:
             return None
-        return bytes(await found.bytes_async())
+        return await asyncio.to_thread(bytes, await found.bytes_async())
 
     async def set(self, name: str, value: bytes, seconds: int) -> None:  # noqa: ARG002
         await self._store.put_async(name, value)
