@@ -148,7 +148,8 @@ def _is_for_arrow(column: Any) -> bool:
         return dtype.categories.dtype.kind in "biuf" or _is_for_arrow(dtype.categories.to_series())
     if dtype == np.dtype(object):
         return pd.api.types.infer_dtype(column, skipna=True) in _FOR_ARROW
-    return dtype.name in _EXTENSIONS or (isinstance(dtype, np.dtype) and dtype.kind in "biufmM")
+    known = isinstance(dtype, (pd.DatetimeTZDtype, pd.ArrowDtype)) or dtype.name in _EXTENSIONS
+    return known or (isinstance(dtype, np.dtype) and dtype.kind in "biufmM")
 
 
 class Block:

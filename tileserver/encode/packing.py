@@ -47,7 +47,7 @@ def _tagged(value: Any) -> Any:
         return value
     if isinstance(value, dict):
         return {_key(key): _tagged(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
+    if type(value) is list:
         return [_tagged(each) for each in value]
     for code, kind in enumerate(_KINDS):
         if isinstance(value, kind.type):
@@ -100,6 +100,9 @@ _KINDS: Final = (  # their places are what is stored: new ones go last
     _Kind(UUID, _text, lambda body: UUID(body.decode())),
     _Kind(np.generic, lambda value: _array(np.asarray(value)), lambda body: _read_array(body)[()]),
     _Kind(np.ndarray, _array, _read_array),
-    _Kind((set, frozenset), _listed, lambda body: set(_read(body))),
+    _Kind(set, _listed, lambda body: set(_read(body))),
+    _Kind(frozenset, _listed, lambda body: frozenset(_read(body))),
+    _Kind(tuple, _listed, lambda body: tuple(_read(body))),
+    _Kind(list, _listed, _read),
     _Kind(int, _text, lambda body: int(body.decode())),
 )

@@ -220,7 +220,7 @@ MIXED = {
     "texts": pd.Series(["ä", None, "", "b"] * 10, dtype="string"),
     "floats": [0.1, np.nan, np.inf, -0.0] * 10,
     "small": np.array([1, 2, 3, 4] * 10, dtype="uint8"),
-    "cut": pd.cut([1, None, 3, 4] * 10, 3),
+    "cut": pd.cut([1, np.nan, 3, 4] * 10, 3),
     "intervals": pd.arrays.IntervalArray.from_breaks(range(41)),
     "sparse": pd.arrays.SparseArray([0, 0, 1, 2] * 10),
     "complex": np.array([1 + 2j, 0, 3, 4j] * 10),
