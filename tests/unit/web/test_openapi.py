@@ -32,7 +32,7 @@ def routes(tmp_path: Path) -> list[Any]:
     """All of the application's."""
     nothing = MagicMock()
     nothing.pipeline.settings.data_dir, nothing.pipeline.settings.workers = tmp_path, 1
-    nothing.metrics = Metrics(MagicMock(), MagicMock(), MagicMock())
+    nothing.metrics = Metrics(*(MagicMock() for _ in range(4)))
     return app.routes(nothing, nothing, nothing, nothing)
 
 
