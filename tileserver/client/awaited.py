@@ -119,7 +119,18 @@ class AsyncClient:
         format: str | None = None,
         **parameters: Any,
     ) -> int:
-        """As of `Client`."""
+        """How many tiles of an area are then in a PMTiles archive; those without anything on them are left out.
+
+        Takes the library `pmtiles`. Arguments, bar and errors are those of `tiles`.
+
+        Args:
+            path: where to write it; what is there is replaced once all tiles are.
+
+        Raises:
+            FormatNotPossibleError: an archive does not hold such tiles.
+            NotFoundError: none has anything on it, too.
+            SetupError: the library is missing.
+        """
         with Archive(path) as archive:
             document = await self.tilejson(what, **parameters)
             async for tile, answer in self.tiles(what, bounds, zooms, format, **parameters):
