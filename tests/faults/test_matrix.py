@@ -216,13 +216,13 @@ def census(served: Served) -> dict[str, int]:
 
 
 def settled(served: Served, before: dict[str, int]) -> bool:
-    """Whether as much is there as before, but for warm workers: four per processor, each with five files."""
+    """Whether as much is there as before, but for warm workers: four per processor, each with six files."""
     workers = 4 * (os.cpu_count() or 1)
     now = census(served)
     folders = len(list(served.scratch.glob("nursery-*/worker-*")))
     return (
         now["zombies"] <= before["zombies"]
-        and now["descriptors"] <= before["descriptors"] + 5 * workers
+        and now["descriptors"] <= before["descriptors"] + 6 * workers
         and folders <= len(tree(served.running.process.pid))
         and len(tree(served.running.process.pid)) <= workers + 3
     )
