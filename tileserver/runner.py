@@ -68,10 +68,8 @@ class Runner:
         Args:
             block: what the function is called for in the tile's place.
         """
-        started, created = time.perf_counter(), time.time()
-        rendered = await self.run(layer, tile, within, block=block)
-        took = (time.perf_counter() - started) * 1000
-        waited = max(took - rendered.udf_ms - rendered.encode_ms, 0.0)
+        created = time.time()
+        rendered, waited = await self._timed(layer, tile, within, block)
         if len(rendered.body) > _LARGE:
             entry = await asyncio.to_thread(entry_of, rendered, layer, created)
         else:
@@ -85,11 +83,17 @@ class Runner:
             BlockGoneError: the block's file is another one, or not there.
             TileserverError: it cannot be cut, or not as is asked for.
         """
+        rendered, waited = await self._timed(layer, tile, within, block)
+        return Answer(entry=cut_of(rendered, layer, facts), source="block", queue_ms=waited)
+
+    async def _timed(
+        self, layer: Layer, tile: Tile | None, within: Within, block: Block | None
+    ) -> tuple[Rendered, float]:
+        """What a worker makes of it, and the milliseconds of that in the queue and on the way."""
         started = time.perf_counter()
         rendered = await self.run(layer, tile, within, block=block)
         took = (time.perf_counter() - started) * 1000
-        waited = max(took - rendered.udf_ms - rendered.encode_ms, 0.0)
-        return Answer(entry=cut_of(rendered, layer, facts), source="block", queue_ms=waited)
+        return rendered, max(took - rendered.udf_ms - rendered.encode_ms, 0.0)
 
     async def run(
         self, layer: Layer, tile: Tile | None, within: Within, *, sample: bool = False, block: Block | None = None

@@ -24,9 +24,8 @@ _KEPT: Final = ("name", "description", "attribution", "version", "vector_layers"
 
 
 class _Place(NamedTuple):
-    """Where a tile lies in what was collected; they sort as the archive has them."""
+    """Where a tile lies in what was collected."""
 
-    number: int
     start: int
     length: int
 
@@ -51,7 +50,7 @@ class Archive:
             self._collected = tempfile.TemporaryFile(dir=self._target.absolute().parent)  # noqa: SIM115 - see `__exit__`
         except OSError as error:
             raise SetupError(f"'{path}' cannot be written: {error.strerror}") from None
-        self._places: list[_Place] = []
+        self._places: dict[int, _Place] = {}
         self._media_type = ""
 
     def __enter__(self) -> Self:
@@ -64,7 +63,7 @@ class Archive:
 
     def __len__(self) -> int:
         """How many tiles there are; those without a byte are none."""
-        return len({each.number for each in self._places})
+        return len(self._places)
 
     def add(self, tile: Tile, answer: Answer) -> None:
         """Take a tile.
@@ -83,7 +82,7 @@ class Archive:
         # no time in it: equal tiles are there once
         body = gzip.compress(answer.body, 6, mtime=0) if self._is_vector else answer.body
         number = self._format.zxy_to_tileid(tile.z, tile.x, tile.y)
-        self._places.append(_Place(number, self._collected.tell(), len(body)))
+        self._places[number] = _Place(self._collected.tell(), len(body))
         self._collected.write(body)
 
     @property
@@ -102,20 +101,20 @@ class Archive:
         """
         if not self._places:
             raise NotFoundError("There is no tile with anything on it, so there is no archive.")
-        target = self._target
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as aside:
+        folder, name = self._target.parent, self._target.name
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{name}.", delete=False) as aside:
             try:
                 self._write(aside, document, bounds)
                 aside.close()
                 Path(aside.name).chmod(0o666 & ~_umask())
-                Path(aside.name).replace(target)
+                Path(aside.name).replace(self._target)
             except BaseException:
                 Path(aside.name).unlink(missing_ok=True)
                 raise
 
     def _write(self, file: Any, document: dict[str, Any], bounds: tuple[float, float, float, float]) -> None:
         writer = self._writer.Writer(file)
-        for number, start, length in sorted({each.number: each for each in self._places}.values()):
+        for number, (start, length) in sorted(self._places.items()):
             self._collected.seek(start)
             writer.write_tile(number, self._collected.read(length))
         writer.finalize(self._header(bounds), self._metadata(document))
@@ -126,7 +125,7 @@ class Archive:
         middle -= 360.0 * (middle > 180.0)
         west, east = (-180.0, 180.0) if west > east else (max(west, -180.0), min(east, 180.0))
         south, north = max(south, -MAX_LATITUDE), min(north, MAX_LATITUDE)
-        zoom = self._format.tileid_to_zxy(min(self._places).number)[0]
+        zoom, *_ = self._format.tileid_to_zxy(min(self._places))
         compression = self._format.Compression
         return {
             "tile_type": self._format.TileType[_TYPES[self._media_type]],
@@ -141,9 +140,7 @@ class Archive:
         }
 
     def _metadata(self, document: dict[str, Any]) -> dict[str, Any]:
-        first, *_, last = (
-            self._format.tileid_to_zxy(each.number)[0] for each in (min(self._places), max(self._places))
-        )
+        first, last = (self._format.tileid_to_zxy(each)[0] for each in (min(self._places), max(self._places)))
         kept = {name: document[name] for name in _KEPT if document.get(name)}
         if "vector_layers" in kept:
             kept["vector_layers"] = [each | {"minzoom": first, "maxzoom": last} for each in kept["vector_layers"]]

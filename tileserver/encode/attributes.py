@@ -151,13 +151,13 @@ def _mixed(column: Any) -> list[Typed]:
     """The slow way, for columns whose values are of several types."""
     found: dict[str, list[Any]] = {}
     for at, value in enumerate(column):
-        kind, single = plain(value)
+        kind, plain = _plain(value)
         if kind:
-            found.setdefault(kind, [None] * len(column))[at] = single
+            found.setdefault(kind, [None] * len(column))[at] = plain
     return [(kind, pa.array(values, _TYPES[kind])) for kind, values in found.items()]
 
 
-def plain(value: Any) -> tuple[str, Any]:
+def _plain(value: Any) -> tuple[str, Any]:
     """A value's kind and what is written; no kind where there is nothing."""
     if isinstance(value, np.generic):
         value = value.item()

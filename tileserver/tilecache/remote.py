@@ -70,6 +70,8 @@ class RemoteTier:
         self._store: Store = opened(address)
         objects = self.kind == "objects"
         self._largest = _OBJECT_LARGEST if objects else _LARGEST
+        self._pace = 1 / _BYTES_A_SECOND if objects else 0.0
+        """Seconds that each byte may take beyond the usual."""
         self._name = path if objects else slot
         self.guard = Guard(address, _OBJECT_SECONDS if objects else _SECONDS)
 
@@ -84,8 +86,8 @@ class RemoteTier:
         Args:
             large: whether it may be a block, which takes its time.
         """
-        name, more = self._name(key), _OBJECT_LARGEST / _BYTES_A_SECOND if large and self.kind == "objects" else 0.0
-        stored = await self.guard.tried(lambda: self._store.get(name), more)
+        name = self._name(key)
+        stored = await self.guard.tried(lambda: self._store.get(name), self._pace * self._largest if large else 0.0)
         return await _aside(stored, _unpacked, name, stored) if isinstance(stored, bytes) else None
 
     async def put(self, key: Key, entry: Entry, seconds: int) -> None:
@@ -95,8 +97,7 @@ class RemoteTier:
         name = self._name(key)
         stored = await _aside(entry.body, _packed, name, entry)
         if len(stored) <= self._largest:
-            more = len(stored) / _BYTES_A_SECOND if self.kind == "objects" else 0.0
-            await self.guard.tried(lambda: self._store.set(name, stored, seconds), more)
+            await self.guard.tried(lambda: self._store.set(name, stored, seconds), self._pace * len(stored))
 
     async def close(self) -> None:
         """Let go of connections."""

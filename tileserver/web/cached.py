@@ -67,7 +67,9 @@ class CacheRoutes:
     async def _report(self) -> CacheReport:
         cache = self._answering.pipeline.cache
         self._answering.recent.clear()  # which counts what was given again of late
-        numbers, living = self._answering.metrics.counts.together()
+        counts = self._answering.metrics.counts
+        counts.put(**cache.numbers())
+        numbers, living = counts.together()
         used, files = await asyncio.to_thread(cache.disk.usage)
         return CacheReport(
             processes=living,

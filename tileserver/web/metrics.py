@@ -17,6 +17,14 @@ from tileserver.web.operations import Operation
 from tileserver.web.recent import Recent
 
 _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_CACHE_SIZES: Final = dict.fromkeys(("memory_bytes", "memory_entries"), "Answers in memory.")
+_CACHE_TOTALS: Final = {
+    "memory_evictions": ("memory_evictions", "Answers that had to go."),
+    "disk_written_bytes": ("disk_written", "Answers written to disk."),
+    "disk_evictions": ("disk_evictions", "Answers that had to go from disk."),
+    "store_failures": ("store_failures", "Operations of shared stores that failed."),
+}
+"""By the end of a metric's name what `TileCache.numbers` calls it, and a few words."""
 _SECONDS: Final = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 120)
 
 
@@ -43,7 +51,8 @@ class Metrics:
         """Count an answer."""
         self._answers.labels(answer.source).inc()
         self.counts.add(answer.source)
-        self.counts.put(**self._cache.numbers())
+        if answer.source != "memory":  # which changes nothing in the tiers
+            self.counts.put(**self._cache.numbers())
         if answer.source == "run":
             facts = answer.entry.facts
             self._udf.observe(facts.udf_ms / 1000)
@@ -67,17 +76,12 @@ class _Cache(Collector):
         self._cache = cache
 
     def collect(self) -> Iterator[Metric]:
-        """What this process keeps in memory, and what it has written to disk."""
-        memory, disk = self._cache.memory, self._cache.disk
-        yield GaugeMetricFamily("tileserver_cache_memory_bytes", "Answers in memory.", memory.used)
-        yield GaugeMetricFamily("tileserver_cache_memory_entries", "Answers in memory.", len(memory))
-        yield CounterMetricFamily("tileserver_cache_memory_evictions", "Answers that had to go.", memory.evicted)
-        yield CounterMetricFamily("tileserver_cache_disk_written_bytes", "Answers written to disk.", disk.written)
-        yield CounterMetricFamily("tileserver_cache_disk_evictions", "Answers that had to go from disk.", disk.evicted)
-        failures = sum(each.failures for each in self._cache.beyond)
-        yield CounterMetricFamily(
-            "tileserver_cache_store_failures", "Operations of shared stores that failed.", failures
-        )
+        """What this process keeps in memory, has written to disk, and could not have of shared stores."""
+        numbers = self._cache.numbers()
+        for name, text in _CACHE_SIZES.items():
+            yield GaugeMetricFamily(f"tileserver_cache_{name}", text, numbers[name])
+        for name, (number, text) in _CACHE_TOTALS.items():
+            yield CounterMetricFamily(f"tileserver_cache_{name}", text, numbers[number])
 
 
 class _Pool(Collector):
