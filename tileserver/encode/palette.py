@@ -114,35 +114,68 @@ def _of_runs(words: NDArray[np.uint32], most: int, *, thoroughly: bool) -> _Code
         return None
     (ends,) = last.nonzero()
     runs = words[ends]
-    if len(ends) > _MANY:
-        first = _arrow(runs[:_FIRST]).unique().to_numpy()
-        if len(first) > most:
-            return None
-        if not thoroughly and len(first) > _MOST // 16 and (found := _by_channel(words, runs, first)):
-            return found
-    coded = _arrow(runs).dictionary_encode()
-    if len(coded.dictionary) > most:
+    many = len(runs) > _MANY
+    if many and len(_arrow(runs[:_FIRST]).unique()) > most:
         return None
-    numbers = coded.indices.to_numpy().astype(np.uint8)
-    return numbers.repeat(_lengths(ends)), coded.dictionary.to_numpy()
+    told = _by_channel(runs, many=many)
+    if told and many and not thoroughly and len(told.colours) > _MOST // 16:
+        return _bytes(words, told.channel), told.table[: told.last + 1]  # with gaps, and faster than to repeat by half
+    numbers, colours = told.numbers(runs) if told else _counted(runs)
+    return (numbers.repeat(_lengths(ends)), colours) if len(colours) <= most else None
 
 
-def _by_channel(words: NDArray[np.uint32], runs: NDArray[np.uint32], first: NDArray[np.uint32]) -> _Coded | None:
-    """Colours that differ in one channel, which is then their number: faster than to count and repeat them by half.
+class _Told(NamedTuple):
+    """Colours that one of their channels tells apart."""
 
-    Args:
-        runs: of the words.
-        first: different words among them.
-    """
+    channel: int
+    table: NDArray[np.uint32]
+    """(256): the colour that has this value there, or 0."""
+    taken: NDArray[np.bool_]
+    """(256): whether there is one."""
+
+    @property
+    def colours(self) -> NDArray[np.uint32]:
+        return self.table[self.taken]
+
+    @property
+    def last(self) -> int:
+        """The highest value that is taken."""
+        return int(self.taken.nonzero()[0][-1])
+
+    def numbers(self, runs: NDArray[np.uint32]) -> _Coded:
+        """Without gaps."""
+        own = (self.taken.cumsum() - 1).astype(np.uint8).tobytes()
+        return np.frombuffer(_bytes(runs, self.channel).tobytes().translate(own), np.uint8), self.colours
+
+
+def _by_channel(runs: NDArray[np.uint32], *, many: bool) -> _Told | None:
+    """By the first channel that does: faster than to count the colours, twice with few runs and more with many."""
     for channel in range(4):
-        places = runs.view(np.uint8)[channel::4]
-        if len(set(first.view(np.uint8)[channel::4].tobytes())) < len(first):
-            continue
-        table = np.zeros(_MOST, np.uint32)
-        table[places] = runs
-        if (table.take(places) == runs).all():
-            return words.view(np.uint8)[channel::4], table[: int(places.max()) + 1]
+        if not many or _told(runs[:_FIRST], channel):
+            found = _told(runs, channel)
+            if found:
+                return found
     return None
+
+
+def _told(runs: NDArray[np.uint32], channel: int) -> _Told | None:
+    places = _bytes(runs, channel).astype(np.intp)
+    table = np.zeros(_MOST, np.uint32)
+    table[places] = runs
+    if not (table.take(places) == runs).all():
+        return None
+    taken = table != 0
+    taken[0] = not places.all()  # where the colour itself may be 0
+    return _Told(channel, table, taken)
+
+
+def _bytes(words: NDArray[np.uint32], channel: int) -> NDArray[np.uint8]:
+    return words.view(np.uint8)[channel::4]
+
+
+def _counted(runs: NDArray[np.uint32]) -> _Coded:
+    coded = _arrow(runs).dictionary_encode()
+    return coded.indices.to_numpy().astype(np.uint8), coded.dictionary.to_numpy()
 
 
 def _arrow(words: NDArray[np.uint32]) -> pa.Array:
