@@ -114,9 +114,11 @@ def test_few_colours_have_a_palette():
         "256 of them",
     ],
 )
-def test_many_runs_of_few_colours(colours, late):
-    """How ever they can be told apart, and wherever a colour comes first: its number is its own."""
-    changes = np.random.default_rng(1).random((256, 128)) < 0.75
+@pytest.mark.parametrize("share", [0.75, 0.1], ids=["many", "few"])
+def test_runs_of_few_colours(colours, late, share):
+    """However many there are, how ever they can be told apart, and wherever a colour comes first: its number is its
+    own."""
+    changes = np.random.default_rng(1).random((256, 128)) < share
     rows = changes.cumsum().reshape(256, 128) % len(colours)
     pixels = np.array(colours, np.uint8)[rows].repeat(2, axis=1)
     pixels[-1, : len(late)] = np.array(late, np.uint8).reshape(-1, 4)[: pixels.shape[1]]
