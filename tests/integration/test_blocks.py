@@ -1,7 +1,6 @@
 """One call for many tiles, on a real server: how often functions run, what is cut, and what becomes of lost files."""
 
 import io
-import json
 import os
 import shutil
 import signal
@@ -20,14 +19,6 @@ from tileserver.tiles import Tile
 
 BLOCK = Tile(6, 33, 22)
 BLOCKED, PICTURED = UDFS / "blocked.py", UDFS / "pictured.py"
-COUNTING = """
-from pathlib import Path
-from tileserver import run, udf
-
-@udf
-def asking(tile, log: str):
-    {call}
-"""
 CHILD = """
 from tileserver import udf
 
@@ -292,21 +283,6 @@ def test_what_is_called_makes_a_block_stale(log: Path, tmp_path: Path) -> None:
             if value == 1:
                 (folder / "child.py").write_text(CHILD.format(value=2))
                 server.wait_for("child", start=seen)
-
-
-def test_functions_that_call_get_what_is_cut(log: Path, tmp_path: Path) -> None:
-    """As an array or a frame, and by one run."""
-    folder = tmp_path / "udfs"
-    folder.mkdir()
-    (folder / "asking.py").write_text(
-        COUNTING.format(call='return {"n": len(run("blocked", tile=tile, log=log)), "z": tile.z}')
-    )
-    (folder / "blocked.py").write_text(BLOCKED.read_text())
-    with serving(folder, data=tmp_path / "data") as server:
-        found = [json.loads(get(server, "asking", below(2, at, 0), "json", log=log).content) for at in range(3)]
-    assert {each["z"] for each in found} == {8}
-    assert all(90 < each["n"] < 150 for each in found)
-    assert len(runs(log)) == 1
 
 
 def test_what_cannot_be_cut_says_so(tmp_path: Path) -> None:

@@ -68,6 +68,10 @@ class _Head(msgspec.Struct, array_like=True):
     crs: str | None = None
     axes: str = _BANDS_FIRST
     """Of the array that the function returned."""
+    paired: bool = False
+    """Whether it returned its bounds with it."""
+    masked: bool = False
+    """Whether that was a masked array."""
 
 
 Piece = tuple[_Part, Any]
@@ -84,7 +88,7 @@ def draw(result: Any) -> Drawn:
         return Drawn(body=_joined(_Head(""), []), media_type=MEDIA_TYPE, empty=True)
     kind = kind_of(result)
     if kind is Kind.RASTER:
-        return Drawn(body=_raster(raster.read(result), _axes(result)), media_type=MEDIA_TYPE)
+        return Drawn(body=_raster(raster.read(result), result), media_type=MEDIA_TYPE)
     if kind is not Kind.VECTOR:
         raise BadResultError(
             f"the function returned {article(type(result).__name__)}, from which no tile can be cut; "
@@ -108,7 +112,7 @@ def _axes(result: Any) -> str:
     return _PLANE if array.ndim == 2 else _BANDS_LAST if raster.has_bands_last(array) else _BANDS_FIRST
 
 
-def _raster(whole: Raster, axes: str) -> bytes:
+def _raster(whole: Raster, result: Any) -> bytes:
     values, mask = np.ma.getdata(whole.bands), np.ma.getmask(whole.bands)
     if values.dtype.kind == "f" and mask is not np.ma.nomask:
         values, mask = np.where(mask, np.asarray(np.nan, values.dtype), values), np.ma.nomask
@@ -117,7 +121,9 @@ def _raster(whole: Raster, axes: str) -> bytes:
         pieces.append(_array("mask", np.asarray(mask)))
     if whole.alpha is not None:
         pieces.append(_array("alpha", whole.alpha))
-    return _joined(_Head("raster", bounds=whole.bounds, crs=_text(whole.crs), axes=axes), pieces)
+    paired = is_georeferenced(result)
+    masked = isinstance(result[0] if paired else result, np.ma.MaskedArray)
+    return _joined(_Head("raster", (), whole.bounds, _text(whole.crs), _axes(result), paired, masked), pieces)
 
 
 def _text(crs: Any) -> str | None:
@@ -173,12 +179,15 @@ class Block:
         """What the function would have returned for a tile at or below the ancestor, as far as can be told.
 
         Of a raster an array of `output.size` squared, its axes as they were, or a `Raster` where it has an alpha of its
-        own; of features those near the tile, whole; None where the function returned that.
+        own; for a function an array that was returned with bounds has those of the tile, in degrees as the first were.
+        Of features those near the tile, whole; None where the function returned that.
 
         Raises:
             InvalidParameterError: `output.resampling` is not known.
         """
         match self._head.kind:
+            case "raster" if output.exchange:
+                return self._handed(tile, output)
             case "raster":
                 found = _on_tile(self._raster, self._ancestor, tile, output)
                 return found if isinstance(found, Raster) else _ordered(found, self._head.axes)
@@ -187,6 +196,16 @@ class Block:
             case "layers":
                 return {name: layer.near(tile, output.buffer) for name, layer in self._layers.items()}
         return None
+
+    def _handed(self, tile: Tile, output: Output) -> Any:
+        """For a function: masked where it was, or where there is no other way to say that nothing is there."""
+        head, whole = self._head, self._raster
+        if head.paired:
+            bands = _in_degrees(whole, tile, output)
+        else:
+            bands = _fitted(whole.bands, whole, self._ancestor, tile, output)
+        array = _ordered(raster.masked(bands) if head.masked else _plain(bands), head.axes)
+        return (array, tile.bounds) if head.paired else array
 
     def _bodies(self) -> list[tuple[_Part, memoryview]]:
         ends = self._start + np.cumsum([0, *(part.length for part in self._head.parts)])
@@ -232,10 +251,17 @@ class _Layer:
 
 def _on_tile(whole: Raster, ancestor: Tile, tile: Tile, output: Output) -> Any:
     bands = _fitted(whole.bands, whole, ancestor, tile, output)
-    if whole.alpha is None or output.exchange:
+    if whole.alpha is None:
         return bands if np.ma.is_masked(bands) else np.ma.getdata(bands)
     alpha = _fitted(np.ma.MaskedArray(whole.alpha[np.newaxis]), whole, ancestor, tile, output)
     return Raster(raster.masked(bands), alpha=alpha.filled(0)[0])
+
+
+def _plain(bands: Masked) -> Any:
+    """No masked array, where its type has a value that says that there is none, or there is no such place."""
+    if bands.dtype.kind == "f":
+        return bands.filled(np.nan)
+    return bands if np.ma.is_masked(bands) else np.ma.getdata(bands)
 
 
 def _ordered(bands: Any, axes: str) -> Any:
@@ -254,6 +280,16 @@ def _fitted(bands: Masked, whole: Raster, ancestor: Tile, tile: Tile, output: Ou
             return resample.finer(bands, window, output.size, output.resampling)
         bounds, crs = ancestor.bounds_3857, "EPSG:3857"
     return warp.fit(*warp.window(bands, bounds, crs, tile), crs, tile, output)
+
+
+def _in_degrees(whole: Raster, tile: Tile, output: Output) -> Masked:
+    """Bands on a grid over the tile whose rows are of equal latitude."""
+    assert whole.bounds is not None
+    bands, bounds = warp.window(whole.bands, whole.bounds, whole.crs, tile)
+    west, south, east, north = tile.bounds
+    # bounds may go on beyond the 180th meridian, tiles do not
+    turn = 360.0 if east <= bounds.east - 360.0 else -360.0 if west >= bounds.west + 360.0 else 0.0
+    return warp.onto(bands, bounds, whole.crs, Bounds(west + turn, south, east + turn, north), whole.crs, output)
 
 
 def _window(bands: Masked, ancestor: Tile, tile: Tile) -> Window:

@@ -73,13 +73,19 @@ def _turns(crs: Any, bounds: Bounds) -> bool:
 
 
 def fit(bands: Masked, bounds: Bounds, crs: Any, tile: Tile, output: Output) -> Masked:
-    """Bands of `output.size` squared on the tile's grid in EPSG:3857, of the same data type; masked outside `bounds`.
+    """Bands of `output.size` squared on the tile's grid in EPSG:3857; takes and raises what `onto` does."""
+    return onto(bands, bounds, crs, tile.bounds_3857, "EPSG:3857", output)
+
+
+def onto(bands: Masked, bounds: Bounds, crs: Any, to_bounds: Bounds, to_crs: Any, output: Output) -> Masked:
+    """Bands of `output.size` squared on another grid, of the same data type; masked outside `bounds`.
 
     Args:
         bands: (bands, height, width).
         bounds: Where they lie, in units of `crs`.
         crs: What rasterio understands as a coordinate reference system.
-        tile: Where to.
+        to_bounds: Where to, in units of `to_crs`.
+        to_crs: The same as `crs`.
         output: Its `size` and `resampling` count.
 
     Raises:
@@ -99,8 +105,8 @@ def fit(bands: Masked, bounds: Bounds, crs: Any, tile: Tile, output: Output) -> 
         src_transform=from_bounds(*bounds, source.shape[2], source.shape[1]),
         src_crs=crs,
         src_nodata=np.nan,
-        dst_transform=from_bounds(*tile.bounds_3857, output.size, output.size),
-        dst_crs="EPSG:3857",
+        dst_transform=from_bounds(*to_bounds, output.size, output.size),
+        dst_crs=to_crs,
         dst_nodata=np.nan,
         resampling=Resampling[output.resampling],
     )

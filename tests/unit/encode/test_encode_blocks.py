@@ -29,6 +29,7 @@ from tileserver.tiles import Tile
 
 ABOVE = Tile(4, 8, 5)
 NPY = Output(formats=("npy",))
+CALLED = Output(exchange=True)
 
 
 def stored(result, ancestor=ABOVE):
@@ -178,10 +179,58 @@ def test_axes_stay(shape):
     """An array comes back as it was returned, with bounds of its own too; also for a function that calls."""
     values, tile = noise(*shape), under(ABOVE, 1, 1, 0)
     expected = values[:256, 256:] if shape[0] == 512 else values[:, :256, 256:]
-    for output in (Output(), Output(exchange=True)):
+    for output in (Output(), CALLED):
         assert np.array_equal(stored(values).cut(tile, output), expected)
-        placed = stored((values, ABOVE.bounds)).cut(tile, output)
-        assert placed.shape == expected.shape
+    assert stored((values, ABOVE.bounds)).cut(tile, Output()).shape == expected.shape
+    placed, _ = stored((values, ABOVE.bounds)).cut(tile, CALLED)
+    assert placed.shape == expected.shape
+
+
+def places(bounds, size):
+    """A value for each pixel: its longitude in one band, its latitude in the other."""
+    west, south, east, north = bounds
+    steps = (np.arange(size) + 0.5) / size
+    return np.stack(np.meshgrid(west + steps * (east - west), north - steps * (north - south)))
+
+
+@pytest.mark.parametrize(("down", "column", "row"), [(0, 0, 0), (1, 1, 0), (3, 2, 7), (9, 300, 17)])
+def test_functions_get_bounds_with_arrays_that_had_some(down, column, row):
+    """Those of the tile, in degrees: each pixel has the value of the place that these say it has."""
+    tile, size = under(ABOVE, down, column, row), 1024
+    array, bounds = cut((places(ABOVE.bounds, size), ABOVE.bounds), tile, exchange=True)
+    assert bounds == tile.bounds
+    pixel = [(far - near) / size for near, far in (ABOVE.bounds[::2], ABOVE.bounds[1::2])]
+    assert not np.ma.isMaskedArray(array)
+    assert (np.abs(array - places(bounds, 256)).max(axis=(1, 2)) <= np.array(pixel) * 0.501).all()
+
+
+@pytest.mark.parametrize(("west", "east"), [(170, -170), (170, 190), (-190, -170)])
+def test_bounds_beyond_the_180th_meridian_are_found_on_both_sides(west, east):
+    """And nothing where they do not reach."""
+    values = noise(40, 200)
+    block = stored((values, (west, -10.0, east, 10.0)), Tile(0, 0, 0))
+    east, west = (np.ma.filled(block.cut(Tile(5, column, 16), CALLED)[0], 255) for column in (31, 0))
+    assert np.array_equal(np.unique(east), np.unique([*values[20:, :100].ravel(), 255]))
+    assert np.array_equal(np.unique(west), np.unique([*values[20:, 100:].ravel(), 255]))
+    assert block.cut(Tile(5, 5, 16), CALLED)[0].mask.all()
+
+
+@pytest.mark.parametrize("bounds", [None, ABOVE.bounds])
+@pytest.mark.parametrize("down", [1, 4])
+def test_functions_get_masked_arrays_of_masked_ones_only(bounds, down):
+    """NaN stays what it was; what an integer cannot say, a mask does."""
+    values, tile = noise(512, 512, dtype="float32"), under(ABOVE, down, 0, 0)
+    values[::2] = np.nan
+
+    def handed(array):
+        found = cut(array if bounds is None else (array, bounds), tile, exchange=True)
+        return found if bounds is None else found[0]
+
+    assert type(handed(values)) is np.ndarray
+    assert 0.3 < np.isnan(handed(values)).mean() < 0.7
+    assert np.array_equal(handed(np.ma.masked_invalid(values)).mask, np.isnan(handed(values)))
+    assert isinstance(handed(np.ma.masked_array(noise(512, 512))), np.ma.MaskedArray)
+    assert type(handed(noise(512, 512))) is np.ndarray
 
 
 def test_features_without_a_system_are_in_degrees_or_an_error():
