@@ -72,15 +72,14 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def terms(self) -> Terms:
         """On what an entry of it is served."""
-        options, block = self.udf.options, self.output.block
         return Terms(
             self.grant.bans,
             self.max_age,
             self.grant.udf_id,
             _margin(self.grant.kind, self.output),
-            0 if block else options.stale_while_revalidate,
-            0 if block else options.stale_if_error,
-            block,
+            self.udf.options.stale_while_revalidate,
+            self.udf.options.stale_if_error,
+            self.output.block,
         )
 
     def is_cut(self, tile: Tile) -> bool:
@@ -111,8 +110,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     entry: Entry
     source: str
-    """`memory`, `disk`, `stale` (of either, past its age), `above` (of an empty tile that it lies in), `block` (cut
-    from one that was there), `run`, `shared` (somebody else's run) or `outside`."""
+    """`memory`, `disk`, `stale` (past its age, or cut from what is), `above` (of an empty tile that it lies in),
+    `block` (cut from one that was there), `run`, `shared` (somebody else's run) or `outside`."""
     queue_ms: float = 0.0
 
 

@@ -6,31 +6,32 @@
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 import msgspec
 from cachetools import LRUCache
 
 from tileserver import query as queries
+from tileserver.blocks import Blocks, Place
 from tileserver.callees import Callees
 from tileserver.callgraph import CallGraph
 from tileserver.codeproxy import CodeProxy
-from tileserver.errors import BlockGoneError, CallError, InvalidParameterError, TileserverError, UdfError
+from tileserver.errors import CallError, InvalidParameterError, TileserverError, UdfError
 from tileserver.execution import Executor
 from tileserver.execution.calls import first_look
 from tileserver.grants import Grants
-from tileserver.jobs import BLOCK, Block, Call, Callee, Caller, Fetch, Job, Read, Rendered, Source
-from tileserver.layers import Answer, Ask, Layer, Posted, block, bound, called, granted
+from tileserver.jobs import BLOCK, Call, Callee, Caller, Fetch, Job, Read, Rendered, Source
+from tileserver.layers import Answer, Ask, Layer, Posted, bound, called, granted
 from tileserver.loading import Loading
+from tileserver.past import Past
 from tileserver.registry import Grant, Registry
 from tileserver.runlog import RunLog
 from tileserver.runner import REFUSALS, Runner, Within, below
 from tileserver.settings import Settings
 from tileserver.settling import Settling
 from tileserver.signature import parse
-from tileserver.tilecache import Entry, Failures, Flights, Key, Refreshes, TileCache
+from tileserver.tilecache import Entry, Failures, Flights, Key, Refreshes, Terms, TileCache
 from tileserver.tiles import Tile
 from tileserver.udfs import Udf, digest
 
@@ -40,8 +41,6 @@ _NEARLY: Final = 0.9
 """Part of its caller's time after which a run that fails may have failed for want of more."""
 _BRIEFLY: Final = 1.0
 """Seconds that a call waits for another process that makes the same."""
-_BLOCKS: Final = 2
-"""Files of a block that may vanish while one of its tiles is cut."""
 _QUERY_LIMIT: Final = 2048
 """Characters of a query whose layer is kept: as many as are kept must fit into memory."""
 
@@ -76,6 +75,8 @@ class Pipeline:
         self._generation = -1
         self._flights: Flights[Flown] = Flights()
         self._failures, self._refreshes = Failures(), Refreshes()
+        self._blocks = Blocks(cache, self._runner, self.current, self._made)
+        self._past = Past(cache, self._blocks, self.current)
         self._deep: set[str] = set()
         """Flights under way that fail of how deep their callers are."""
         self._posted: LRUCache[tuple[str, str], Udf] = LRUCache(256)
@@ -162,22 +163,22 @@ class Pipeline:
         entry = self.cache.hit(key, layer.terms)
         if entry is not None and await self.current(entry.facts.callees):  # as under another spelling of the query
             return Answer(entry=entry, source="memory")
-        answer = (
-            await self._bridged(layer, tile, key)
-            or self._failures.get(key, self.registry.generation)
-            or await self._joined(layer, tile, key, within)
-        )
+        place = Place(layer, tile, key)
+        answer = await self._bridged(place, within) or await self._made(place, within)
         if isinstance(answer, TileserverError):
-            kept = await self._rescued(layer, key)
+            kept = await self._rescued(place, within)
             if kept is None:
                 raise answer.with_traceback(None)  # it would grow with each who is told
             return kept
         return answer
 
-    async def _joined(
-        self, layer: Layer, tile: Tile | None, key: Key, within: Within | None
-    ) -> Answer | TileserverError:
+    async def _made(self, place: Place, within: Within | None) -> Answer | TileserverError:
+        """What is fresh, or comes of making it, or came of that a moment ago."""
+        return self._failures.get(place.key, self.registry.generation) or await self._joined(place, within)
+
+    async def _joined(self, place: Place, within: Within | None) -> Answer | TileserverError:
         """From disk, from a run that is under way, or from a run of its own."""
+        layer, tile, key = place
         # Who allows an answer less age, or knows of a later clearing, does not take what others wait for.
         flight = key._replace(layer=f"{key.layer}/{layer.max_age}/{layer.grant.epoch}")
         name = f"{BLOCK if layer.output.block else ''}{'/'.join(map(str, flight))}"
@@ -192,26 +193,30 @@ class Pipeline:
         entry = await self.cache.empty_above(key, layer.terms) if layer.udf.options.empty_below else None
         return Answer(entry=entry, source="above") if entry and await self.current(entry.facts.callees) else None
 
-    async def _bridged(self, layer: Layer, tile: Tile | None, key: Key) -> Answer | None:
+    async def _bridged(self, place: Place, within: Within | None) -> Answer | None:
         """What is past its age, if the UDF lets it be served while it is made anew, which begins here."""
-        if not layer.terms.revalidate:
+        if not place.layer.terms.revalidate:
             return None
-        entry = await self.cache.stored(key)
-        if entry is None or not layer.terms.bridges(entry, key) or not await self.current(entry.facts.callees):
+        there = await self._past.there(place, Terms.bridges)
+        if any(each.is_fresh for each in there):  # as one on disk, or a block that was made meanwhile
             return None
-        if layer.terms.fresh(entry):  # as one on disk
-            return None
-        stats = self.executor.stats()
-        if not stats.queued and self._failures.get(key, self.registry.generation) is None:
-            self._refreshes.begin(key, lambda: self._joined(layer, tile, key, None), int(2 * stats.capacity))
-        return Answer(entry=entry, source="stale")
+        answer = await self._past.given(place, there, within)
+        if answer is not None:
+            self._refresh(place, there[-1].place.key)
+        return answer
 
-    async def _rescued(self, layer: Layer, key: Key) -> Answer | None:
+    def _refresh(self, place: Place, whole: Key) -> None:
+        """Begin to make it anew, once for all that is made of a whole."""
+        stats = self.executor.stats()
+        if not stats.queued and self._failures.get(whole, self.registry.generation) is None:
+            self._refreshes.begin(whole, lambda: self._joined(place, None), int(2 * stats.capacity))
+
+    async def _rescued(self, place: Place, within: Within | None) -> Answer | None:
         """What there was before, if the UDF lets it be served where a run fails."""
-        entry = await self.cache.stored(key) if layer.terms.on_error else None
-        if entry is None or not layer.terms.rescues(entry) or not await self.current(entry.facts.callees):
+        terms = place.layer.terms
+        if not (terms.on_error or terms.revalidate):
             return None
-        return Answer(entry=entry, source="stale")
+        return await self._past.given(place, await self._past.there(place, Terms.rescues), within)
 
     async def _flown(self, flight: Key, fly: Callable[[], Awaitable[Flown]]) -> tuple[Answer | TileserverError, bool]:
         """What the flight comes to, and whether it is the request's own; one that others began may not do for it."""
@@ -256,7 +261,7 @@ class Pipeline:
         generation, began = self.registry.generation, time.monotonic()
         try:
             if tile is not None and layer.is_cut(tile):
-                answer = await self._cut(layer, tile, within)
+                answer = await self._blocks.cut(layer, tile, within)
             else:
                 answer = await self._runner.answer(layer, tile, within)
         except TileserverError as failure:
@@ -269,41 +274,6 @@ class Pipeline:
         if layer.max_age > 0 and answer.entry.facts.settled:
             await self.cache.store(key, answer.entry, layer.terms)
         return Flown(answer, generation)
-
-    async def _cut(self, layer: Layer, tile: Tile, within: Within) -> Answer:
-        """The tile out of what the function gives for its ancestor; it is called for it alone where no file can be."""
-        ancestor, above = block(layer, tile)
-        whole = Block((above.z, above.x, above.y), above.size)
-        key, attempts = Key(ancestor.key, *whole.tile), _BLOCKS if layer.max_age > 0 else 0
-        for _ in range(attempts):
-            async with self._block(ancestor, above, key, within) as (entry, source):
-                if entry is None or entry.stored is None:
-                    break
-                stored = msgspec.structs.replace(whole, stored=entry.stored)
-                try:
-                    answer = await self._runner.cut(layer, tile, within, stored, entry.facts)
-                except BlockGoneError:
-                    await self.cache.forget(key, entry)
-                    continue
-                return answer if source != "run" else msgspec.structs.replace(answer, source=source)
-        return await self._runner.answer(layer, tile, within, whole)
-
-    @asynccontextmanager
-    async def _block(
-        self, ancestor: Layer, above: Tile, key: Key, within: Within
-    ) -> AsyncIterator[tuple[Entry | None, str]]:
-        """What the function gives for an ancestor tile, in a file, and whether it was called; None without a file."""
-        entry = await self._on_disk(ancestor, key)
-        if entry is not None:
-            yield entry, "block"
-            return
-        made = await self.render(ancestor, above, within)
-        entry = await self._on_disk(ancestor, key)
-        if entry is not None:
-            yield entry, made.source
-            return
-        async with self.cache.aside(made.entry) as entry:  # as it rests on a call that failed
-            yield entry, made.source
 
     async def run_long(self, layer: Layer) -> Answer:
         """The answer of a batch job's task: run anew, with a time limit of its own; raises like `render`."""

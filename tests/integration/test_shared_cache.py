@@ -85,7 +85,7 @@ def test_what_one_server_makes_another_finds(store: str, tmp_path: Path) -> None
         assert (found.body, found.facts.etag, found.tier) == (b"body", etag(b"body"), other.beyond[0].kind)
         assert other.hit(KEY, TERMS) is not None
         assert await other.find(OTHER, TERMS) is None
-        assert await other.stored(OTHER) is not None
+        assert await other.stored(OTHER, TERMS) is not None
         await other.close()
         assert other.disk.get(KEY) is not None
 
@@ -103,6 +103,28 @@ def test_a_block_comes_as_a_file(store: str, tmp_path: Path) -> None:
         assert found is not None
         assert found.stored is not None
         assert Path(found.stored.path).read_bytes()[found.stored.offset :] == b"x" * 500_000
+        assert other.memory.get(KEY) is None
+
+    on_hosts(tmp_path, store, check)
+
+
+def test_an_old_block_comes_as_a_file_too(store: str, tmp_path: Path) -> None:
+    """To who takes what is past its age, and once for all who ask at once; nobody else gets it, nor what is older."""
+
+    async def check(one: TileCache, other: TileCache) -> None:
+        block = Terms(TERMS.bans, 3600, "one", on_error=3600, block=True)
+        body = b"x" * 500_000
+        await one.store(KEY, entry(body, created=time.time() - 4000), block)
+        await one.store(OTHER, entry(created=time.time() - 8000), block)
+        await one.close()
+        assert await other.look(KEY, block) is None
+        assert await other.stored(OTHER, block) is None
+        found = await asyncio.gather(*(other.stored(KEY, block) for _ in range(8)))
+        files = {each.stored.path for each in found if each is not None and each.stored is not None}
+        assert [Path(file).read_bytes().endswith(body) for file in files] == [True]
+        assert {each.body for each in found if each is not None} == {b""}
+        assert other.disk.written < 2 * len(body)
+        assert await other.look(KEY, block) is None
         assert other.memory.get(KEY) is None
 
     on_hosts(tmp_path, store, check)
@@ -148,7 +170,7 @@ def test_a_store_that_lies_costs_misses(tmp_path: Path, harm: str) -> None:
                     client.delete(name)
                     client.config_set("maxmemory", 1)
             assert await other.find(KEY, TERMS) is None
-            assert await other.stored(KEY) is None
+            assert await other.stored(KEY, TERMS) is None
             await other.store(OTHER, entry(b"again"), TERMS)
             assert (await other.find(OTHER, TERMS)) is not None
 

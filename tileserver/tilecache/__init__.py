@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 
+Suits = Callable[[Entry], bool]
 _FILES: Final = 1024
 """Whose heads are kept."""
 _PUTS: Final = 64
@@ -60,6 +61,7 @@ class TileCache:
         self.disk = DiskTier(folder, disk)
         self.beyond = [RemoteTier(address) for address in beyond]
         self._looked: LRUCache[Key, Entry] = LRUCache(_FILES)
+        self._fetches: Flights[Entry | None] = Flights()
         self._puts: set[asyncio.Task[None]] = set()
         leasing = [tier for tier in self.beyond if tier.kind == "redis"]
         self._far = FarLeases(leasing[0].address, leasing[0].guard) if leasing else None
@@ -94,28 +96,37 @@ class TileCache:
         entry = await asyncio.to_thread(self.disk.get, key) if self.disk.has(key) else None
         if entry is not None and terms.serves(entry, key):
             return self._kept(key, entry, terms)
-        entry = await self._beyond(key, terms)
+        entry = await self._beyond(key, terms, lambda found: terms.serves(found, key))
         if entry is None:
             return None
         self._put_later(asyncio.to_thread(self.disk.put, key, entry))
         return self._kept(key, entry, terms)
 
-    async def _beyond(self, key: Key, terms: Terms) -> Entry | None:
-        """The entry of the first shared store that has one which may be served."""
+    async def _beyond(self, key: Key, terms: Terms, suits: Suits) -> Entry | None:
+        """The entry of the first shared store that has one which suits."""
         for tier in self.beyond:
             entry = await tier.get(key, large=terms.block)
-            if entry is not None and entry.facts.epoch <= terms.bans.epoch and terms.serves(entry, key):
+            if entry is not None and entry.facts.epoch <= terms.bans.epoch and suits(entry):
                 return msgspec.structs.replace(entry, tier=tier.kind)
         return None
 
     async def look(self, key: Key, terms: Terms) -> Entry | None:
-        """The entry, if it may be served, its body left in its file on disk, which is checked once."""
-        entry = self._looked.get(key)
-        if entry is None or entry.stored is None or not self.disk.is_there(entry.stored):
-            entry = await self._look(key)
+        """The entry of a block, if it may be served, its body left in its file on disk, which is checked once."""
+        entry = await self._here(key)
         if entry is not None and terms.serves(entry, key):
             return entry
-        found = await self._beyond(key, terms)
+        return await self._fetched(key, terms, lambda found: terms.serves(found, key), "fresh")
+
+    async def _fetched(self, key: Key, terms: Terms, suits: Suits, what: str) -> Entry | None:
+        """A block of a shared store that suits, brought to the disk, once for all who ask meanwhile."""
+        if not self.beyond or self.disk.limit <= 0:
+            return None
+        flight = (key, terms.max_age, terms.bans.epoch, what)
+        found, _ = await self._fetches.join(flight, lambda: self._fetch(key, terms, suits))
+        return found
+
+    async def _fetch(self, key: Key, terms: Terms, suits: Suits) -> Entry | None:
+        found = await self._beyond(key, terms, suits)
         if found is None:
             return None
         await asyncio.to_thread(self.disk.put, key, found)
@@ -134,8 +145,15 @@ class TileCache:
     async def forget(self, key: Key, entry: Entry) -> None:
         """Remove an entry that was looked at and cannot be read, if it is still there."""
         self._looked.pop(key, None)
-        if entry.stored is not None and self.disk.is_there(entry.stored):
-            await asyncio.to_thread(self.disk.remove, key)
+        if entry.stored is not None:
+            await asyncio.to_thread(self.disk.remove, entry.stored)
+
+    async def _here(self, key: Key) -> Entry | None:
+        """A block on this disk, of whatever age."""
+        entry = self._looked.get(key)
+        if entry is None or entry.stored is None or not self.disk.is_there(entry.stored):
+            entry = await self._look(key)
+        return entry
 
     async def _look(self, key: Key) -> Entry | None:
         self._looked.pop(key, None)
@@ -153,8 +171,10 @@ class TileCache:
                 return entry
         return None
 
-    async def stored(self, key: Key) -> Entry | None:
-        """The entry of the first tier that has one, whether it may be served or not."""
+    async def stored(self, key: Key, terms: Terms) -> Entry | None:
+        """The entry of the first tier that has one, whether it may be served or not; a block's body is left on disk."""
+        if terms.block:
+            return await self._here(key) or await self._fetched(key, terms, terms.is_of_use, "old")
         entry = self.memory.get(key)
         if entry is None and self.disk.has(key):
             entry = await asyncio.to_thread(self.disk.get, key)

@@ -59,9 +59,10 @@ class DiskTier:
             return place if place.exists() else None
         return None
 
-    def remove(self, key: Key) -> None:
-        """Forget an entry."""
-        self._remove(self.root / path(key))
+    def remove(self, file: Stored) -> None:
+        """Forget what was looked at, if it is still there."""
+        if self.is_there(file):
+            self._remove(Path(file.path))
 
     def _checked(self, place: Path, read: Callable[[], Entry | None]) -> Entry | None:
         try:

@@ -32,6 +32,10 @@ class Terms(msgspec.Struct, frozen=True):
         """Seconds for which an entry may be of any use."""
         return self.max_age + max(self.revalidate, self.on_error)
 
+    def is_of_use(self, entry: Entry) -> bool:
+        """Whether there is a case in which it may be served."""
+        return self.max_age > 0 and self._within(entry, self.longest - self.max_age)
+
     def serves(self, entry: Entry, key: Key) -> bool:
         """Whether it may be served."""
         return self.fresh(entry) and not self.cleared(entry, key)
@@ -44,9 +48,11 @@ class Terms(msgspec.Struct, frozen=True):
         """Whether it may be served until there is a new one."""
         return self.max_age > 0 and self._within(entry, self.revalidate) and not self.cleared(entry, key)
 
-    def rescues(self, entry: Entry) -> bool:
-        """Whether it may be served where there is no new one, cleared or not."""
-        return self.max_age > 0 and self._within(entry, self.on_error)
+    def rescues(self, entry: Entry, key: Key) -> bool:
+        """Whether it may be served where there is no new one, cleared or not; of a good block no tile could be cut."""
+        if self.block and self.serves(entry, key):
+            return False
+        return self.bridges(entry, key) or (self.max_age > 0 and self._within(entry, self.on_error))
 
     def _within(self, entry: Entry, seconds: int) -> bool:
         return time.time() < entry.facts.created + self.max_age + seconds

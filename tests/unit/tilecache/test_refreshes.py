@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import msgspec
 import pytest
 
 from tileserver.bans import Bans
@@ -70,6 +71,9 @@ def test_terms(age: int, epoch: int, expected: tuple[bool, bool, bool]) -> None:
     """Fresh for ten seconds, bridged for ten more where it was not cleared, a rescue for thirty."""
     facts = Facts(media_type="", coding="", etag="", created=time.time() - age, epoch=epoch)
     terms, entry = Terms(Bans(epoch=1, floor=1), 10, revalidate=10, on_error=30), Entry(facts=facts, body=b"")
-    assert (terms.fresh(entry), terms.bridges(entry, KEY), terms.rescues(entry)) == expected
+    assert (terms.fresh(entry), terms.bridges(entry, KEY), terms.rescues(entry, KEY)) == expected
+    assert terms.is_of_use(entry) == (age < 40)
+    block = msgspec.structs.replace(terms, block=True)
+    assert block.rescues(entry, KEY) == (expected[2] and not expected[0]), "a tile was just not cut from a good one"
     none = Terms(Bans(), 0, revalidate=10, on_error=30)
-    assert not (none.fresh(entry) or none.bridges(entry, KEY) or none.rescues(entry))
+    assert not (none.fresh(entry) or none.bridges(entry, KEY) or none.rescues(entry, KEY))

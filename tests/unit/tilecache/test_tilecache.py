@@ -378,3 +378,25 @@ def test_a_failure_reaches_every_waiter() -> None:
         assert await flights.join(key, succeed) == (1, True)
 
     asyncio.run(check())
+
+
+def test_what_cannot_be_read_is_forgotten_alone(tmp_path: Path) -> None:
+    """A file aside, and not the older one that its key still finds."""
+
+    key = Key("a" * 26, 5, 3, 4)
+
+    async def check() -> None:
+        cache, block = TileCache(tmp_path / "cache", memory=0, disk=10**6), Terms(Bans(), 60, block=True)
+        await cache.store(key, entry(b"old", created=0.0), block)
+        async with cache.aside(entry(b"new")) as aside:
+            assert aside is not None
+            await cache.forget(key, aside)
+            assert aside.stored is not None
+            assert not Path(aside.stored.path).exists()
+        old = await cache.stored(key, block)
+        assert old is not None
+        await cache.forget(key, old)
+        assert await cache.stored(key, block) is None
+        await cache.close()
+
+    asyncio.run(check())
