@@ -73,7 +73,10 @@ def written(folder: Path) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module", params=["1", "2"], ids=["one process", "two processes"])
+PROCESSES = [pytest.param("1", id="one process"), pytest.param("2", id="two processes", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=PROCESSES)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with as many processes."""
     folder = written(tmp_path_factory.mktemp("past"))
