@@ -22,7 +22,7 @@ _ETAG: Final = re.compile(r'"[0-9a-f]{32}"', re.ASCII)
 _HARMLESS: Final = frozenset({"", *(each.media_type for each in ALL if not each.media_type.startswith("text/html"))})
 """Media types that browsers run nothing of; of any other a worker may not say that we wrote it."""
 _SKEW: Final = 60.0
-"""Seconds by which the clock of another server may be ahead."""
+"""Seconds by which the clock that an entry has its time from may be ahead."""
 _PIECE: Final = 2**20
 _READ: Final = 12
 """Times the bytes of a file that its features take once they are read."""
@@ -58,6 +58,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     def printed(self) -> tuple[str, str]:
         """To standard output and to standard error."""
         return self.stdout, self.stderr
+
+    @property
+    def age(self) -> float:
+        """Seconds; infinite where it is from the future: a clock was wrong, nobody knows by how much."""
+        age = time.time() - self.created
+        return max(age, 0.0) if age > -_SKEW else math.inf
 
     @property
     def settled(self) -> bool:
@@ -99,7 +105,7 @@ def harmless(facts: Facts) -> Facts:
 def is_possible(facts: Facts, body: bytes) -> bool:
     """Whether another server could have made it, and not in the future."""
     times = (facts.created, facts.udf_ms, facts.encode_ms)
-    if not all(map(math.isfinite, times)) or min(times) < 0 or facts.created > time.time() + _SKEW:
+    if not all(map(math.isfinite, times)) or min(times) < 0 or not math.isfinite(facts.age):
         return False
     return _ETAG.fullmatch(facts.etag) is not None and facts.etag == etag(body)
 

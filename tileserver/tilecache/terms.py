@@ -1,7 +1,5 @@
 """On what terms an entry is served: who asks says how old it may be, and what was cleared since."""
 
-import time
-
 import msgspec
 
 from tileserver.bans import Bans
@@ -42,7 +40,7 @@ class Terms(msgspec.Struct, frozen=True):
 
     def fresh(self, entry: Entry) -> bool:
         """Whether an entry is young enough."""
-        return time.time() < entry.facts.created + self.max_age
+        return entry.facts.age < self.max_age
 
     def bridges(self, entry: Entry, key: Key) -> bool:
         """Whether it may be served until there is a new one."""
@@ -55,7 +53,7 @@ class Terms(msgspec.Struct, frozen=True):
         return self.bridges(entry, key) or (self.max_age > 0 and self._within(entry, self.on_error))
 
     def _within(self, entry: Entry, seconds: int) -> bool:
-        return time.time() < entry.facts.created + self.max_age + seconds
+        return entry.facts.age < self.max_age + seconds
 
     def cleared(self, entry: Entry, key: Key) -> bool:
         """Whether it was cleared since it was made."""

@@ -168,10 +168,11 @@ def _freshness(layer: Layer, entry: Entry, source: str) -> Headers:
 
 
 _NOTHING: Final = "application/json"
-_HITS: Final = frozenset({"memory", "disk", "stale", "above", "block", "outside"})
-_KEPT: Final = dict.fromkeys(("memory", "stale", "above"), (b"x-cache", b"HIT")) | {
-    "disk": (b"x-fused-cached", b"true")
-}
+_SHARED: Final = ("redis", "memcached", "objects")
+_HITS: Final = frozenset({"memory", "disk", *_SHARED, "stale", "above", "block", "outside"})
+_KEPT: Final = dict.fromkeys(("memory", "stale", "above"), (b"x-cache", b"HIT")) | dict.fromkeys(
+    ("disk", *_SHARED), (b"x-fused-cached", b"true")
+)
 """What tells the SDK that a result is not new, and from which storage it is (hosted API, section 2.7)."""
 
 

@@ -253,6 +253,23 @@ def test_entries_age_and_are_cleared_by_epoch(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.parametrize(("ahead", "served"), [(30, True), (3600, False)])
+def test_an_entry_from_the_future_is_not_fresh(tmp_path: Path, ahead: float, served: bool) -> None:
+    """But by the little that clocks differ; and to who takes none that is kept it never is."""
+
+    async def check() -> None:
+        cache = TileCache(tmp_path, memory=10**6, disk=10**6)
+        key, old = Key("c" * 26, 1, 1, 1), Terms(Bans(), 10, revalidate=7200, on_error=7200)
+        made = entry(created=time.time() + ahead)
+        await cache.store(key, made, old)
+        assert (cache.hit(key, old) is not None) == served
+        assert (await cache.find(key, old) is not None) == served
+        assert (old.bridges(made, key), old.rescues(made)) == (served, served)
+        assert cache.hit(key, terms(0, 0)) is None
+
+    asyncio.run(check())
+
+
 def test_places_are_cleared_in_both_tiers(tmp_path: Path) -> None:
     """What lies in one and was made before; what does not is looked at once, and kept in memory as of now."""
 
