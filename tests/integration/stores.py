@@ -24,13 +24,13 @@ def redis(folder: Path, *arguments: str) -> Iterator[tuple[str, "subprocess.Pope
 
 
 @contextlib.contextmanager
-def memcached(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+def memcached(folder: Path, *arguments: str) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """Its address, and its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     where = ["-l", "127.0.0.1", "-p", str(port), "-U", "0", "-u", "root", "-P", str(folder / "memcached.pid")]
-    with _running(["memcached", *where], port) as process:
+    with _running(["memcached", *where, *arguments], port) as process:
         yield f"memcached://127.0.0.1:{port}", process
 
 

@@ -21,9 +21,10 @@ from stores import memcached, needs_memcached, needs_redis, redis
 from tileserver.errors import SetupError
 from tileserver.settings import Settings, read
 from tileserver.tilecache import Entry, Facts, Key, Terms, TileCache, etag
+from tileserver.tilecache.entry import write
 from tileserver.tilecache.far_leases import SECONDS
 from tileserver.tilecache.keys import slot
-from tileserver.tilecache.remote import RemoteTier
+from tileserver.tilecache.remote import LARGEST, RemoteTier
 
 OTHER = Key("b" * 26, 5, 3, 4)
 
@@ -141,6 +142,73 @@ def test_large_answers_are_for_object_stores(store: str, tmp_path: Path) -> None
         assert await other.find(OTHER, TERMS) is not None
 
     on_hosts(tmp_path, store, check)
+
+
+@needs_memcached
+def test_what_is_too_large_is_not_sent(tmp_path: Path) -> None:
+    """To a Memcached as it comes: the largest that is sent it takes, and one byte more is no trouble to it."""
+    room = LARGEST - len(slot(KEY)) - 1 - len(write(entry(b"")))
+
+    async def check(one: TileCache, other: TileCache) -> None:
+        for key, size in ((KEY, room), (OTHER, room + 1)):
+            await one.store(key, entry(bytes(size)), TERMS)
+        found = await other.find(KEY, TERMS)
+        assert found is not None
+        assert len(found.body) == room
+        assert await other.find(OTHER, TERMS) is None
+        assert (one.beyond[0].failures, other.beyond[0].failures) == (0, 0)
+
+    with memcached(tmp_path) as (address, _):
+        on_hosts(tmp_path, address, check)
+
+
+@needs_memcached
+def test_a_store_that_takes_less_refuses_that_alone(tmp_path: Path) -> None:
+    """Its owner has made it smaller: nothing waits for the next answer."""
+
+    async def check(one: TileCache, other: TileCache) -> None:
+        await one.store(KEY, entry(bytes(600_000)), TERMS)
+        await one.store(OTHER, entry(), TERMS)
+        assert await other.find(KEY, TERMS) is None
+        assert await other.find(OTHER, TERMS) is not None
+        assert (one.beyond[0].failures, other.beyond[0].failures) == (1, 0)
+
+    with memcached(tmp_path, "-I", "512k") as (address, _):
+        on_hosts(tmp_path, address, check)
+
+
+@needs_redis
+def test_a_full_redis_is_read(tmp_path: Path) -> None:
+    """It takes no more, neither entries nor leases, and gives what it has."""
+
+    async def check(one: TileCache, other: TileCache) -> None:
+        await one.store(KEY, entry(), TERMS)
+        with Redis.from_url(address) as client:
+            client.config_set("maxmemory", 1)
+        await other.store(OTHER, entry(), TERMS)
+        async with other.lease(OTHER, 60) as waited:
+            assert not waited
+        assert await other.find(KEY, TERMS) is not None
+        assert await one.find(OTHER, TERMS) is None
+        assert (one.beyond[0].failures, other.beyond[0].failures) == (0, 2)
+
+    with redis(tmp_path) as (address, _):
+        on_hosts(tmp_path, address, check)
+
+
+@needs_redis
+def test_what_is_in_the_way_is_replaced(tmp_path: Path) -> None:
+    """A list under an entry's name costs one miss, of that name."""
+
+    async def check(one: TileCache, other: TileCache) -> None:
+        with Redis.from_url(address) as client:
+            client.lpush(slot(KEY), "one", "two")
+        assert await one.find(KEY, TERMS) is None
+        await one.store(KEY, entry(), TERMS)
+        assert await other.find(KEY, TERMS) is not None
+
+    with redis(tmp_path) as (address, _):
+        on_hosts(tmp_path, address, check)
 
 
 @needs_redis

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from tileserver.tilecache.entry import Entry, harmless, is_possible, read, write
 from tileserver.tilecache.keys import Key, path, slot
-from tileserver.tilecache.stores import OBJECTS, REDIS, Store, opened
+from tileserver.tilecache.stores import OBJECTS, REDIS, Store, opened, refusals
 
 _LOG: Final = logging.getLogger("tileserver.tilecache")
 _SHUT_SECONDS: Final = 5.0
@@ -20,8 +20,8 @@ _OBJECT_SECONDS: Final = 1.0
 """Of an object store, which takes longer, and less than most functions."""
 _BYTES_A_SECOND: Final = 10 * 10**6
 """Of an object store, at least."""
-_LARGEST: Final = 2**20
-"""Bytes of an entry in a store that keeps them in memory."""
+LARGEST: Final = 2**20 - 2**10
+"""Bytes of an entry in a store that keeps them in memory: Memcached has a mebibyte for it, its key and its own head."""
 _OBJECT_LARGEST: Final = 2**29
 _LARGE: Final = 2**20
 """Bytes that take the loop a millisecond."""
@@ -31,13 +31,16 @@ T = TypeVar("T")
 
 
 class Guard:
-    """Operations on something far away: each has little time, and after one that fails none is tried for a while."""
+    """Operations on something far away: each has little time, and after one that fails none is tried for a while.
+
+    Where the store itself says no, which takes no time, the next one is tried: it may be of another key.
+    """
 
     def __init__(self, address: str, seconds: float) -> None:
         parts = urlsplit(address)
         self._place = f"{parts.scheme}://{parts.hostname or parts.path}"  # no secrets for the log
-        self._seconds = seconds
-        self._shut_until = 0.0
+        self._seconds, self._refusals = seconds, refusals(parts.scheme)
+        self._shut_until = self._told_until = 0.0
         self.failures = 0
 
     async def tried(self, operation: Callable[[], Awaitable[T]], more: float = 0.0) -> T | None:
@@ -52,11 +55,18 @@ class Guard:
             async with asyncio.timeout(self._seconds + more):
                 return await operation()
         except Exception as error:  # of whatever library: trouble with a cache is a miss
-            if time.monotonic() >= self._shut_until:
-                _LOG.warning("the cache at %s is left alone for some seconds: %s", self._place, _words(error))
-            self._shut_until = time.monotonic() + _SHUT_SECONDS
-            self.failures += 1
+            self._failed(error)
             return None
+
+    def _failed(self, error: Exception) -> None:
+        self.failures += 1
+        now, refused = time.monotonic(), isinstance(error, self._refusals)
+        if now >= self._told_until:
+            what = "refuses something" if refused else "is left alone for some seconds"
+            _LOG.warning("the cache at %s %s: %s", self._place, what, _words(error))
+            self._told_until = now + _SHUT_SECONDS
+        if not refused:
+            self._shut_until = now + _SHUT_SECONDS
 
 
 class RemoteTier:
@@ -69,7 +79,7 @@ class RemoteTier:
         """As `Cache-Status` names it."""
         self._store: Store = opened(address)
         objects = self.kind == "objects"
-        self._largest = _OBJECT_LARGEST if objects else _LARGEST
+        self._largest = _OBJECT_LARGEST if objects else LARGEST
         self._pace = 1 / _BYTES_A_SECOND if objects else 0.0
         """Seconds that each byte may take beyond the usual."""
         self._name = path if objects else slot

@@ -49,6 +49,19 @@ def opened(address: str) -> Store:
     raise SetupError(f"the cache '{parts.scheme}://' is of no known kind; an address begins with {known}")
 
 
+def refusals(scheme: str) -> tuple[type[Exception], ...]:
+    """What is raised where a store is there and says no: it is full, or what has that name is of another type."""
+    if scheme in REDIS:
+        from redis.exceptions import ResponseError
+
+        return (ResponseError,)
+    if scheme == "memcached":
+        from aiomcache import ClientException
+
+        return (ClientException,)
+    return ()
+
+
 def _redis(address: str) -> Store:
     from aiocache import RedisCache
 
