@@ -47,7 +47,7 @@ def test_fifty_requests_for_a_cold_tile_are_one_run(single: Running, tmp_path: P
 
 
 def test_two_hundred_requests_of_four_processes_are_one_run(tmp_path: Path) -> None:
-    """Of a tile that takes longer than they come in; one process that is killed meanwhile costs one more at most."""
+    """Of a tile that takes longer than they come in; what a killed process costs, tests/faults/test_one_run.py says."""
     log = tmp_path / "log"
     with serving(COUNTED, data=tmp_path / "data", arguments=("--processes", "4", "--workers", "2")) as four:
         base = f"/tiles/{four.token('counted')}/5"
