@@ -4,9 +4,11 @@ import asyncio
 import logging
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from stores import memcached, needs_memcached, needs_redis, redis
 from tileserver.errors import SetupError
 from tileserver.settings import Settings, read
 from tileserver.tilecache import Entry, Facts, Key, Terms, TileCache, etag
-from tileserver.tilecache.entry import write
+from tileserver.tilecache.entry import MAGIC, write
 from tileserver.tilecache.far_leases import SECONDS
 from tileserver.tilecache.keys import slot
 from tileserver.tilecache.remote import LARGEST, RemoteTier
@@ -135,10 +137,12 @@ def test_large_answers_are_for_object_stores(store: str, tmp_path: Path) -> None
     """What would fill a memory is not there, and breaks nothing."""
 
     async def check(one: TileCache, other: TileCache) -> None:
-        await one.store(KEY, entry(bytes(2_000_000)), TERMS)
+        body = bytes(range(256)) * 40_000
+        await one.store(KEY, entry(body), TERMS)
         await one.store(OTHER, entry(), TERMS)
         await one.close()
-        assert (await other.find(KEY, TERMS) is not None) == (other.beyond[0].kind == "objects")
+        found = await other.find(KEY, TERMS)
+        assert (found.body if found else None) == (body if other.beyond[0].kind == "objects" else None)
         assert await other.find(OTHER, TERMS) is not None
 
     on_hosts(tmp_path, store, check)
@@ -275,6 +279,27 @@ def test_a_store_that_others_write_harms_nobody(
         assert (found is None) == (served is None)
         if found is not None and served is not None:
             assert {name: getattr(found.facts, name) for name in served} == served
+
+    with redis(tmp_path) as (address, _):
+        on_hosts(tmp_path, address, check)
+
+
+DEEP = b"\xdc\x00\x0f" + msgspec.msgpack.encode(entry().facts)[1:] + b"\x91" * 200_000
+"""An array of one element more than there are facts, which newer servers may add, and that one has no end."""
+
+
+@needs_redis
+@pytest.mark.parametrize("facts", [b"\x9e\xa3\xff\xff\xff", DEEP, b"\xff", b""], ids=["text", "deep", "none", "empty"])
+def test_facts_that_are_none_are_a_miss(tmp_path: Path, facts: bytes) -> None:
+    """Though their checksum is right: no text, arrays in arrays, nothing at all."""
+
+    async def check(one: TileCache, other: TileCache) -> None:
+        head = struct.pack("<4sII", MAGIC, len(facts), zlib.crc32(facts))
+        with Redis.from_url(address) as client:
+            client.set(slot(KEY), slot(KEY).encode() + b"\n" + head + facts)
+        assert await one.find(KEY, TERMS) is None
+        assert await one.stored(KEY) is None
+        assert one.beyond[0].failures == 0
 
     with redis(tmp_path) as (address, _):
         on_hosts(tmp_path, address, check)

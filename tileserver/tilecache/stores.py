@@ -10,6 +10,8 @@ from tileserver.errors import SetupError
 _MONTH: Final = 30 * 86400
 """Seconds; Memcached takes more for a date."""
 REDIS: Final = frozenset({"redis", "rediss", "valkey", "valkeys", "unix"})
+_PIECE: Final = 2**22
+"""Bytes that the loop takes in a millisecond."""
 OBJECTS: Final = frozenset({"s3", "gs", "az", "abfs", "abfss", "file"})
 
 
@@ -132,7 +134,8 @@ class _Objects:
             found = await self._store.get_async(name)
         except FileNotFoundError:
             return None
-        return await asyncio.to_thread(bytes, await found.bytes_async())
+        pieces = [piece async for piece in found.stream(min_chunk_size=_PIECE)]
+        return b"".join(pieces) if len(pieces) < 2 else await asyncio.to_thread(b"".join, pieces)
 
     async def set(self, name: str, value: bytes, seconds: int) -> None:  # noqa: ARG002
         await self._store.put_async(name, value)

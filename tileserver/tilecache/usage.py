@@ -9,7 +9,7 @@ from typing import Final
 from tileserver.tilecache.flights import Flights
 
 _REST: Final = 10
-"""Times as long as a look took, what it found is told: looks take a tenth of a core at most, and few files have none."""
+"""Times as long as a look took, what it found is told: looks take a tenth of a core at most."""
 
 
 class Usage:

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import mmap
 import os
 import random
 import subprocess
@@ -21,7 +22,7 @@ from tileserver.environment import environment
 from tileserver.jobs import Output
 from tileserver.tilecache import Entry, Facts, Flights, Key, Terms, TileCache, etag, keys, layer_key
 from tileserver.tilecache.disk import DiskTier
-from tileserver.tilecache.entry import read, write
+from tileserver.tilecache.entry import look, read, write
 from tileserver.tilecache.keys import path
 from tileserver.tilecache.memory import MemoryTier
 from tileserver.tilecache.room import Listing
@@ -49,14 +50,28 @@ def test_an_entry_comes_back_as_it_was_stored(body: bytes, media_type: str, epoc
     assert (again.facts, again.body) == (kept.facts, kept.body)
 
 
-def test_every_damaged_byte_is_a_miss() -> None:
+@pytest.mark.parametrize("size", [2**20 - 1, 2**20, 2**20 + 1, 3 * 2**20 + 7])
+def test_a_large_body_comes_back_as_it_was(size: int, tmp_path: Path) -> None:
+    """Also a mapped one, as a worker leaves it; it is copied in pieces, so that other threads go on."""
+    place = tmp_path / "body"
+    place.write_bytes(body := random.Random(size).randbytes(size))
+    with place.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        stored = write(Entry(facts=entry(body).facts, body=mapped))  # type: ignore[arg-type]
+    for found in (read(stored), read(memoryview(b"name" + stored)[4:])):
+        assert found is not None
+        assert found.body == body
+
+
+def test_every_damaged_byte_is_a_miss(tmp_path: Path) -> None:
     """Flip any bit, cut anywhere: the entry is not there, and nothing is raised."""
-    stored = write(entry(b"x" * 40))
+    stored, place = write(entry(b"x" * 40)), tmp_path / "entry"
     for index in range(len(stored)):
         damaged = bytearray(stored)
         damaged[index] ^= 1 << random.Random(index).randrange(8)
-        assert read(bytes(damaged)) is None
-        assert read(stored[:index]) is None
+        for wrong in (bytes(damaged), stored[:index]):
+            place.write_bytes(wrong)
+            assert read(wrong) is None
+            assert look(place) is None
 
 
 def test_a_damaged_file_is_removed(tmp_path: Path) -> None:
