@@ -1,16 +1,34 @@
-"""A server's part in a flight, as a process: `FOLDER STORE LOG REQUESTS SECONDS`. Each run is a line of the log."""
+"""A server's part in a flight, as a process: `FOLDER STORE LOG REQUESTS SECONDS`. Each run is a line of the log.
+
+It says `ready` when it is connected, and begins with a line on standard input.
+"""
 
 import asyncio
 import os
+import secrets
 import sys
 import time
 from pathlib import Path
 
 from tileserver.bans import Bans
 from tileserver.tilecache import Entry, Facts, Flights, Key, Terms, TileCache, etag
+from tileserver.tilecache.remote import SHUT_SECONDS
 
 KEY = Key("a" * 26, 5, 3, 4)
 TERMS = Terms(Bans(), 3600, "one")
+
+
+async def connect(cache: TileCache) -> None:
+    """Wait until store and leases answer in time, as they do not while programs start."""
+    store, own = cache.beyond[0], KEY._replace(layer=secrets.token_hex(13))
+    while True:
+        before = store.failures
+        await store.get(own)
+        async with cache.lease(own, 60):
+            pass
+        if store.failures == before:
+            return
+        await asyncio.sleep(SHUT_SECONDS)
 
 
 async def main(folder: Path, store: str, log: Path, requests: int, seconds: float) -> None:
@@ -30,6 +48,9 @@ async def main(folder: Path, store: str, log: Path, requests: int, seconds: floa
             await cache.store(KEY, Entry(facts=facts, body=body), TERMS)
             return body
 
+    await connect(cache)
+    print("ready", flush=True)
+    await asyncio.to_thread(sys.stdin.readline)
     answers = await asyncio.gather(*(flights.join(KEY, fly) for _ in range(requests)))
     print(*{body.decode() for body, _ in answers})
     await cache.close()

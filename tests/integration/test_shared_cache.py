@@ -1,12 +1,14 @@
 """Stores that servers share: real ones; what is gone, slow or lies costs misses only."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
@@ -332,22 +334,40 @@ def test_a_store_that_is_gone_or_stuck_is_left_alone(
         on_hosts(tmp_path, address, check)
 
 
-def requests(folder: Path, store: str, log: Path, many: int, seconds: float) -> "subprocess.Popen[str]":
-    """A host of its own that asks."""
-    script = Path(__file__).with_name("leasing.py")
-    arguments = [str(folder), store, str(log), str(many), str(seconds)]
-    return subprocess.Popen([sys.executable, str(script), *arguments], stdout=subprocess.PIPE, text=True)
+@contextlib.contextmanager
+def hosts(count: int, folder: Path, store: str, seconds: float) -> Iterator[list["subprocess.Popen[str]"]]:
+    """Hosts of their own, which begin to ask once all are connected; each run is a line of `log` in the folder."""
+    script = str(Path(__file__).with_name("leasing.py"))
+    with contextlib.ExitStack() as stack:
+        started = []
+        for _ in range(count):
+            arguments = [tempfile.mkdtemp(dir=folder), store, str(folder / "log"), "50", str(seconds)]
+            command = [sys.executable, script, *arguments]
+            host = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            started.append(stack.enter_context(host))
+            stack.callback(host.kill)
+        for host in started:
+            assert host.stdout is not None
+            assert host.stdout.readline() == "ready\n"
+        for host in started:
+            assert host.stdin is not None
+            host.stdin.write("\n")
+            host.stdin.flush()
+        yield started
+
+
+def answers(started: list["subprocess.Popen[str]"]) -> list[list[str]]:
+    """What each host was told, without what is told twice."""
+    return [host.communicate(timeout=60)[0].split() for host in started]
 
 
 @needs_redis
 @pytest.mark.parametrize("seconds", [0.3, 2.5 * SECONDS])
 def test_hosts_run_once(tmp_path: Path, seconds: float) -> None:
     """Two hundred requests of four hosts are one run, also one that takes longer than a lease holds."""
-    log = tmp_path / "log"
-    with redis(tmp_path) as (address, _):
-        hosts = [requests(tmp_path / str(at), address, log, 50, seconds) for at in range(4)]
-        told = [host.communicate(timeout=60)[0].split() for host in hosts]
-    [run] = log.read_text().split()
+    with redis(tmp_path) as (address, _), hosts(4, tmp_path, address, seconds) as four:
+        told = answers(four)
+    [run] = (tmp_path / "log").read_text().split()
     assert told == [[run]] * 4
 
 
@@ -355,17 +375,15 @@ def test_hosts_run_once(tmp_path: Path, seconds: float) -> None:
 def test_a_host_that_is_killed_costs_one_more_run(tmp_path: Path) -> None:
     """Once its lease has run out."""
     log = tmp_path / "log"
-    with redis(tmp_path) as (address, _):
-        first = requests(tmp_path / "first", address, log, 50, 60)
+    with redis(tmp_path) as (address, _), Redis.from_url(address) as client, hosts(1, tmp_path, address, 60) as [first]:
         while not log.exists():
             time.sleep(0.01)
-        others = [requests(tmp_path / str(at), address, log, 50, 0.3) for at in range(3)]
-        with Redis.from_url(address) as client:  # all of them wait
-            while len(client.client_list()) < 5:
-                time.sleep(0.01)
-        first.kill()
-        first.communicate()
-        told = [host.communicate(timeout=60)[0].split() for host in others]
+        known = {each["id"] for each in client.client_list()}
+        with hosts(3, tmp_path, address, 0.3) as others:
+            while sum(each["cmd"] == "set" and each["id"] not in known for each in client.client_list()) < 3:
+                time.sleep(0.01)  # until all of them wait
+            first.kill()
+            told = answers(others)
     runs = log.read_text().split()
     assert len(runs) == 2
     assert told == [[runs[1]]] * 3

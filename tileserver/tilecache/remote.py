@@ -13,7 +13,7 @@ from tileserver.tilecache.keys import Key, path, slot
 from tileserver.tilecache.stores import OBJECTS, REDIS, Store, opened, refusals
 
 _LOG: Final = logging.getLogger("tileserver.tilecache")
-_SHUT_SECONDS: Final = 5.0
+SHUT_SECONDS: Final = 5.0
 """For which a store is left alone that failed."""
 _SECONDS: Final = 0.02
 _OBJECT_SECONDS: Final = 1.0
@@ -64,9 +64,9 @@ class Guard:
         if now >= self._told_until:
             what = "refuses something" if refused else "is left alone for some seconds"
             _LOG.warning("the cache at %s %s: %s", self._place, what, _words(error))
-            self._told_until = now + _SHUT_SECONDS
+            self._told_until = now + SHUT_SECONDS
         if not refused:
-            self._shut_until = now + _SHUT_SECONDS
+            self._shut_until = now + SHUT_SECONDS
 
 
 class RemoteTier:
