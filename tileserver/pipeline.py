@@ -31,7 +31,7 @@ from tileserver.runner import REFUSALS, Runner, Within, below
 from tileserver.settings import Settings
 from tileserver.settling import Settling
 from tileserver.signature import parse
-from tileserver.tilecache import Entry, Failures, Flights, Key, Refreshes, Terms, TileCache
+from tileserver.tilecache import Entry, Flights, Key, Refreshes, Terms, TileCache
 from tileserver.tiles import Tile
 from tileserver.udfs import Udf, digest
 
@@ -74,7 +74,7 @@ class Pipeline:
         self._layers: LRUCache[Ask, Layer] = LRUCache(4096)
         self._generation = -1
         self._flights: Flights[Flown] = Flights()
-        self._failures, self._refreshes = Failures(), Refreshes()
+        self._failures, self._refreshes = cache.failures, Refreshes()
         self._blocks = Blocks(cache, self._runner, self.current, self._made)
         self._past = Past(cache, self._blocks, self.current)
         self._deep: set[str] = set()
@@ -250,7 +250,8 @@ class Pipeline:
             entry = await self._on_disk(layer, key) if waited else None
             if entry is not None:
                 return Flown(Answer(entry=entry, source=entry.tier), generation)
-            return await self._run(layer, tile, key, within)
+            failure = self._failures.get(key, generation) if waited else None
+            return Flown(failure, generation) if failure else await self._run(layer, tile, key, within)
 
     async def _on_disk(self, layer: Layer, key: Key) -> Entry | None:
         look = self.cache.look if layer.output.block else self.cache.find

@@ -47,7 +47,8 @@ def test_fifty_requests_for_a_cold_tile_are_one_run(single: Running, tmp_path: P
 
 
 def test_two_hundred_requests_of_four_processes_are_one_run(tmp_path: Path) -> None:
-    """Of a tile that takes longer than they come in; what a killed process costs, tests/faults/test_one_run.py says."""
+    """Of a tile that takes longer than they come in, also where it fails; what a killed process costs,
+    tests/faults/test_one_run.py says."""
     log = tmp_path / "log"
     with serving(COUNTED, data=tmp_path / "data", arguments=("--processes", "4", "--workers", "2")) as four:
         base = f"/tiles/{four.token('counted')}/5"
@@ -57,6 +58,10 @@ def test_two_hundred_requests_of_four_processes_are_one_run(tmp_path: Path) -> N
         sources = [each.headers["cache-status"].rpartition("detail=")[2] for each in answers]
         assert sources.count("run") == 1
         assert set(sources) <= {"run", "shared", "disk", "memory"}
+        failed = [f"{base}/1/3.png?log={log}&seconds=0.5&fail=true"]
+        answers = get_all(four, failed * 80) + get_all(four, failed) + get_all(four, failed)
+        assert {(each.status_code, each.content) for each in answers} == {(422, answers[0].content)}
+        assert runs(log) == ["5/1/2", "5/1/3"]
 
 
 def test_a_failure_is_remembered_for_seconds(single: Running, tmp_path: Path) -> None:

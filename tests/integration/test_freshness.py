@@ -160,6 +160,18 @@ def test_what_was_cleared_is_not_bridged(running: Running, asked: Asked) -> None
     assert asked("bridged").content != first.content
 
 
+def test_what_was_cleared_is_a_rescue_that_nobody_keeps(running: Running, asked: Asked, gate: Path) -> None:
+    """However young it is."""
+    first = asked("rescued", cache_max_age="1h")
+    gate.write_text("fail")
+    with running.owner() as owner:
+        assert owner.post("/api/v1/udf/rescued/clear", json={}).status_code == 204
+    stale = asked("rescued", cache_max_age="1h")
+    assert (source(stale), stale.content) == ("stale", first.content)
+    assert stale.headers["cache-control"] == "private, max-age=0"
+    assert "; ttl=0; " in stale.headers["cache-status"]
+
+
 def test_what_a_disabled_token_opened_is_no_rescue(running: Running, asked: Asked) -> None:
     """It fails for want of the token, and what rested on that is given to nobody."""
     with running.owner() as owner:

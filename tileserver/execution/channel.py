@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import msgspec
 
-from tileserver.errors import BY_CODE, TileserverError
 from tileserver.execution.executor import ExecutorStats
 from tileserver.frames import MESSAGE_LIMIT, FrameError
 from tileserver.jobs import Described, Job, Rendered, Source
+from tileserver.refusals import Refused
 
 PIECE: Final = 256 * 1024
 """Bytes of a body that are sent or read at once; the loop turns in between."""
@@ -54,32 +54,9 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     stats: ExecutorStats
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """An error: its code, its sentence, and its attributes by name."""
-
-    code: str
-    sentence: str
-    facts: dict[str, Any] = {}
-
-
 Message = Hello | Run | Ask | Watch | Stats | Refused | Rendered | Described
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Message)
-
-
-def refusal(error: TileserverError) -> Refused:
-    """An error as it travels."""
-    facts = {name: value for name, value in vars(error).items() if not name.startswith("_")}
-    return Refused(code=error.code, sentence=str(error), facts=facts)
-
-
-def refused(refusal: Refused) -> TileserverError:
-    """The error that travelled, of the same class and with the same attributes."""
-    kind = BY_CODE.get(refusal.code, TileserverError)
-    error = kind.__new__(kind, refusal.sentence)  # `args` are the sentence; each class's own arguments are in the facts
-    for name, value in refusal.facts.items():
-        setattr(error, name, tuple(value) if isinstance(value, list) else value)
-    return error
 
 
 async def connect(address: str) -> "Channel":

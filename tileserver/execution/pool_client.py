@@ -8,11 +8,12 @@ from typing import Final, TypeVar
 import msgspec
 
 from tileserver.errors import BusyError, SetupError
-from tileserver.execution.channel import Ask, Channel, Message, Refused, Run, Stats, Watch, connect, refused
+from tileserver.execution.channel import Ask, Channel, Message, Run, Stats, Watch, connect
 from tileserver.execution.executor import ExecutorStats
 from tileserver.execution.pool_server import HELLO
 from tileserver.frames import FrameError
 from tileserver.jobs import Described, Job, Rendered, Source
+from tileserver.refusals import Refused, refused
 
 _LOG: Final = logging.getLogger("tileserver.execution")
 _SPARE: Final = 32

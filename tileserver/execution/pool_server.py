@@ -11,10 +11,11 @@ import msgspec
 
 from tileserver import __version__
 from tileserver.errors import SetupError, TileserverError
-from tileserver.execution.channel import Ask, Channel, Hello, Message, Refused, Run, Stats, Watch, refusal
+from tileserver.execution.channel import Ask, Channel, Hello, Message, Run, Stats, Watch
 from tileserver.execution.election import BACKLOG
 from tileserver.execution.executor import Executor, ExecutorStats
 from tileserver.frames import PROTOCOL, FrameError
+from tileserver.refusals import Refused, refusal
 
 HELLO: Final = Hello(version=__version__, protocol=PROTOCOL)
 _LOG: Final = logging.getLogger("tileserver.execution")

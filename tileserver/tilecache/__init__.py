@@ -68,6 +68,7 @@ class TileCache:
         leasing = [tier for tier in self.beyond if tier.kind == "redis"]
         self._far = FarLeases(leasing[0].address, leasing[0].guard) if leasing else None
         self.leases = Leases(folder.with_name(f"{folder.name}.leases"))
+        self.failures = Failures(folder.with_name(f"{folder.name}.failures"))
 
     def numbers(self) -> dict[str, int]:
         """What this process holds and did, as `Counts` has it."""

@@ -156,13 +156,14 @@ def _entity(entry: Entry, *, hosted: bool) -> Headers:
 
 
 def _freshness(layer: Layer, entry: Entry, source: str) -> Headers:
-    facts = entry.facts
-    age = max(int(time.time() - facts.created), 0)
-    left = layer.max_age - age if source == "stale" else max(layer.max_age - age, 0)
+    """How old it is, and until when it may be kept: `max-age` counts from when it was made, as `Age` does (RFC 9111,
+    section 4.2); what is past its age, or was cleared, is not fresh however young it is."""
+    age, stale = max(int(time.time() - entry.facts.created), 0), source == "stale"
+    left = min(layer.max_age - age, 0) if stale else max(layer.max_age - age, 0)
     status = f"tileserver; {'hit' if source in _HITS else 'fwd=miss'}; ttl={left}; detail={source}"
     return [
-        (b"cache-control", _cache_control(layer, entry, max(left, 0))),
-        (b"age", b"%d" % (age if source in _HITS else 0)),
+        (b"cache-control", _cache_control(layer, entry, 0 if stale else age, left)),
+        (b"age", b"%d" % age),
         (b"cache-status", status.encode()),
     ]
 
@@ -176,13 +177,13 @@ _KEPT: Final = dict.fromkeys(("memory", "stale", "above"), (b"x-cache", b"HIT"))
 """What tells the SDK that a result is not new, and from which storage it is (hosted API, section 2.7)."""
 
 
-def _cache_control(layer: Layer, entry: Entry, left: int) -> bytes:
+def _cache_control(layer: Layer, entry: Entry, age: int, left: int) -> bytes:
     callees = entry.facts.callees
     if layer.max_age <= 0 or (callees and not entry.facts.settled):
         return b"no-store"
     scope = b"public" if layer.grant.shared_cache else b"private"
     settled = layer.versioned and not callees  # of those the URL does not name the version
-    return b"%s, max-age=%d" % (scope, min(left, 86400 if settled else 60))
+    return b"%s, max-age=%d" % (scope, age + max(min(left, 86400 if settled else 60), 0))
 
 
 async def send_prepared(scope: Scope, send: Send, answer: Prepared, timing: bytes) -> None:

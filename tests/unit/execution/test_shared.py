@@ -9,7 +9,7 @@ import pytest
 from peers import Start, lines, until
 
 from tileserver.errors import BY_CODE, BusyError, InvalidParameterError, TileserverError, UdfRaisedError
-from tileserver.execution.channel import refusal, refused
+from tileserver.refusals import refusal, refused
 
 
 def test_answers_and_errors_arrive_as_they_are(start: Start) -> None:

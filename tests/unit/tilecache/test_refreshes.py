@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from tileserver.bans import Bans
-from tileserver.errors import BY_CODE, TileserverError
+from tileserver.errors import BY_CODE, TileserverError, UdfRaisedError
 from tileserver.tilecache import Entry, Facts, Failures, Key, Refreshes, Terms
 from tileserver.tilecache import failures as failing
 
@@ -55,6 +56,40 @@ def test_failures_are_remembered_for_seconds(monkeypatch: pytest.MonkeyPatch) ->
         assert {code for code in errors if known.get(Key(code, 0, 0, 0), 7)} == set(expected)
     now[0] = 101.0
     assert known.get(Key("udf_crashed", 0, 0, 0), 8) is None
+
+
+def test_processes_tell_each_other_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same generation and as long as each remembers its own, whatever else is in the files."""
+    ours, others = Failures(tmp_path / "told"), Failures(tmp_path / "told")
+    raised = UdfRaisedError("bad tile", line=5, streams=("out", ""), spent=(1.0, 2.0, 3))
+    ours.add(KEY, raised, 7)
+    told = others.get(KEY, 7)
+    assert isinstance(told, UdfRaisedError)
+    assert vars(told) == vars(raised)
+    assert (told.args, told.__traceback__) == (raised.args, None)
+    assert others.get(KEY, 8) is None
+    assert others.get(KEY._replace(x=1), 7) is None
+    [file] = (tmp_path / "told").iterdir()
+    wrong = Failures(tmp_path / "told")
+    monkeypatch.setattr(failing, "_name", lambda _: file.name)
+    assert wrong.get(KEY._replace(x=1), 7) is None, "it fell to the same file"
+    now = time.time()
+    for later, there in ((4.5, True), (5.5, False), (-3600, False)):
+        monkeypatch.setattr(time, "time", lambda later=later: now + later)
+        assert (others.get(KEY, 7) is not None) == there
+    for junk in (b"", b"\x94", file.read_bytes()[:-1], bytes(100)):
+        file.write_bytes(junk)
+        assert others.get(KEY, 7) is None
+
+
+def test_a_failure_that_cannot_be_told_is_remembered(tmp_path: Path) -> None:
+    """As one that says very much, or where no folder can be."""
+    (tmp_path / "file").touch()
+    for place, text in ((tmp_path / "told", "x" * 100_000), (tmp_path / "file", "x")):
+        known = Failures(place)
+        known.add(KEY, UdfRaisedError(text), 7)
+        assert known.get(KEY, 7) is not None
+        assert Failures(place).get(KEY, 7) is None
 
 
 @pytest.mark.parametrize(

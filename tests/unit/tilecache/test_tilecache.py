@@ -279,7 +279,7 @@ def test_an_entry_from_the_future_is_not_fresh(tmp_path: Path, ahead: float, ser
         await cache.store(key, made, old)
         assert (cache.hit(key, old) is not None) == served
         assert (await cache.find(key, old) is not None) == served
-        assert (old.bridges(made, key), old.rescues(made)) == (served, served)
+        assert (old.bridges(made, key), old.rescues(made, key)) == (served, served)
         assert cache.hit(key, terms(0, 0)) is None
 
     asyncio.run(check())
