@@ -13,11 +13,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from tileserver.functioncache import forms
+from tileserver.functioncache.room import Room
 
-_TIDY_SECONDS: Final = 10
-_KEEP: Final = 0.8
-"""Part of the limit that is left when there was too much."""
-_FILES: Final = 20_000
 _PAUSE: Final = 0.02
 """Seconds between looks at what another process computes."""
 
@@ -43,8 +40,7 @@ class Store:
 
     def __init__(self, folder: Path, limit: int) -> None:
         """Args: limit: bytes that it may hold."""
-        self.folder, self._limit = folder, limit
-        self._written = 0
+        self.folder, self._room = folder, Room(folder, limit)
 
     def read(self, key: str, max_age: float) -> Found | None:
         """The result under a key, not older than so many seconds; what is broken is not there."""
@@ -58,37 +54,33 @@ class Store:
         except Exception:  # a pickle may raise anything, as one of a class that is no more
             return None
 
-    def write(self, key: str, value: Any) -> None:
-        """Keep a result; one that cannot be written, or for which there is no room, is not kept."""
+    def write(self, key: str, value: Any) -> str:
+        """Keep a result. Empty, or why it is not kept."""
         try:
             form, body = forms.write(value)
-        except Exception:  # it cannot be pickled; whatever its class raises
-            return
-        if len(body) > self._limit * _KEEP:  # it would drive out all others
-            return
-        head = Head(form, time.time(), hashlib.sha256(body).hexdigest())
-        with contextlib.suppress(OSError):
-            with self.writing(self.folder / key) as place, place.open("wb") as file:
-                file.write(msgspec.json.encode(head) + b"\n")
-                file.write(body)
-            self._count(len(body))
+        except Exception as error:  # whatever its class raises
+            return f"cannot be pickled ({type(error).__name__})"
+        if len(body) > self._room.most:
+            return f"takes {len(body)} bytes, more than {self._room.most}"
+        head = msgspec.json.encode(Head(form, time.time(), hashlib.sha256(body).hexdigest())) + b"\n"
+        try:
+            self._put(self.folder / key, head, body)
+        except OSError as error:
+            return f"cannot be written ({error.strerror})"
+        return ""
 
-    def _count(self, size: int) -> None:
-        self._written += size
-        if self._written > self._limit * (1 - _KEEP) / 2:
-            self._written = 0
-            self.tidy()
+    def _put(self, place: Path, head: bytes, body: bytes) -> None:
+        with self._room.made(len(head) + len(body), place), _drafted(place) as draft, draft.open("wb") as file:
+            file.write(head)
+            file.write(body)
 
     @contextlib.contextmanager
     def writing(self, place: Path) -> Iterator[Path]:
         """Where to write what shall appear at `place` once the block is over, and only if it is."""
-        draft = place.with_name(f"{place.name}.{secrets.token_hex(8)}.part")
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
+        with _drafted(place) as draft:
             yield draft
-            draft.replace(place)
-        finally:
-            draft.unlink(missing_ok=True)
+            with self._room.made(draft.stat().st_size, place, draft):
+                pass
 
     @contextlib.contextmanager
     def locked(self, key: str, seconds: float) -> Iterator[None]:
@@ -109,27 +101,20 @@ class Store:
             os.close(descriptor)
 
     def tidy(self) -> None:
-        """Remove the oldest files where there is too much; not more often than once in a while, whoever asks."""
-        mark = self.folder / ".tidied"
-        with contextlib.suppress(OSError):
-            if time.time() - mark.stat().st_mtime < _TIDY_SECONDS:
-                return
-        with contextlib.suppress(OSError):
-            mark.touch()
-            self._make_room()
+        """Remove the oldest files where there is too much; looks at most once in a while, whoever asks."""
+        self._room.tidy()
 
-    def _make_room(self) -> None:
-        files = sorted(_files(self.folder))
-        held = sum(size for _, size, _ in files)
-        if held <= self._limit and len(files) <= _FILES:
-            return
-        left = len(files)
-        for _, size, path in files:
-            if held <= self._limit * _KEEP and left <= _FILES * _KEEP:
-                return
-            with contextlib.suppress(OSError):
-                os.unlink(path)  # noqa: PTH108 - one of many
-                held, left = held - size, left - 1
+
+@contextlib.contextmanager
+def _drafted(place: Path) -> Iterator[Path]:
+    """A file beside the place, which is there when the block is over, and only if it is."""
+    draft = place.with_name(f"{place.name}.{secrets.token_hex(8)}.part")
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        yield draft
+        draft.replace(place)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _taken(descriptor: int) -> bool:
@@ -138,17 +123,3 @@ def _taken(descriptor: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _files(folder: Path) -> Iterator[tuple[float, int, str]]:
-    """Time of the last change, bytes on disk and path of each file below a folder."""
-    folders = [str(folder)]
-    while folders:
-        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):
-                    status = entry.stat(follow_symlinks=False)
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-                    else:
-                        yield status.st_mtime, status.st_blocks * 512, entry.path

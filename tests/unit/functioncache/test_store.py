@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import pandas as pd
 import pytest
 import shapely
 
-from tileserver.functioncache import Store
+from tileserver import scratch
+from tileserver.functioncache import Store, room
 from tileserver.functioncache.store import Found
 
 KEY = "0" * 48
@@ -117,14 +119,14 @@ def test_what_cannot_be_written_is_not_kept(tmp_path: Path) -> None:
     import threading
 
     store = Store(tmp_path, 10**8)
-    store.write(KEY, threading.Lock())
+    assert "pickled" in store.write(KEY, threading.Lock())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_would_drive_out_all_others_is_not_kept(tmp_path: Path) -> None:
     """It takes more than may be left after tidying."""
     store = Store(tmp_path, 10**6)
-    store.write(KEY, bytes(900_000))
+    assert "than 800000" in store.write(KEY, bytes(900_000))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -137,11 +139,56 @@ def test_the_oldest_goes_where_there_is_too_much(tmp_path: Path) -> None:
     for number in range(4):
         store.write(f"{number:048}", np.zeros(250_000, "uint8"))
         os.utime(tmp_path / f"{number:048}", (number + 2, number + 2))
-    (tmp_path / ".tidied").unlink(missing_ok=True)
-    store.tidy()
     left = sorted(int(each.name) for each in tmp_path.glob("0*"))
     assert left == [1, 2, 3]
     assert not (tmp_path / "files" / "old.bin").exists()
+
+
+def test_there_is_never_too_much(tmp_path: Path) -> None:
+    """However many write at once, each with a store of its own, as workers have; what was replaced counts no more."""
+    limit = 10**6
+
+    def fill(writer: int) -> list[bool]:
+        store, full = Store(tmp_path, limit), []
+        for number in range(20):
+            assert store.write(f"{writer}-{number % 15}", bytes(200_000 + 1000 * writer)) == ""
+            with room._locked(tmp_path / ".room"):
+                full.append(scratch.is_full(str(tmp_path), limit, 10**6))
+        return full
+
+    with ThreadPoolExecutor(4) as pool:
+        assert not any(each for full in pool.map(fill, range(4)) for each in full)
+    assert not list(tmp_path.glob("*.part"))
+    assert len(list(tmp_path.glob("*-*"))) >= 3
+    store = Store(tmp_path, limit)
+    kept = {each.name for each in tmp_path.glob("*-*")}
+    for _ in range(20):
+        store.write(max(kept), bytes(200_000))
+    assert {each.name for each in tmp_path.glob("*-*")} == kept
+
+
+def test_small_files_count_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are not more of them than can be looked through; nor of those that a function wrote by itself."""
+    monkeypatch.setattr(room, "_FILES", 10)
+    store = Store(tmp_path, 10**8)
+    for number in range(20):
+        store.write(f"{number:048}", number)
+        assert len(list(tmp_path.glob("0*"))) <= 10
+    for number in range(20):
+        with store.writing(tmp_path / "files" / f"{number}.txt") as draft:
+            draft.write_text("downloaded")
+        assert len([each for each in tmp_path.rglob("*") if each.is_file()]) <= 10
+    assert (tmp_path / "files" / "19.txt").read_text() == "downloaded"
+
+
+def test_what_functions_write_by_themselves_is_seen(tmp_path: Path) -> None:
+    """When a worker begins, for one: it was in no count."""
+    (tmp_path / "files").mkdir()
+    for number in range(3):
+        (tmp_path / "files" / f"{number}.bin").write_bytes(bytes(500_000))
+        os.utime(tmp_path / "files" / f"{number}.bin", (number + 1, number + 1))
+    Store(tmp_path, 10**6).tidy()
+    assert [each.name for each in (tmp_path / "files").iterdir()] == ["2.bin"]
 
 
 def test_a_lock_lets_go(tmp_path: Path) -> None:
