@@ -2,15 +2,16 @@
 
 import functools
 import inspect
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Any, Final, ParamSpec, TypeVar, overload
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar, overload
 
 import msgspec
 
 from tileserver.functioncache.contents import NoContentError
 from tileserver.functioncache.identity import key
 from tileserver.functioncache.memory import Memory
-from tileserver.functioncache.store import Store
+from tileserver.functioncache.store import Found, Store
 from tileserver.udfs import seconds
 
 P = ParamSpec("P")
@@ -50,6 +51,8 @@ _MEANINGS: Final = {
     "cache_verbose": "verbose",
 }
 """Keywords, and the field of `Options` that each sets."""
+_told: Final[set[str]] = set()
+"""Functions of which it has been said why their results are not kept."""
 _SPENT: Final = (Iterator, AsyncIterator, Awaitable)
 """What can be gone through once: another call must have its own."""
 _OF_CALLS: Final = _MEANINGS.keys() - {"max_age", "storage", "key_exclude"}
@@ -74,9 +77,10 @@ def cache(function: Any = None, /, **options: Any) -> Any:
     """The function, whose results are kept: for a call with equal arguments it does not run again.
 
     A result is found again by the function's code, the globals that it refers to, and the arguments by content, arrays
-    and data frames too; workers of the account share it. A call with an argument that has no content, as a connection,
-    just runs. `@cache` and `@cache(cache_max_age="1h")` both work; a call of the function may give the same options for
-    this once, unless the function has a parameter of that name.
+    and data frames too; workers of the account share it. Of a coroutine function what is awaited is kept. A call with
+    an argument that has no content, as a connection, just runs; so does one whose result cannot be kept, which standard
+    error says once. `@cache` and `@cache(cache_max_age="1h")` both work; a call of the function may give the same
+    options for this once, unless the function has a parameter of that name.
 
     Args:
         max_age, cache_max_age: seconds, or as `"12h"`: how old a result may be; 0 keeps none. 48 hours if not given.
@@ -125,38 +129,90 @@ def _is_memory(storage: Any) -> bool:
 def _remembering(function: Callable[P, R], options: Options) -> Callable[P, R]:
     taken = _OF_CALLS - inspect.signature(function).parameters.keys()
 
+    def call(arguments: Any, named: dict[str, Any]) -> _Call:
+        given = {name: named.pop(name) for name in taken & named.keys()}
+        return _called(function, arguments, named, _chosen(options, given) if given else options)
+
     @functools.wraps(function)
     def remembering(*arguments: Any, **named: Any) -> Any:
-        given = {name: named.pop(name) for name in taken & named.keys()}
-        return _remembered(function, arguments, named, _chosen(options, given) if given else options)
+        return _remembered(call(arguments, named))
 
-    return remembering
+    @functools.wraps(function)
+    async def awaiting(*arguments: Any, **named: Any) -> Any:
+        return await _awaited(call(arguments, named))
+
+    return awaiting if inspect.iscoroutinefunction(function) else remembering  # type: ignore[return-value]
 
 
-def _remembered(function: Callable[..., Any], arguments: Any, named: dict[str, Any], options: Options) -> Any:
+class _Call(NamedTuple):
+    """A call of a function, and where its result may be."""
+
+    function: Callable[..., Any]
+    arguments: Any
+    named: dict[str, Any]
+    options: Options
+    store: Memory | Store | None
+    address: str
+    """Empty where nothing can be kept."""
+
+    def found(self) -> Found | None:
+        """The result, if there is one."""
+        if self.store is None or self.options.reset:
+            return None
+        return self.store.read(self.address, self.options.max_age)
+
+    def run(self) -> Any:
+        """What the function returns: of a coroutine's what can be awaited."""
+        if self.address:
+            _say(self.options, self.function, "runs")
+        return self.function(*self.arguments, **self.named)
+
+    def kept(self, result: Any) -> Any:
+        """The same, kept if that can be."""
+        if isinstance(result, _SPENT):
+            _tell(self.function, result, "can be gone through only once")
+        elif self.store is not None:
+            _tell(self.function, result, self.store.write(self.address, result))
+        return result
+
+    def told(self, found: Found) -> Any:
+        """The result that was found."""
+        _say(self.options, self.function, "was found in the cache")
+        return found.value
+
+
+def _called(function: Callable[..., Any], arguments: Any, named: dict[str, Any], options: Options) -> _Call:
     store = _memory if options.in_memory else place()
     address = _address(function, arguments, named, options) if store is not None and options.max_age else ""
-    if store is None or not address:
-        return function(*arguments, **named)
-    found = None if options.reset else store.read(address, options.max_age)
+    return _Call(function, arguments, named, options, store, address)
+
+
+def _remembered(call: _Call) -> Any:
+    if call.store is None or not call.address:
+        return call.run()
+    found = call.found()
     if found is None:
-        with store.locked(address, options.lock_timeout):
-            # another process may have computed it meanwhile
-            found = None if options.reset else store.read(address, options.max_age)
+        with call.store.locked(call.address, call.options.lock_timeout):
+            found = call.found()  # another process may have computed it meanwhile
             if found is None:
-                _say(options, function, "runs")
-                result = function(*arguments, **named)
-                if not isinstance(result, _SPENT):
-                    store.write(address, result)
-                return result
-    _say(options, function, "was found in the cache")
-    return found.value
+                return call.kept(call.run())
+    return call.told(found)
+
+
+async def _awaited(call: _Call) -> Any:
+    if call.store is None or not call.address:
+        return await call.run()
+    found = call.found()
+    if found is None:
+        async with call.store.awaited(call.address, call.options.lock_timeout):
+            found = call.found()  # as above
+            if found is None:
+                return call.kept(await call.run())
+    return call.told(found)
 
 
 def _address(function: Callable[..., Any], arguments: Any, named: dict[str, Any], options: Options) -> str:
-    """The key; empty where nothing can be kept: for a coroutine, with arguments without content."""
-    if inspect.iscoroutinefunction(function):
-        return ""
+    """The key; empty where nothing can be kept, with arguments without content."""
     bound = inspect.signature(function).bind(*arguments, **named)
     bound.apply_defaults()
     told = {name: value for name, value in bound.arguments.items() if name not in options.exclude}
@@ -170,3 +226,14 @@ def _address(function: Callable[..., Any], arguments: Any, named: dict[str, Any]
 def _say(options: Options, function: Callable[..., Any], what: str) -> None:
     if options.verbose:
         print(f"{function.__name__} {what}")
+
+
+def _tell(function: Callable[..., Any], result: Any, why: str) -> None:
+    """Say on standard error, once in a process, why results of a function are not kept; nothing where they are."""
+    name = f"{function.__module__}.{function.__qualname__}"
+    if why and name not in _told:
+        _told.add(name)
+        print(
+            f"@cache does not keep what {function.__name__} returns: this {type(result).__name__} {why}",
+            file=sys.stderr,
+        )

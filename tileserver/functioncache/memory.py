@@ -1,25 +1,28 @@
 """Results in this process: the same object each time, so also those that nobody could write to a file."""
 
+import asyncio
 import contextlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from tileserver.functioncache.store import Found
+from tileserver.functioncache.turns import Turns
 
 MOST: Final = 128
 """Results; those that were used longest ago go first."""
 
 
-class Memory:
+class Memory(Turns):
     """Of one process, and all its threads."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._found: OrderedDict[str, tuple[Any, float]] = OrderedDict()
-        self._locks: dict[str, tuple[threading.RLock, int]] = {}
+        self._turns: dict[str, object] = {}
+        """Who computes, by key."""
         self._guard = threading.Lock()
 
     def read(self, key: str, max_age: float) -> Found | None:
@@ -31,27 +34,30 @@ class Memory:
             self._found.move_to_end(key)
             return Found(value)
 
-    def write(self, key: str, value: Any) -> None:
-        """Keep a result."""
+    def write(self, key: str, value: Any) -> str:
+        """Keep a result. Empty, as that cannot fail."""
         with self._guard:
             self._found[key] = value, time.monotonic()
             self._found.move_to_end(key)
             while len(self._found) > self._most:
                 self._found.popitem(last=False)
+        return ""
 
     @contextlib.contextmanager
-    def locked(self, key: str, seconds: float) -> Iterator[None]:
-        """While no other thread computes the same; after so many seconds it may."""
-        with self._guard:
-            lock, waiting = self._locks.get(key, (threading.RLock(), 0))
-            self._locks[key] = lock, waiting + 1
-        mine = lock.acquire(timeout=seconds)
+    def turn(self, key: str) -> Iterator[Callable[[], bool]]:
+        """Of a thread or a task, which need not wait for itself."""
+        me = _who()
+        begun = self._turns.get(key) == me
         try:
-            yield
+            yield lambda: self._turns.setdefault(key, me) == me
         finally:
-            if mine:
-                lock.release()
-            with self._guard:
-                lock, waiting = self._locks.pop(key)
-                if waiting > 1:
-                    self._locks[key] = lock, waiting - 1
+            if not begun and self._turns.get(key) == me:
+                del self._turns[key]
+
+
+def _who() -> object:
+    """The task that runs, else the thread."""
+    try:
+        return asyncio.current_task() or threading.get_ident()
+    except RuntimeError:  # no loop runs here
+        return threading.get_ident()

@@ -6,17 +6,15 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tileserver.functioncache import forms
 from tileserver.functioncache.room import Room
-
-_PAUSE: Final = 0.02
-"""Seconds between looks at what another process computes."""
+from tileserver.functioncache.turns import Turns
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -35,7 +33,7 @@ class Found(NamedTuple):
     value: Any
 
 
-class Store:
+class Store(Turns):
     """A folder that all workers of one account share, and nobody else may write."""
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -83,21 +81,20 @@ class Store:
                 pass
 
     @contextlib.contextmanager
-    def locked(self, key: str, seconds: float) -> Iterator[None]:
-        """The block runs in one process at a time for a key; after so many seconds of waiting all the same."""
-        place, until = self.folder / f"{key}.lock", time.monotonic() + seconds
+    def turn(self, key: str) -> Iterator[Callable[[], bool]]:
+        """As all processes of the account take it: the lock of a file."""
+        place = self.folder / f"{key}.lock"
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:  # a full disk is no reason not to compute
-            yield
+            yield lambda: True
             return
         try:
-            while not _taken(descriptor) and time.monotonic() < until:
-                time.sleep(_PAUSE)
-            yield
+            yield lambda: _taken(descriptor)
         finally:  # gone at once, though a child of the function's holds it open
-            place.unlink(missing_ok=True)
+            if _taken(descriptor):
+                place.unlink(missing_ok=True)
             os.close(descriptor)
 
     def tidy(self) -> None:

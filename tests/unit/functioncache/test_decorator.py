@@ -1,11 +1,12 @@
 """`@cache`: what is found again, and what is computed anew."""
 
+import asyncio
 import subprocess
 import sys
 import textwrap
 import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -306,6 +307,79 @@ def test_what_is_spent_is_not_kept() -> None:
         assert [list(module.f(3)) for _ in range(2)] == [[0, 1, 2]] * 2
     module, _ = made("from tileserver import cache\n@cache(storage='memory')\ndef f():\n    return iter([1])\n")
     assert [next(module.f()) for _ in range(2)] == [1, 1]
+
+
+COROUTINE = """
+    import asyncio
+
+    from tileserver import cache
+
+    @cache(storage="{storage}")
+    async def f(n):
+        RUNS.append(n)
+        await asyncio.sleep(0)
+        if n < 0:
+            raise ValueError
+        return [n]
+"""
+
+
+@pytest.mark.parametrize("storage", ["disk", "memory"])
+def test_coroutines_are_awaited_once(storage: str) -> None:
+    """Those that ask meanwhile wait beside it; what fails, or is given up, leaves nobody waiting."""
+    module, runs = made(COROUTINE.format(storage=storage))
+    function: Callable[..., Awaitable[Any]] = module.f
+
+    async def together(*numbers: int) -> list[Any]:
+        return await asyncio.gather(*map(function, numbers), return_exceptions=True)
+
+    assert asyncio.run(together(1, 2, 1, 1)) == [[1], [2], [1], [1]]
+    assert asyncio.run(together(2, 1)) == [[2], [1]]
+    assert runs == [1, 2]
+    assert [type(each) for each in asyncio.run(together(-1, -1))] == [ValueError] * 2
+
+    async def given_up() -> Any:
+        first = asyncio.ensure_future(function(3))
+        await asyncio.sleep(0)
+        second = asyncio.ensure_future(function(3))
+        first.cancel()
+        return await second
+
+    assert asyncio.run(given_up()) == [3]
+    assert runs == [1, 2, -1, -1, 3, 3]
+    assert asyncio.run(function(3, reset=True)) == [3]  # type: ignore[arg-type]
+    assert len(runs) == 7
+
+
+def test_it_says_once_what_it_cannot_keep(capsys: pytest.CaptureFixture[str]) -> None:
+    """On standard error, with the function's name and the reason; the function runs each time."""
+    code = """
+        import threading
+        from tileserver import cache
+
+        @cache
+        def locks():
+            RUNS.append(0)
+            return threading.Lock()
+
+        @cache
+        def counts():
+            yield 1
+
+        @cache
+        def keeps():
+            return 1
+    """
+    module, runs = made(code)
+    for _ in range(3):
+        module.locks(), module.counts(), module.keeps()
+    assert len(runs) == 3
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines() == [
+        "@cache does not keep what locks returns: this lock cannot be pickled (TypeError)",
+        "@cache does not keep what counts returns: this generator can be gone through only once",
+    ]
 
 
 def test_memory_holds_so_many() -> None:
