@@ -226,13 +226,10 @@ def _parameter(arg: ast.arg, default: ast.expr | None, constants: dict[str, Any]
         annotation = of_value(value)
     if known and value is None:
         annotation = msgspec.structs.replace(annotation, optional=True)
-    return Parameter(
-        name=arg.arg,
-        annotation=annotation,
-        required=default is None,
-        default=list(value) if isinstance(value, tuple) else value,
-        computed=default is not None and not known,
-    )
+    parameter = Parameter(name=arg.arg, annotation=annotation, required=default is None, computed=default is not None)
+    if not known:
+        return parameter
+    return parameter.defaulting(list(value) if isinstance(value, tuple) else value, fused=fused)
 
 
 _AREAS: Final = frozenset({"Tile", "TileXYZ", "TileGDF", "ViewportGDF", "Bounds", "Bbox"})
@@ -256,7 +253,7 @@ def _fused(parameters: tuple[Parameter, ...], defaults: Any) -> tuple[Parameter,
 def _defaulted(parameter: Parameter, defaults: dict[str, Any]) -> Parameter:
     if parameter.name not in defaults:
         return parameter
-    return msgspec.structs.replace(parameter, required=False, default=defaults[parameter.name], computed=False)
+    return parameter.defaulting(defaults[parameter.name], fused=True)
 
 
 def _areas(parameters: tuple[Parameter, ...]) -> set[str]:

@@ -10,6 +10,7 @@ from PIL import ImageColor
 
 from tileserver.annotations import ANY, Annotation, canonical, is_plain
 from tileserver.coercion import Number, coerced
+from tileserver.defaults import fitted
 from tileserver.errors import InvalidParameterError, PublicationError
 from tileserver.formats import Kind
 from tileserver.sizes import size
@@ -55,7 +56,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     annotation: Annotation = ANY
     required: bool = True
     default: Any = None
-    """Plain data; None where there is none, or where it is computed."""
+    """Plain data, as if it were given; None where there is none, or where it is computed."""
     computed: bool = False
     """Whether the default is an expression that only running the code would tell."""
     area: bool = False
@@ -69,6 +70,17 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
         if self.area or self.annotation.name in _AREAS:
             return "area"
         return self.name if self.name in INJECTED else "tile" if self.annotation.name == "Tile" else ""
+
+    @property
+    def read_as(self) -> Annotation:
+        """What a query's text is read as: names that tile routes fill in have types of their own."""
+        return _INJECTED_TEXT.get(self.injected, self.annotation)
+
+    def defaulting(self, default: Any, *, fused: bool) -> "Parameter":
+        """The same with a default; elements of what a `@fused.udf` is given stay as they are."""
+        if not (fused and isinstance(default, (list, dict))):
+            default = fitted(self.read_as, default)
+        return msgspec.structs.replace(self, required=False, default=default, computed=False)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,7 +190,7 @@ def with_computed(udf: Udf, options: dict[str, Any], defaults: dict[str, Any], *
     known = {name: value for name, value in msgspec.to_builtins(udf.options).items() if value is not None}
     complete = options_of({**known, **options}, file, 1)
     parameters = tuple(
-        msgspec.structs.replace(each, default=defaults[each.name], computed=False) if each.name in defaults else each
+        each.defaulting(defaults[each.name], fused=udf.fused) if each.name in defaults else each
         for each in udf.parameters
     )
     return msgspec.structs.replace(
@@ -286,9 +298,8 @@ def _bound(parameter: Parameter, texts: list[str], *, fused: bool) -> Any:
     if parameter.injected == "area" and not isinstance(texts[-1], Number):
         # The worker reads it; old SDKs repeat the name for each of the four numbers.
         return ",".join(texts) or None
-    annotation = _INJECTED_TEXT.get(parameter.injected, parameter.annotation)
     try:
-        return coerced(annotation, texts) if fused else canonical(annotation, list(map(str, texts)))
+        return coerced(parameter.read_as, texts) if fused else canonical(parameter.read_as, list(map(str, texts)))
     except ValueError as error:
         message = f"Parameter '{parameter.name}' {error}."
         raise InvalidParameterError(message, parameter=parameter.name) from None

@@ -171,6 +171,67 @@ def test_a_default_that_no_message_carries_stays_with_the_function(default: str)
     assert bind(found, {}, tiled=True) == {}
 
 
+@pytest.mark.parametrize(
+    ("parameter", "text"),
+    [
+        ("a: float = 1", "1"),
+        ("a: float | None = -2", "-2.0"),
+        ("a: bool = 1", "true"),
+        ("a: list[float] = [1, 2.5]", "1,2.5"),
+        ("a: tuple[int, float] = (1, 2)", "1,2"),
+        ("a: dict[str, float] = {'a': 2}", '{"a":2}'),
+        ("a: datetime = '2024-01-01'", "2024-01-01"),
+        ("bounds=(0, 0, 1, 1)", "0,0,1,1"),
+    ],
+)
+def test_a_default_is_the_same_as_given(parameter: str, text: str) -> None:
+    """So a layer has one key, and the function the same value."""
+    found = udf(parameter)
+    given = bind(found, {found.parameters[0].name: [text]}, tiled=False)
+    assert repr(bind(found, {}, tiled=False)) == repr(given)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "text"),
+    [("a: float = 1", "1"), ("a: list[float] = [1, 2]", "[1, 2]"), ("a: dict[str, float] = {'b': 1}", '{"b": 1}')],
+)
+def test_a_default_of_fused_is_the_same_as_given(parameter: str, text: str) -> None:
+    """By its own rules, which leave elements as they are."""
+    found = udf(parameter, head="from fused import udf")
+    assert repr(bind(found, {}, tiled=False)) == repr(bind(found, {"a": [text]}, tiled=False))
+
+
+def test_a_computed_default_is_the_same_as_given() -> None:
+    """As one that the text tells."""
+    found = with_computed(udf("a: float = 2 * ONE"), {}, {"a": 2}, file="relief.py")
+    assert repr(bind(found, {}, tiled=True)) == repr(bind(found, {"a": ["2"]}, tiled=True)) == "{'a': 2.0}"
+    text = "import fused\n@fused.udf(default_parameters={'a': 2})\ndef f(a: float): ...\n"
+    assert repr(bind(parse(text, file="f.py"), {}, tiled=True)) == "{'a': 2.0}"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "default"),
+    [
+        ("a: float = None", None),
+        ("a: float = True", True),
+        ("a: float = '1'", "1"),
+        ("a: float = 9007199254740993", 9007199254740993),
+        ("a: int = 1.0", 1.0),
+        ("a: int = 0.5", 0.5),
+        ("a: str = 1", 1),
+        ("a: str = None", None),
+        ("a: list = [1]", [1]),
+        ("a: list[float] = [1, None]", [1.0, None]),
+        ("a: Literal['x'] = 'y'", "y"),
+        ("a: UUID = 5", 5),
+        ("a=1", 1),
+    ],
+)
+def test_a_default_that_does_not_fit_stays(parameter: str, default: object) -> None:
+    """Nothing of it is lost."""
+    assert repr(bind(udf(parameter), {}, tiled=True)["a"]) == repr(default)
+
+
 def test_a_docstring_is_text() -> None:
     """Lone surrogates, which JSON cannot carry, are replaced."""
     found = parse('@udf\ndef f():\n    "a\\ud800b"\n', file="f.py")
