@@ -14,7 +14,7 @@ from tileserver.formats import Kind
 from tileserver.jobs import Call, Job, Output, Rendered, Source
 from tileserver.registry import Account, Grant
 from tileserver.runlog import Run
-from tileserver.tilecache import Entry, Facts, Terms, etag, harmless, layer_key
+from tileserver.tilecache import Entry, Facts, Key, Terms, etag, harmless, layer_key
 from tileserver.tiles import Bounds, Tile
 from tileserver.udfs import Udf, bind, is_reserved, seconds
 
@@ -182,6 +182,11 @@ def _sees_pixels(layer: Layer) -> bool:
     """Whether the function may give another result for another `tile.size`: one for rasters that asks for the tile."""
     vector = layer.grant.kind == Kind.VECTOR or layer.output.formats[:1] in (("mvt",), ("geojson",))
     return not vector and any(each.injected == "tile" for each in layer.udf.parameters)
+
+
+def key_of(layer: Layer, tile: Tile | None) -> Key:
+    """Where an answer is kept."""
+    return Key(layer.key, tile.z, tile.x, tile.y) if tile else Key(layer.key, -1, 0, 0)
 
 
 def granted(posted: Posted, udf: Udf) -> Grant:

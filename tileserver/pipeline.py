@@ -22,7 +22,7 @@ from tileserver.execution import Executor
 from tileserver.execution.calls import first_look
 from tileserver.grants import Grants
 from tileserver.jobs import BLOCK, Call, Callee, Caller, Fetch, Job, Read, Rendered, Source
-from tileserver.layers import Answer, Ask, Layer, Posted, bound, called, granted
+from tileserver.layers import Answer, Ask, Layer, Posted, bound, called, granted, key_of
 from tileserver.loading import Loading
 from tileserver.past import Past
 from tileserver.registry import Grant, Registry
@@ -70,7 +70,7 @@ class Pipeline:
         self.settings, self.registry, self.cache, self.executor, self.runs = settings, registry, cache, executor, runs
         self.grants = Grants(registry)
         self._runner = Runner(settings, executor, runs, registry.secrets)
-        self.settling = Settling(self.grants, registry.publications, executor, self._runner)
+        self.settling = Settling(self.grants, registry.publications, executor, self._runner, cache)
         self._layers: LRUCache[Ask, Layer] = LRUCache(4096)
         self._generation = -1
         self._flights: Flights[Flown] = Flights()
@@ -159,7 +159,7 @@ class Pipeline:
         Raises:
             TileserverError: the run failed, or the queue is full.
         """
-        key = Key(layer.key, tile.z, tile.x, tile.y) if tile else Key(layer.key, -1, 0, 0)
+        key = key_of(layer, tile)
         entry = self.cache.hit(key, layer.terms)
         if entry is not None and await self.current(entry.facts.callees):  # as under another spelling of the query
             return Answer(entry=entry, source="memory")

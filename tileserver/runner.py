@@ -16,7 +16,7 @@ from tileserver.layers import Answer, Layer, cut_of, entry_of, run_of, source_of
 from tileserver.registry import Grant, Secrets
 from tileserver.runlog import RunLog
 from tileserver.settings import Settings
-from tileserver.tilecache import Facts
+from tileserver.tilecache import Entry, Facts
 from tileserver.tiles import Tile
 from tileserver.udfs import Udf
 
@@ -70,11 +70,7 @@ class Runner:
         """
         created = time.time()
         rendered, waited = await self._timed(layer, tile, within, block)
-        if len(rendered.body) > _LARGE:
-            entry = await asyncio.to_thread(entry_of, rendered, layer, created)
-        else:
-            entry = entry_of(rendered, layer, created)
-        return Answer(entry=entry, source="run", queue_ms=waited)
+        return Answer(entry=await kept(rendered, layer, created), source="run", queue_ms=waited)
 
     async def cut(self, layer: Layer, tile: Tile, within: Within, block: Block, facts: Facts) -> Answer:
         """A tile that a worker cuts from a stored block with these facts.
@@ -142,6 +138,13 @@ class Runner:
             caller=within.caller,
             block=block,
         )
+
+
+async def kept(rendered: Rendered, layer: Layer, created: float) -> Entry:
+    """What a run that began at `created` (seconds since 1970) gave, as the cache keeps it."""
+    if len(rendered.body) > _LARGE:
+        return await asyncio.to_thread(entry_of, rendered, layer, created)
+    return entry_of(rendered, layer, created)
 
 
 def _limit(output: Output, tile: Tile | None) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from typing import Any, Final
 
 import msgspec
@@ -13,9 +14,11 @@ from tileserver.execution import Executor
 from tileserver.execution.calls import first_look
 from tileserver.grants import Grants
 from tileserver.jobs import Rendered
-from tileserver.layers import Ask, bound, probe_tiles
+from tileserver.layers import Ask, Layer, bound, key_of, probe_tiles
 from tileserver.registry import Grant, Publications
-from tileserver.runner import Runner, below
+from tileserver.runner import Runner, below, kept
+from tileserver.tilecache import TileCache
+from tileserver.tiles import Tile
 from tileserver.udfs import Udf, with_computed
 
 _LOG: Final = logging.getLogger("tileserver")
@@ -32,7 +35,10 @@ Version = tuple[str, str]
 class Settling:
     """Finds it out once per version, and has the registry keep it."""
 
-    def __init__(self, grants: Grants, publications: Publications, executor: Executor, runner: Runner) -> None:
+    def __init__(
+        self, grants: Grants, publications: Publications, executor: Executor, runner: Runner, cache: TileCache
+    ) -> None:
+        self._cache = cache
         self._grants, self._publications, self._executor, self._runner = grants, publications, executor, runner
         self._tasks: dict[Version, asyncio.Task[None]] = {}
         self._failed: TTLCache[Version, bool] = TTLCache(1000, _RETRY_SECONDS)
@@ -101,13 +107,24 @@ class Settling:
     async def _probe(self, grant: Grant, udf: Udf) -> Rendered:
         """The first run that shows a kind: at the shallowest zooms, in the middle of the bounds; else as a file."""
         for tile in probe_tiles(udf):
-            ask = Ask("", "", 1, "", tile is not None)
-            layer = bound(msgspec.structs.replace(grant, kind=None), udf, ask, {})
+            layer, began = _usual(grant, udf, tile, None), time.time()
             within = below(None, layer, first_look(grant.account_id, grant.digest))
             rendered = await self._runner.run(layer, tile, within, sample=True)
             if not rendered.empty:
+                await self._keep(_usual(grant, udf, tile, rendered.kind), tile, rendered, began)
                 break
         return rendered
+
+    async def _keep(self, layer: Layer, tile: Tile | None, rendered: Rendered, began: float) -> None:
+        """What a probe gave is an answer, too: to who asks for the same in the format that is usual for it."""
+        entry = await kept(rendered, layer, began)
+        if layer.max_age > 0 and entry.facts.settled and not (tile and layer.is_cut(tile)):
+            await self._cache.store(key_of(layer, tile), entry, layer.terms)
+
+
+def _usual(grant: Grant, udf: Udf, tile: Tile | None, kind: str | None) -> Layer:
+    """What is asked for without a query or an extension, of a kind."""
+    return bound(msgspec.structs.replace(grant, kind=kind), udf, Ask("", "", 1, "", tile is not None), {})
 
 
 def _with(udf: Udf, facts: dict[str, Any]) -> Udf:

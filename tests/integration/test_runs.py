@@ -140,6 +140,40 @@ def test_the_probe_is_a_run(talking: Running) -> None:
         assert (first["cache"], first["tile"], first["outcome"]) == ("probe", tile, "ok")
 
 
+PROBED = """
+import geopandas, shapely
+from tileserver import udf
+
+@udf(minzoom=3, block_zoom=8)
+def probed(tile, n: float = 1):
+    return geopandas.GeoDataFrame({"n": [n]}, geometry=[shapely.box(*tile.bounds)], crs=4326)
+"""
+SAID = """
+from tileserver import udf
+
+@udf
+def said(n: float = 1):
+    return str(n)
+"""
+
+
+def test_the_probe_is_an_answer(tmp_path: Path) -> None:
+    """Of a tile in the middle, or of the file, which the function is not called for again, however it is asked for."""
+    (tmp_path / "probed.py").write_text(PROBED)
+    (tmp_path / "said.py").write_text(SAID)
+    with serving(tmp_path, data=tmp_path / "data") as running, running.client() as client:
+        for name, place, ends in (("probed", "tiles", ("", ".mvt", "?n=1")), ("said", "files", ("", "?n=1.0"))):
+            client.get(f"/tiles/{running.token(name)}/tilejson.json")
+            [probe] = logs(running, name)
+            tile = f"/{probe['tile']}" if probe["tile"] else ""
+            for end in ends:
+                answer = client.get(f"/{place}/{running.token(name)}{tile}{end}")
+                assert answer.status_code == 200
+                assert "hit" in answer.headers["cache-status"]
+            assert logs(running, name) == [probe]
+        assert answer.text == "1.0"
+
+
 def test_200_are_kept(folder: Path, tmp_path: Path) -> None:
     """Of 250 the last, also after a restart."""
     with serving(folder / "talks.py", data=tmp_path / "data") as running:
