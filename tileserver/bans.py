@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from tileserver.tiles import MAX_ZOOM, Bounds, Tile, covering
+from tileserver.tiles import MAX_ZOOM, Bounds, Tile, covering, degrees
 
 _SIDE: Final = 1 << MAX_ZOOM
 """Cells of the grid: tiles of the deepest zoom, along each axis."""
@@ -94,10 +94,8 @@ def of_bounds(bounds: Bounds, zooms: range) -> list[Ban]:
     Raises:
         ValueError: a number is no longitude or latitude, or south is above north.
     """
-    west, south, east, north = bounds
-    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
-        raise ValueError(f"a box is west, south, east, north in degrees, and not {', '.join(map(str, bounds))}")
-    rows = bounds._replace(south=south - _THIN) if south == north else bounds
+    place = degrees(*bounds)
+    rows = place._replace(south=place.south - _THIN) if place.south == place.north else place
     return [
         Ban(0, zooms.start, zooms.stop - 1, columns.start, columns.stop - 1, lines.start, lines.stop - 1)
         for columns, lines in covering(rows, MAX_ZOOM)
@@ -116,6 +114,8 @@ def of_polygon(rings: list[Ring], zooms: range) -> list[Ban]:
     if not rings or any(len(ring) < 3 for ring in rings):
         raise ValueError("a polygon's rings have three places or more")
     longitudes, latitudes = zip(*(place for ring in rings for place in ring), strict=True)
+    if not all(-180 <= each <= 180 for each in longitudes) or not all(-90 <= each <= 90 for each in latitudes):
+        raise ValueError("an area's places are longitudes from -180 to 180 and latitudes from -90 to 90")
     around = Bounds(min(longitudes), min(latitudes), max(longitudes), max(latitudes))
     return [msgspec.structs.replace(ban, rings=tuple(rings)) for ban in of_bounds(around, zooms)]
 

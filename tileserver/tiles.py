@@ -28,6 +28,18 @@ class Bounds(NamedTuple):
     north: float
 
 
+def degrees(west: float, south: float, east: float, north: float) -> Bounds:
+    """Bounds that somebody typed; west above east means across the 180th meridian.
+
+    Raises:
+        ValueError: a number is no longitude or latitude, or south is above north.
+    """
+    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south <= north <= 90):
+        shown = ", ".join(map(str, (west, south, east, north)))
+        raise ValueError(f"a box is west, south, east, north in degrees, and not {shown}")
+    return Bounds(west, south, east, north)
+
+
 class Partition(NamedTuple):
     """A layer's tiles below one anchor cell: the unit of locality of cache and placement."""
 
@@ -109,12 +121,12 @@ class Tile:
 def covering(bounds: Bounds, zoom: int) -> list[tuple[range, range]]:
     """Columns and rows of the tiles that share area with `bounds` (degrees); two pairs across the 180th meridian.
 
-    No tile is in both.
+    No tile is in both. Bounds without area are a line or a place.
 
     Raises:
-        ValueError: south is not below north, or the zoom is none.
+        ValueError: south is above north, or the zoom is none.
     """
-    if bounds.south >= bounds.north:
+    if bounds.south > bounds.north:
         raise ValueError(f"bounds are west, south, east, north in degrees, and not {tuple(bounds)}")
     if bounds.west > bounds.east:
         [(eastern, rows)] = covering(bounds._replace(west=-180.0), zoom)

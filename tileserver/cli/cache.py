@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tileserver.cli import hoard
-from tileserver.cli.given import AtOnce, Box, Format, Parameters, Zooms, box, pairs, span
+from tileserver.cli.given import AtOnce, Box, Format, Parameters, Zooms, box, known, span
 from tileserver.cli.remote import client
 
 app = typer.Typer(help="What is kept of functions' answers.", no_args_is_help=True)
@@ -27,7 +27,7 @@ def clear(
     ] = None,
     area: Annotated[
         Path | None,
-        typer.Option("--area", metavar="FILE", help="Only tiles in this GeoJSON polygon.", show_default=False),
+        typer.Option("--area", metavar="FILE", help="Only tiles in these GeoJSON polygons.", show_default=False),
     ] = None,
     zooms: Annotated[
         str | None, typer.Option("--zooms", metavar="A-B", help="Only tiles of these zooms.", show_default=False)
@@ -54,8 +54,9 @@ def warm(
     at_once: AtOnce = 4,
 ) -> None:
     """Make tiles before anybody asks for them. What was stopped goes on: tiles that are there take no run."""
-    place, (first, last), given = box(bbox), span(zooms), pairs(parameters or [])
+    place, (first, last) = box(bbox), span(zooms)
     with client(concurrency=at_once) as server:
+        given = known(server, name, parameters)
         count = server.warm(name, place, range(first, last + 1), format, **given)
     print(f"'{name}' has {count:,} tiles there")
 
@@ -72,11 +73,23 @@ def stats(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable
 
 
 def _area(file: Path) -> dict[str, Any]:
-    """A geometry, or that of a feature, or of the only feature of a collection."""
+    """What the polygons of a geometry, a feature or a collection of these cover together."""
     try:
         found = json.loads(file.read_bytes())
-        if found["type"] == "FeatureCollection":
-            [found] = found["features"]
-        return dict(found["geometry"] if found["type"] == "Feature" else found)
+        features = found["features"] if found["type"] == "FeatureCollection" else [found]
+        polygons = [each for feature in features for each in _polygons(feature)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise typer.BadParameter(f"{file} holds no GeoJSON polygon: {error}", param_hint="--area") from None
+    if not polygons:
+        raise typer.BadParameter(f"{file} holds no GeoJSON polygon", param_hint="--area")
+    return {"type": "MultiPolygon", "coordinates": polygons}
+
+
+def _polygons(feature: dict[str, Any]) -> list[Any]:
+    """The coordinates of each of a feature or a geometry; raises ValueError where it is something else."""
+    geometry = feature["geometry"] if feature["type"] == "Feature" else feature
+    if geometry["type"] == "Polygon":
+        return [geometry["coordinates"]]
+    if geometry["type"] != "MultiPolygon":
+        raise ValueError(f"a {geometry['type']} has no area")
+    return list(geometry["coordinates"])

@@ -1,12 +1,18 @@
 """`tileserver export`: a layer's tiles as one file."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tileserver.cli.given import AtOnce, Box, Format, Parameters, Zooms, box, pairs, span
+from tileserver.cli.given import AtOnce, Box, Format, Parameters, Zooms, box, known, span
 from tileserver.cli.remote import client
+from tileserver.cli.runs import plain, size
+
+if TYPE_CHECKING:
+    from tileserver.errors import TileserverError
+    from tileserver.tiles import Tile
 
 
 def register(app: typer.Typer) -> None:
@@ -22,11 +28,20 @@ def export(
     parameters: Parameters = None,
     format: Format = None,  # noqa: A002 - the query's word
     at_once: AtOnce = 4,
+    skip_failed: Annotated[bool, typer.Option("--skip-failed", help="Write it without tiles that fail.")] = False,
 ) -> None:
     """Write a PMTiles archive of an area's tiles. What was stopped is quicker when typed again: tiles are kept."""
     if output.suffix != ".pmtiles":
         raise typer.BadParameter(f"'{output}' does not end with .pmtiles", param_hint="--output")
     first, last = span(zooms)
     with client(concurrency=at_once) as server:
-        count = server.export(name, output, box(bbox), range(first, last + 1), format, **pairs(parameters or []))
-    print(f"{output} has {count:,} tiles of '{name}', {output.stat().st_size / 1e6:,.1f} MB")
+        given = known(server, name, parameters)
+        skipping = _say_failed if skip_failed else None
+        count = server.export(name, output, box(bbox), range(first, last + 1), format, on_failure=skipping, **given)
+    print(f"{output} has {count:,} tiles of '{name}', {size(output.stat().st_size)}")
+
+
+def _say_failed(tile: "Tile", error: "TileserverError") -> None:
+    from tileserver.client.outcomes import told
+
+    print(f"tileserver: left out, for it failed: {plain(told(tile, error))}", file=sys.stderr)

@@ -1,8 +1,13 @@
 """Parameters of functions and places of the world, as they are typed."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from tileserver.tiles import MAX_ZOOM
+
+if TYPE_CHECKING:
+    from tileserver.client import Client
 
 Parameters = Annotated[
     list[str] | None,
@@ -41,10 +46,29 @@ def box(text: str) -> tuple[float, float, float, float]:
     return west, south, east, north
 
 
+def known(server: "Client", name: str, texts: list[str] | None) -> dict[str, str | list[str]]:
+    """Parameters as `pairs` reads them, each of which the UDF or the server knows: a typo would make another layer."""
+    from tileserver.udfs import is_reserved
+
+    given = pairs(texts or [])
+    strange = [each for each in given if not is_reserved(each)]
+    names = server.tilejson(name).get("parameters") if strange else None
+    for each in strange:
+        if names is not None and each not in names:
+            there = f"it has {', '.join(names)}" if names else "it has none"
+            raise typer.BadParameter(f"'{name}' has no parameter '{each}'; {there}", param_hint="-p")
+    return given
+
+
 def span(text: str) -> tuple[int, int]:
     """The first and the last of zooms: `4-12`, or one alone."""
     first, dash, last = text.partition("-")
     try:
-        return int(first), int(last if dash else first)
+        zooms = int(first), int(last if dash else first)
     except ValueError:
         raise typer.BadParameter(f"'{text}' are no zooms A-B", param_hint="--zooms") from None
+    if not 0 <= zooms[0] <= zooms[1] <= MAX_ZOOM:
+        raise typer.BadParameter(
+            f"'{text}' are not the first and the last of zooms from 0 to {MAX_ZOOM}", param_hint="--zooms"
+        )
+    return zooms

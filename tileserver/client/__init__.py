@@ -3,6 +3,7 @@
 from tileserver.client.awaited import AsyncClient
 from tileserver.client.clients import Client
 from tileserver.client.decoding import Answer, decode
+from tileserver.client.outcomes import TilesFailedError
 from tileserver.client.records import Token, Udf
 
-__all__ = ["Answer", "AsyncClient", "Client", "Token", "Udf", "decode"]
+__all__ = ["Answer", "AsyncClient", "Client", "TilesFailedError", "Token", "Udf", "decode"]

@@ -1,7 +1,8 @@
 """`AsyncClient` is awaited; what it asks is written in the other modules, for `Client` too."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -14,6 +15,7 @@ from tileserver.client.archive import Archive
 from tileserver.client.decoding import Answer
 from tileserver.client.exchange import Steps
 from tileserver.client.methods import Box, like, options
+from tileserver.client.outcomes import Came, OnFailure, Outcomes, raised
 from tileserver.client.progress import counting
 from tileserver.client.runs import What
 from tileserver.client.session import Session
@@ -94,20 +96,26 @@ class AsyncClient:
         self, what: What, bounds: Box, zooms: int | Iterable[int], /, format: str | None = None, **parameters: Any
     ) -> AsyncIterator[tuple[Tile, Answer]]:
         """The tiles that an area takes, as `Client.tiles` gives them."""
-        steps, total = await self._drive(_runs.tiles(self._session, what, bounds, zooms, format, parameters))
-        with counting("tiles", total) as done:
-            async for each in self._at_once(steps):
-                done()
-                yield each
+        async for each in self._each(what, bounds, zooms, format, parameters, raised):
+            yield each
 
     async def warm(
         self, what: What, bounds: Box, zooms: int | Iterable[int], /, format: str | None = None, **parameters: Any
     ) -> int:
-        """How many tiles an area takes, which the server then has; arguments, bar and errors as of `tiles`.
+        """How many tiles an area takes, which the server then has; arguments and bar as of `tiles`.
 
-        What was stopped goes on where it was: tiles that the server has take no run.
+        What was stopped goes on where it was: tiles that the server has take no run. Those that fail are asked for
+        again by the next call.
+
+        Raises:
+            TilesFailedError: some failed, or are not kept, and all others are there; or the first fifty failed alike,
+                and no more were asked for.
+            TileserverError: none can come.
         """
-        return sum([1 async for _ in self.tiles(what, bounds, zooms, format, **parameters)])
+        outcomes = Outcomes()
+        count = sum([1 async for _ in self._each(what, bounds, zooms, format, parameters, outcomes.kept)])
+        outcomes.finish()
+        return count
 
     async def export(
         self,
@@ -117,28 +125,51 @@ class AsyncClient:
         zooms: int | Iterable[int],
         /,
         format: str | None = None,
+        *,
+        on_failure: OnFailure | None = None,
         **parameters: Any,
     ) -> int:
         """How many tiles of an area are then in a PMTiles archive; those without anything on them are left out.
 
-        Takes the library `pmtiles`. Arguments, bar and errors are those of `tiles`.
+        Takes the library `pmtiles`. Arguments and bar are those of `tiles`, errors those of `warm`.
 
         Args:
-            path: where to write it; what is there is replaced once all tiles are.
+            path: where to write it; what is there is replaced once all tiles are, and stays where one fails.
+            on_failure: called with each tile that fails and why; the archive is then written without those.
 
         Raises:
             FormatNotPossibleError: an archive does not hold such tiles.
             NotFoundError: none has anything on it, too.
             SetupError: the library is missing.
         """
+        outcomes = Outcomes(on_failure)
         with Archive(path) as archive:
             document = await self.tilejson(what, **parameters)
-            async for tile, answer in self.tiles(what, bounds, zooms, format, **parameters):
+            async for tile, answer in self._each(what, bounds, zooms, format, parameters, outcomes.answer):
                 archive.add(tile, answer)
+            outcomes.finish()
             archive.write(document, bounds)
             return len(archive)
 
-    async def _at_once(self, steps: Iterator[Steps[T]]) -> AsyncIterator[T]:
+    async def _each(
+        self,
+        what: What,
+        bounds: Box,
+        zooms: int | Iterable[int],
+        format: str | None,
+        parameters: dict[str, Any],
+        take: Callable[[Tile, Came], Answer | None],
+    ) -> AsyncIterator[tuple[Tile, Answer]]:
+        """What is taken of the tiles that an area takes, each with its answer."""
+        steps, total = await self._drive(_runs.tiles(self._session, what, bounds, zooms, format, parameters))
+        with counting("tiles", total) as done:
+            async with aclosing(self._at_once(steps)) as row:
+                async for tile, came in row:
+                    done()
+                    if (answer := take(tile, came)) is not None:
+                        yield tile, answer
+
+    async def _at_once(self, steps: Iterator[Steps[T]]) -> AsyncGenerator[T, None]:
         waiting: set[asyncio.Task[T]] = set()
         try:
             for each in steps:

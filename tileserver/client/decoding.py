@@ -18,6 +18,8 @@ class Answer(msgspec.Struct, frozen=True):
 
     body: bytes
     media_type: str
+    kept: bool = True
+    """Whether the server keeps it for whoever asks next."""
 
     @property
     def data(self) -> Any:

@@ -6,11 +6,13 @@ from urllib.parse import quote, urlencode
 
 from tileserver.client.decoding import Answer
 from tileserver.client.exchange import Steps
+from tileserver.client.outcomes import Came
 from tileserver.client.records import Token, Udf
 from tileserver.client.session import Session
 from tileserver.client.tokens import opening
+from tileserver.errors import InvalidParameterError, TileserverError
 from tileserver.parameters import as_text
-from tileserver.tiles import Bounds, Tile, along_curve, covering
+from tileserver.tiles import MAX_ZOOM, Tile, along_curve, covering, degrees
 from tileserver.tokens import shape
 
 What = str | Udf | Token
@@ -65,14 +67,27 @@ def tiles(
     zooms: int | Iterable[int],
     format: str | None,
     parameters: dict[str, Any],
-) -> Steps[tuple[Iterator[Steps[tuple[Tile, Answer]]], int]]:
-    """A conversation for each tile that `bounds` (west, south, east, north in degrees) meets, and how many they are."""
+) -> Steps[tuple[Iterator[Steps[tuple[Tile, Came]]], int]]:
+    """A conversation for each tile that `bounds` (west, south, east, north in degrees) meets, and how many they are.
+
+    Raises:
+        InvalidParameterError: the bounds or the zooms are none.
+    """
+    rectangles = _rectangles(bounds, [zooms] if isinstance(zooms, int) else list(zooms))
     token = yield from token_of(session, what)
-    levels = [zooms] if isinstance(zooms, int) else list(zooms)
-    rectangles = [(zoom, *pair) for zoom in levels for pair in covering(Bounds(*bounds), zoom)]
     places = (tile for zoom, columns, rows in rectangles for tile in along_curve(columns, rows, zoom))
     total = sum(len(columns) * len(rows) for _, columns, rows in rectangles)
     return (_placed(session, token, place, format, parameters) for place in places), total
+
+
+def _rectangles(bounds: tuple[float, float, float, float], zooms: list[int]) -> list[tuple[int, range, range]]:
+    if not zooms or not 0 <= min(zooms) <= max(zooms) <= MAX_ZOOM:
+        raise InvalidParameterError(f"zooms are from 0 to {MAX_ZOOM}, one or more of them")
+    try:
+        place = degrees(*bounds)
+    except ValueError as error:
+        raise InvalidParameterError(str(error)) from None
+    return [(zoom, *pair) for zoom in zooms for pair in covering(place, zoom)]
 
 
 def tile_url(session: Session, what: What, /, format: str | None = None, **parameters: Any) -> Steps[str]:
@@ -118,8 +133,11 @@ def _place(session: Session, what: What) -> Steps[tuple[str, str]]:
 
 def _placed(
     session: Session, token: str, place: Tile, format: str | None, parameters: dict[str, Any]
-) -> Steps[tuple[Tile, Answer]]:
-    return place, (yield from _answer(session, token, place, format, parameters))
+) -> Steps[tuple[Tile, Came]]:
+    try:
+        return place, (yield from _answer(session, token, place, format, parameters))
+    except TileserverError as error:
+        return place, error
 
 
 def _answer(
@@ -134,7 +152,8 @@ def _answer(
         response = yield from session.fetch(path, query | {"format": format})
     else:
         response = yield from session.fetch(path + _extension(format), query)
-    return Answer(response.content, response.headers.get("content-type", ""))
+    kept = "no-store" not in response.headers.get("cache-control", "")
+    return Answer(response.content, response.headers.get("content-type", ""), kept)
 
 
 def _query(parameters: dict[str, Any]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from tileserver.layers import version
 from tileserver.pipeline import Pipeline
 from tileserver.registry import Grant
 from tileserver.tiles import MAX_LATITUDE
-from tileserver.udfs import Udf, is_reserved
+from tileserver.udfs import Parameter, Udf, is_reserved
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
 from tileserver.web.answers import CORS
@@ -36,7 +36,7 @@ class VectorLayer(TypedDict):
 
 
 class TileJson(TypedDict):
-    """TileJSON 3.0.0; beside it `tilestats`, which Kepler.gl reads, and what the colours of a raster stand for."""
+    """TileJSON 3.0.0; beside it `tilestats`, which Kepler.gl reads, and what colours and queries of the layer mean."""
 
     tilejson: str
     name: str
@@ -52,6 +52,8 @@ class TileJson(TypedDict):
     vector_layers: NotRequired[list[VectorLayer]]
     tilestats: NotRequired[dict[str, Any]]
     legend: NotRequired[dict[str, Any]]
+    parameters: NotRequired[list[str]]
+    """Names of the UDF's own; absent where it takes any."""
 
 
 class MapRoutes:
@@ -110,6 +112,8 @@ class MapRoutes:
             "bounds": [west, south, east, north],
             "center": [(west + east) / 2, (south + north) / 2, min(options.minzoom, 22)],
         }
+        if not udf.takes_all:
+            document["parameters"] = [each.name for each in _settable(udf)]
         if grant.kind == Kind.VECTOR:
             document["vector_layers"] = _vector_layers(grant, udf)
         colours = legend(udf, facts_of(grant), queries.parse(request.url.query)) if grant.kind == Kind.RASTER else None
@@ -133,7 +137,7 @@ class MapRoutes:
             name=udf.name,
             kind=grant.kind or "",
             doc=udf.doc,
-            parameters=[_control(each) for each in udf.parameters if not each.injected and not is_reserved(each.name)],
+            parameters=list(map(_control, _settable(udf))),
             token=token,
             version=version(grant),
             tilejson_url=f"{base}/tiles/{token}/tilejson.json",
@@ -208,7 +212,12 @@ def _range_note(udf: Udf, facts: dict[str, Any]) -> str | None:
     return f"The values ({kind}) are shown over {shown}. Set rescale=low,high for more contrast."
 
 
-def _control(parameter: Any) -> dict[str, Any]:
+def _settable(udf: Udf) -> list[Parameter]:
+    """What a tile's query sets of its parameters."""
+    return [each for each in udf.parameters if not each.injected and not is_reserved(each.name)]
+
+
+def _control(parameter: Parameter) -> dict[str, Any]:
     annotation = parameter.annotation
     return {
         "name": parameter.name,

@@ -1,4 +1,4 @@
-"""The bar of long work: seen on a terminal, silent elsewhere."""
+"""The bar of long work: seen on a terminal; lines now and then elsewhere."""
 
 import os
 import pty
@@ -23,6 +23,15 @@ def test_nothing_is_written_where_nobody_looks(code: str) -> None:
     """Into a file or a pipe."""
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (ended.stdout.removeprefix("b\n"), ended.stderr) == ("", "")
+
+
+def test_long_work_says_lines_where_nobody_looks() -> None:
+    """On standard error, how much of it is done."""
+    code = CODE.replace('"push", 2', '"push", 1200, every=0.0')
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, second = ended.stderr.splitlines()
+    assert first.startswith("push: 1 of 1,200, ")
+    assert second.startswith("push: 2 of 1,200, ")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="another terminal")
