@@ -140,6 +140,14 @@ def test_what_is_no_place_clears_nothing(running: Running, stamps, body: dict[st
     assert stamps() == before
 
 
+def test_a_body_without_a_byte_clears_everything(running: Running, stamps) -> None:
+    """As one without a field does."""
+    before = stamps()
+    with running.owner() as owner:
+        assert owner.post("/api/v1/udf/stamped/clear").status_code == 204
+    assert all(one != other for one, other in zip(before, stamps(), strict=True))
+
+
 def test_only_its_owner_clears(running: Running) -> None:
     """Nobody else learns that there is something."""
     with running.client() as stranger:
@@ -168,10 +176,15 @@ def test_the_command(running: Running, stamps, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setenv("TILESERVER_DATA_DIR", str(running.data))
     monkeypatch.delenv("TILESERVER_URL", raising=False)
     area = tmp_path / "area.geojson"
-    area.write_text(json.dumps({"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [BESIDES]}}))
+    area.write_text(json.dumps(_feature("Polygon", [BESIDES])))
+    two, line = tmp_path / "two.geojson", tmp_path / "line.geojson"
+    away = _feature("MultiPolygon", [[[[-71, -31], [-69, -31], [-70, -29]]]])
+    two.write_text(json.dumps({"type": "FeatureCollection", "features": [_feature("Polygon", [BESIDES]), away]}))
+    line.write_text(json.dumps(_feature("LineString", BESIDES)))
     for arguments, gone, said in (
         (["--bbox", "8.49,47.39,8.51,47.41"], [True, False, False, True], "tiles in 8.49,47.39,8.51,47.41"),
         (["--area", str(area), "--zooms", "12"], [False, True, False, False], f"tiles in {area} of zooms 12"),
+        (["--area", str(two), "--zooms", "12"], [False, True, True, False], f"tiles in {two}"),
         ([], [True, True, True, True], "cleared 'stamped'"),
     ):
         before = stamps()
@@ -179,8 +192,18 @@ def test_the_command(running: Running, stamps, monkeypatch: pytest.MonkeyPatch, 
         assert result.exit_code == 0
         assert said in result.stdout
         assert [one != other for one, other in zip(before, stamps(), strict=True)] == gone
-    for wrong in (["--bbox", "1,2,3"], ["--zooms", "a-b"], ["--area", str(tmp_path / "none")]):
+    for wrong in (
+        ["--bbox", "1,2,3"],
+        ["--zooms", "a-b"],
+        ["--zooms", "5-4"],
+        ["--area", str(line)],
+        ["--area", str(tmp_path)],
+    ):
         assert CliRunner().invoke(cache.app, ["clear", "stamped", *wrong]).exit_code == 2
+
+
+def _feature(kind: str, coordinates: Any) -> dict[str, Any]:
+    return {"type": "Feature", "geometry": {"type": kind, "coordinates": coordinates}}
 
 
 def test_warming(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

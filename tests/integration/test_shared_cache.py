@@ -29,6 +29,7 @@ from tileserver.tilecache.entry import MAGIC, write
 from tileserver.tilecache.far_leases import SECONDS
 from tileserver.tilecache.keys import slot
 from tileserver.tilecache.remote import LARGEST, RemoteTier
+from tileserver.tilecache.stores import first_line
 
 OTHER = Key("b" * 26, 5, 3, 4)
 
@@ -404,11 +405,32 @@ def test_a_server_uses_it(tmp_path: Path) -> None:
     assert sources == ["run", "memory", "redis", "memory"]
 
 
-@pytest.mark.parametrize("address", ["http://host", "nothing", "ftp://host/x", ""])
+@pytest.mark.parametrize("address", ["http://host", "nothing", "ftp://host/x", "", "127.0.0.1:6379", "me:pw@host:1"])
 def test_other_addresses_are_refused(address: str) -> None:
     """In a sentence that names those that can be."""
-    with pytest.raises(SetupError, match="an address begins with redis://"):
+    with pytest.raises(SetupError, match=r"an address begins with redis://.*valkey://.*or file://") as told:
         RemoteTier(address)
+    assert "pw" not in str(told.value)
+    assert address.rpartition("@")[2].partition("//")[0] in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["redis://", "rediss:///0", "valkey://host/abc", "unix://", "redis://h:x", "redis://h?db=x"]
+)
+def test_addresses_of_redis_that_name_no_place_are_refused(address: str) -> None:
+    """At the start, where somebody reads it."""
+    with pytest.raises(SetupError, match=f"the cache '{address.partition(':')[0]}://'"):
+        RemoteTier(address)
+
+
+def test_what_an_object_store_says_is_a_line(tmp_path: Path) -> None:
+    """At the start; its library would tell pages."""
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(SetupError) as told:
+        RemoteTier((tmp_path / "taken" / ("long" * 50)).as_uri())
+    assert len(str(told.value).splitlines()) == 1
+    assert first_line(ValueError("one\n\nDebug source:\nGeneric {")) == "one"
+    assert len(first_line(ValueError("long" * 1000))) == 200
 
 
 def test_a_server_without_such_a_store_does_not_start(tmp_path: Path) -> None:

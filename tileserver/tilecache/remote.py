@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from tileserver.tilecache.entry import Entry, harmless, is_possible, read, write
 from tileserver.tilecache.keys import Key, path, slot
-from tileserver.tilecache.stores import OBJECTS, REDIS, Store, opened, refusals
+from tileserver.tilecache.stores import OBJECTS, REDIS, Store, first_line, opened, refusals
 
 _LOG: Final = logging.getLogger("tileserver.tilecache")
 SHUT_SECONDS: Final = 5.0
@@ -141,4 +141,4 @@ async def ended(close: Callable[[], Awaitable[None]]) -> None:
 
 
 def _words(error: Exception) -> str:
-    return "it takes too long" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"[:300]
+    return "it takes too long" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {first_line(error)}"

@@ -3,7 +3,7 @@
 import asyncio
 import warnings
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from tileserver.errors import SetupError
 
@@ -13,6 +13,9 @@ REDIS: Final = frozenset({"redis", "rediss", "valkey", "valkeys", "unix"})
 _PIECE: Final = 2**22
 """Bytes that the loop takes in a millisecond."""
 OBJECTS: Final = frozenset({"s3", "gs", "az", "abfs", "abfss", "file"})
+_KNOWN: Final = ("redis", "rediss", "valkey", "valkeys", "unix", "memcached", "s3", "gs", "az", "abfs", "abfss", "file")
+_LINE: Final = 200
+"""Characters of an error of a store's library."""
 
 
 class Store(Protocol):
@@ -32,23 +35,51 @@ def opened(address: str) -> Store:
     """The store at an address, which need not be there yet.
 
     Raises:
-        SetupError: there is no such kind of store, or what it takes is not installed.
+        SetupError: there is no such kind of store, the address is none, or what it takes is not installed.
     """
-    parts = urlsplit(address)
+    parts = _parts(address)
     try:
         if parts.scheme in REDIS:
             return _redis(address)
         if parts.scheme == "memcached":
             return _memcached(parts.hostname or "127.0.0.1", parts.port or 11211)
-        if parts.scheme in OBJECTS:
-            return _Objects(address)
+        return _Objects(address)
+    except ValueError as error:
+        raise SetupError(f"the cache '{parts.scheme}://' has options that it does not know: {error}") from None
     except ImportError as error:
         extra = "cloud" if parts.scheme in OBJECTS else "memcached" if parts.scheme == "memcached" else "redis"
         raise SetupError(
             f"the cache '{parts.scheme}://' takes a library: pip install 'udf-tileserver[{extra}]'"
         ) from error
-    known = "redis://, rediss://, unix://, memcached://, s3://, gs://, az:// or file://"
-    raise SetupError(f"the cache '{parts.scheme}://' is of no known kind; an address begins with {known}")
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a store's library says before the details, of which some tell pages."""
+    return str(error).strip().partition("\n")[0][:_LINE]
+
+
+def _parts(address: str) -> SplitResult:
+    """The parts of an address that can be one; raises SetupError."""
+    shown = f"{address.partition('://')[0]}://" if "://" in address else address.rpartition("@")[2]  # no secrets
+    try:
+        parts = urlsplit(address)
+        _ = parts.port  # raises where it is no number
+    except ValueError as error:
+        raise SetupError(f"the cache '{shown}' has no address that can be read: {error}") from None
+    if "://" not in address or parts.scheme not in _KNOWN:
+        *others, last = (f"{each}://" for each in _KNOWN)
+        known = f"{', '.join(others)} or {last}"
+        raise SetupError(f"the cache '{shown}' is of no known kind; an address begins with {known}")
+    if parts.scheme in REDIS and not _is_redis(parts):
+        raise SetupError(f"the cache '{shown}' takes an address as redis://HOST:PORT/NUMBER or unix:///PATH")
+    return parts
+
+
+def _is_redis(parts: SplitResult) -> bool:
+    if parts.scheme == "unix":
+        return bool(parts.path)
+    number = parts.path.strip("/")
+    return bool(parts.hostname) and (not number or (number.isascii() and number.isdigit()))
 
 
 def refusals(scheme: str) -> tuple[type[Exception], ...]:
@@ -127,7 +158,7 @@ class _Objects:
         try:
             self._store: Any = from_url(address, **options)
         except Exception as error:  # of a kind of its own for each kind of store
-            raise SetupError(f"the object store at {address} cannot be used: {error}") from None
+            raise SetupError(f"the object store at {address} cannot be used: {first_line(error)}") from None
 
     async def get(self, name: str) -> bytes | None:
         try:

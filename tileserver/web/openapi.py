@@ -134,7 +134,8 @@ def _parameter(parameter: Parameter, schemas: _Schemas) -> dict[str, Any]:
 
 def _sent(each: Described, schemas: _Schemas) -> dict[str, Any]:
     if each.body is not None:
-        return {"required": True, "content": schemas.body(each.body)}
+        required = any(field.required for field in msgspec.structs.fields(each.body))
+        return {"required": required, "content": schemas.body(each.body)}
     if each.said.sends == FORM:
         file = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}, "required": ["file"]}
         return {"required": True, "content": {FORM: {"schema": file}}}

@@ -87,7 +87,7 @@ def takes(kind: type[T]) -> Callable[[Callable[[S, Request, Read[T]], Work[A]]],
 
 
 async def _body(request: Request, kind: type[T]) -> T:
-    """The request's JSON body.
+    """The request's JSON body; without a byte it is one without a field.
 
     Raises:
         InvalidParameterError: it is too large, or not what the route takes.
@@ -97,7 +97,7 @@ async def _body(request: Request, kind: type[T]) -> T:
         raw += piece
         if len(raw) > SOURCE_LIMIT:
             raise InvalidParameterError(f"The body is larger than {SOURCE_LIMIT} bytes.")
-    return decoded(bytes(raw), kind)
+    return decoded(bytes(raw) or b"{}", kind)
 
 
 def decoded(raw: bytes, kind: type[T]) -> T:
