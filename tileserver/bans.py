@@ -32,15 +32,19 @@ class Ban(msgspec.Struct, frozen=True, array_like=True):
     """First and last cells of the grid, columns from the west and rows from the north."""
     rings: tuple[Ring, ...] = ()
     """Where only what is inside of an odd number of these counts."""
+    arguments: str = ""
+    """The digest of a function's arguments, if only what was made with these is meant."""
 
     def covers(self, z: int, x: int, y: int, margin: int, *, block: bool = False) -> bool:
-        """Whether a tile meets the place; a file, whose zoom is -1, never does.
+        """Whether a tile meets the place; a file, whose zoom is -1, where that zoom is meant, too.
 
         Args:
             margin: by how much the tile's content reaches over its edges, in 4,096ths of its side.
             block: whether tiles of any zoom are made of it.
         """
-        if z < 0 or not (block or self.min_zoom <= z <= self.max_zoom):
+        if z < 0:
+            return self.min_zoom < 0
+        if not (block or self.min_zoom <= z <= self.max_zoom):
             return False
         side = MAX_ZOOM - z
         over = (margin << side) >> _UNITS
@@ -72,8 +76,10 @@ class Bans(msgspec.Struct, frozen=True):
     areas: tuple[Ban, ...] = ()
     """Behind it, the newest first."""
 
-    def cleared(self, epoch: int, z: int, x: int, y: int, margin: int, *, block: bool = False) -> bool:
-        """Whether what was made in an epoch was cleared since; see `Ban.covers`."""
+    def cleared(
+        self, epoch: int, z: int, x: int, y: int, margin: int, *, block: bool = False, arguments: str = ""
+    ) -> bool:
+        """Whether what was made in an epoch, with arguments of that digest, was cleared since; see `Ban.covers`."""
         if epoch >= self.epoch:
             return False
         if epoch < self.floor:
@@ -81,7 +87,7 @@ class Bans(msgspec.Struct, frozen=True):
         for ban in self.areas:
             if ban.epoch <= epoch:
                 return False
-            if ban.covers(z, x, y, margin, block=block):
+            if ban.arguments in ("", arguments) and ban.covers(z, x, y, margin, block=block):
                 return True
         return False
 

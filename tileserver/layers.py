@@ -14,9 +14,9 @@ from tileserver.formats import Kind
 from tileserver.jobs import Call, Job, Output, Rendered, Source
 from tileserver.registry import Account, Grant
 from tileserver.runlog import Run
-from tileserver.tilecache import Entry, Facts, Key, Terms, etag, harmless, layer_key
+from tileserver.tilecache import Entry, Facts, Key, Terms, arguments_key, etag, harmless, layer_key
 from tileserver.tiles import Bounds, Tile
-from tileserver.udfs import Udf, bind, is_reserved, seconds
+from tileserver.udfs import Udf, bind, is_reserved, own_arguments, seconds
 
 _TEXT_LIMIT: Final = 64_000
 """Characters of each of its texts that a run keeps."""
@@ -80,6 +80,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             self.udf.options.stale_while_revalidate,
             self.udf.options.stale_if_error,
             self.output.block,
+            arguments_key(own_arguments(self.udf, self.arguments)),
         )
 
     def is_cut(self, tile: Tile) -> bool:

@@ -19,6 +19,22 @@ _DICTS: Final = frozenset({"npy", "json"})
 _MAPPED: Final = frozenset({*PICTURES, "mvt", "geojson"})
 """What map clients take from the hosted API's tile routes; the others are for its SDK."""
 
+LOOKS: Final = frozenset(
+    {
+        "tile_size",
+        "rescale",
+        "gamma",
+        "colormap",
+        "bands",
+        "quality",
+        "lossless",
+        "clip",
+        "compression",
+        "empty",
+    }
+)
+"""Names that say how an answer shall look, where they are no parameters of the UDF."""
+
 Query = dict[str, list[str]]
 
 

@@ -290,6 +290,17 @@ def bind(udf: Udf, query: dict[str, list[str]], *, tiled: bool) -> dict[str, Any
     return dict(sorted(bound.items()))
 
 
+def settable(udf: Udf) -> list[Parameter]:
+    """What a tile's query sets of its parameters."""
+    return [each for each in udf.parameters if not each.injected and not is_reserved(each.name)]
+
+
+def own_arguments(udf: Udf, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Of bound arguments those that are the same for all tiles, and for a file."""
+    injected = INJECTED | {each.name for each in udf.parameters if each.injected}
+    return {name: value for name, value in arguments.items() if name not in injected}
+
+
 def _spare(name: str, bound: dict[str, Any], *, tiled: bool) -> bool:
     return name not in bound and not is_reserved(name) and not (tiled and name in INJECTED)
 

@@ -1,6 +1,7 @@
 """Clearing by place on a real server: by its API, by the client's command, and while tiles are being rendered."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,15 +23,24 @@ import geopandas, shapely
 from tileserver import udf
 
 @udf(maxzoom=20)
-def stamped(tile, until: str = ""):
+def stamped(tile, until: str = "", label: str = "a"):
     Path(until + ".began").touch() if until else None
     while until and not Path(until).exists():
         time.sleep(0.01)
     return geopandas.GeoDataFrame({"n": [time.time_ns()]}, geometry=[shapely.box(*tile.bounds)], crs=4326)
 
 @udf
-def file():
+def file(label: str = "a", count: int = 1):
     return {"n": time.time_ns()}
+"""
+BLOCKED = """
+import time
+import geopandas, shapely
+from tileserver import udf
+
+@udf(block_zoom=3)
+def blocked(bounds, label: str = "a") -> geopandas.GeoDataFrame:
+    return geopandas.GeoDataFrame({"n": [time.time_ns()]}, geometry=[shapely.box(*bounds)], crs=4326)
 """
 BESIDES = [[8.69, 47.3], [8.71, 47.3], [8.7, 47.5]]
 HERE, BESIDE, AWAY, LOW = Tile.at(8.5, 47.4, 12), Tile.at(8.7, 47.4, 12), Tile.at(-70, -30, 12), Tile.at(8.5, 47.4, 3)
@@ -45,6 +55,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     (folder / "filed.py").write_text(
         "import time\nfrom tileserver import udf\n\n@udf\n" + other.replace("file", "filed")
     )
+    (folder / "blocked.py").write_text(BLOCKED)
     with serving(folder, data=folder / "data", arguments=("--processes", "2")) as server:
         yield server
 
@@ -59,12 +70,14 @@ def stamps(running: Running) -> Callable[[], list[bytes]]:
     return _asked
 
 
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Without certificates, which take a while to load for each connection."""
 TILES = (HERE, BESIDE, AWAY, LOW)
 
 
 def _same(running: Running, path: str) -> bytes:
     """Of eight connections, of which each process takes some."""
-    found = {httpx.get(running.url + path).content for _ in range(8)}
+    found = {httpx.get(running.url + path, verify=PLAIN).content for _ in range(8)}
     assert len(found) == 1
     return found.pop()
 
@@ -125,6 +138,7 @@ def test_files_go_with_everything_only(running: Running) -> None:
         ({"zooms": [5, 4]}, "the first and the last"),
         ({"zooms": [0, 31]}, "zooms"),
         ({"area": {"type": "Point", "coordinates": [0, 0]}}, "area"),
+        ({"area": {"type": "MultiPolygon", "coordinates": []}}, "one polygon or more"),
         ({"area": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}}, "three places"),
         ({"area": {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 91]]]}}, "an area's places"),
         ({"area": {"type": "Polygon", "coordinates": [[[0, 0]] * 2001]}}, "simplify"),
@@ -137,6 +151,51 @@ def test_what_is_no_place_clears_nothing(running: Running, stamps, body: dict[st
     answer = cleared(running, body)
     assert answer.status_code == 422
     assert sentence in answer.json()["detail"]
+    assert stamps() == before
+
+
+LAYERS = (
+    ("tiles/{stamped}/3/4/2.mvt", ""),
+    ("tiles/{stamped}/3/4/2.mvt", "?label=b"),
+    ("tiles/{stamped}/5/16/11.geojson", "?label=b"),
+    ("tiles/{blocked}/5/16/11.mvt", ""),
+    ("tiles/{blocked}/5/16/11.mvt", "?label=b"),
+    ("files/{filed}", "?count=2"),
+    ("files/{filed}", "?label=b&count=2"),
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "gone"),
+    [
+        ({"parameters": {"label": "b"}}, [False, True, True, False, True, False, False]),
+        ({"parameters": {}}, [True, False, False, True, False, False, False]),
+        ({"parameters": {"label": "b"}, "zooms": [5, 5]}, [False, False, True, False, True, False, False]),
+        ({"parameters": {"label": "b"}, "bbox": [-9, -9, -8, -8]}, [False] * 7),
+        ({"parameters": {"count": 2, "label": None}}, [False] * 5 + [True, False]),
+    ],
+)
+def test_what_was_made_with_some_parameters(running: Running, body: dict[str, Any], gone: list[bool]) -> None:
+    """Is made anew alone, in every format and process: tiles, blocks, and files where no place is named."""
+    names = ("stamped", "blocked", "filed")
+    tokens = {name: running.token(name) for name in names}
+    paths = [f"/{path.format(**tokens)}{query}" for path, query in LAYERS]
+    before = [_same(running, path) for path in paths]
+    told = [cleared(running, body, name).status_code for name in names]
+    assert told == ([422, 422, 204] if "count" in body["parameters"] else [204] * 3)
+    assert [one != _same(running, path) for one, path in zip(before, paths, strict=True)] == gone
+
+
+def test_parameters_that_there_are_not_clear_nothing(running: Running, stamps) -> None:
+    """And the sentence says which there are."""
+    before = stamps()
+    for parameters, sentence in (
+        ({"lable": "b"}, "no parameter 'lable'; it has until, label."),
+        ({"tile": "1/1/1"}, "no parameter 'tile'"),
+    ):
+        answer = cleared(running, {"parameters": parameters})
+        assert (answer.status_code, sentence in answer.json()["detail"]) == (422, True)
+    assert "count" in cleared(running, {"parameters": {"count": "many"}}, "filed").json()["detail"]
     assert stamps() == before
 
 
@@ -155,7 +214,14 @@ def test_only_its_owner_clears(running: Running) -> None:
     assert cleared(running, {}, "none").status_code == 404
 
 
-def test_a_clearing_reaches_what_is_being_made(running: Running, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [lambda _: {"bbox": [8.49, 47.39, 8.51, 47.41]}, lambda gate: {"parameters": {"until": str(gate)}}],
+    ids=["box", "parameters"],
+)
+def test_a_clearing_reaches_what_is_being_made(
+    running: Running, tmp_path: Path, body: Callable[[Path], dict[str, Any]]
+) -> None:
     """A tile that began before it is given to who waits for it, and to nobody after."""
     gate = tmp_path / "gate"
     path = f"/tiles/{running.token('stamped')}/{HERE.z}/{HERE.x}/{HERE.y}.mvt?until={gate}"
@@ -163,7 +229,7 @@ def test_a_clearing_reaches_what_is_being_made(running: Running, tmp_path: Path)
         waiting = pool.submit(httpx.get, running.url + path, timeout=60)
         while not Path(f"{gate}.began").exists():
             threading.Event().wait(0.01)
-        assert cleared(running, {"bbox": [8.49, 47.39, 8.51, 47.41]}).status_code == 204
+        assert cleared(running, body(gate)).status_code == 204
         gate.touch()
         first = waiting.result()
     assert first.status_code == 200
@@ -185,6 +251,8 @@ def test_the_command(running: Running, stamps, monkeypatch: pytest.MonkeyPatch, 
         (["--bbox", "8.49,47.39,8.51,47.41"], [True, False, False, True], "tiles in 8.49,47.39,8.51,47.41"),
         (["--area", str(area), "--zooms", "12"], [False, True, False, False], f"tiles in {area} of zooms 12"),
         (["--area", str(two), "--zooms", "12"], [False, True, True, False], f"tiles in {two}"),
+        (["-p", "label=b"], [False, False, False, False], "cleared 'stamped' with label=b\n"),
+        (["-p", "label=a", "--zooms", "3"], [False, False, False, True], "with label=a: tiles of zooms 3"),
         ([], [True, True, True, True], "cleared 'stamped'"),
     ):
         before = stamps()

@@ -141,7 +141,7 @@ def test_the_commands(typed: Any, tmp_path: Path) -> None:
     assert re.match(r"2 of 4 tiles failed; 3/5/[23]: ValueError: bad tile \(line \d+\); 3/5/", str(result.exception))
     place = tmp_path / "out.pmtiles"
     assert isinstance(typed("export", *area, "-o", place).exception, TilesFailedError)
-    result = typed("export", *area, "-o", place, "--skip-failed")
+    result = typed("export", *area, "-p", "rescale=0,9", "-o", place, "--skip-failed")
     assert (result.exit_code, place.exists()) == (0, True)
     assert "left out, for it failed: 3/5/3: ValueError: bad tile" in result.output
     assert f"has 2 tiles of 'patchy', {place.stat().st_size} B" in result.output.replace("\n", "")

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from tileserver import Client, Tile
 from tileserver.errors import BY_CODE
 from tileserver.formats import FORMATS
+from tileserver.query import LOOKS
 from tileserver.settings import PREFIX, Settings
 from tileserver.signature import _OPTIONS, parse
 from tileserver.udfs import RESERVED
@@ -54,6 +55,15 @@ def test_every_setting_has_its_line() -> None:
 def test_every_name_is_in_the_manual(page: str, names: set[str]) -> None:
     """Options of `@udf`; codes, extensions and reserved names of a query."""
     assert names - named(manual(page)) == set()
+
+
+def test_what_yields_to_parameters_is_in_the_manual() -> None:
+    """All of it: the command line takes these names for `-p` and no others that a UDF has not."""
+    [sentence] = re.findall(r"\n\n([^.|]+) yield to a parameter", manual("addresses"))
+    assert set(re.findall(r"`(\w+)`", sentence)) == LOOKS
+    table = manual("addresses").partition("## Query")[2].partition("\n##")[0]
+    names = {re.match(r"\w+", each)[0] for row in re.findall(r"\n\| (`.+?) \|", table) for each in row.split("`")[1::2]}
+    assert names <= LOOKS | RESERVED
 
 
 def test_every_route_is_in_the_manual(tmp_path: Path) -> None:

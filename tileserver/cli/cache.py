@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tileserver.cli import hoard
-from tileserver.cli.given import AtOnce, Box, Format, Parameters, Zooms, box, known, span
+from tileserver.cli.given import AtOnce, Box, Format, Parameters, Zooms, box, known, pairs, span
 from tileserver.cli.remote import client
 
 app = typer.Typer(help="What is kept of functions' answers.", no_args_is_help=True)
@@ -32,16 +32,18 @@ def clear(
     zooms: Annotated[
         str | None, typer.Option("--zooms", metavar="A-B", help="Only tiles of these zooms.", show_default=False)
     ] = None,
+    parameters: Parameters = None,
 ) -> None:
-    """Clear it, at once: everything, files too, or tiles of some zooms, in a box or an area."""
+    """Clear it, at once: everything, files too, or of some parameters, or tiles of some zooms, in a box or an area."""
     place = None if bbox is None else box(bbox)
     levels = None if zooms is None else span(zooms)
     polygon = None if area is None else _area(area)
     with client() as server:
-        server.clear(name, bbox=place, area=polygon, zooms=levels)
+        server.clear(name, bbox=place, area=polygon, zooms=levels, parameters=pairs(parameters) if parameters else None)
     places = [f"in {each}" for each in (bbox, area) if each is not None]
     where = " ".join(places + [f"of zooms {zooms}"] * (zooms is not None))
-    print(f"cleared '{name}'" + (f": tiles {where}" if where else ""))
+    made = f" with {' '.join(parameters)}" if parameters else ""
+    print(f"cleared '{name}'{made}" + (f": tiles {where}" if where else ""))
 
 
 @app.command()

@@ -48,10 +48,11 @@ def box(text: str) -> tuple[float, float, float, float]:
 
 def known(server: "Client", name: str, texts: list[str] | None) -> dict[str, str | list[str]]:
     """Parameters as `pairs` reads them, each of which the UDF or the server knows: a typo would make another layer."""
+    from tileserver.query import LOOKS
     from tileserver.udfs import is_reserved
 
     given = pairs(texts or [])
-    strange = [each for each in given if not is_reserved(each)]
+    strange = [each for each in given if each not in LOOKS and not is_reserved(each)]
     names = server.tilejson(name).get("parameters") if strange else None
     for each in strange:
         if names is not None and each not in names:

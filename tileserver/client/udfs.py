@@ -13,6 +13,7 @@ from tileserver.client.records import Token, Udf
 from tileserver.client.session import Session
 from tileserver.client.tokens import create_token, tokens
 from tileserver.credentials import OWN
+from tileserver.parameters import as_text
 
 
 def push(session: Session, what: Pushable, /, name: str | None = None) -> Steps[Udf]:
@@ -89,21 +90,24 @@ def clear(
     bbox: Sequence[float] | None = None,
     area: dict[str, Any] | None = None,
     zooms: Sequence[int] | None = None,
+    parameters: dict[str, Any] | None = None,
 ) -> Steps[None]:
-    """Makes what is cached of a UDF stale: all of it, or tiles of some zooms, in a box or an area.
+    """Makes what is cached of a UDF stale: all, or of some parameters, or of some zooms, in a box or an area.
 
     Args:
         udf: the UDF, or its name.
         bbox: west, south, east, north in degrees; west above east means across the 180th meridian.
         area: a GeoJSON polygon, instead of a box.
         zooms: the first and the last.
+        parameters: only what was made with these, in whatever format; those that are not named have their defaults.
 
     Raises:
-        InvalidParameterError: the place or the zooms are none.
+        InvalidParameterError: the place or the zooms are none, or there is no such parameter.
         NotFoundError: the account has none of that name.
     """
     name = udf.name if isinstance(udf, Udf) else udf
-    given = {"bbox": bbox, "area": area, "zooms": zooms}
+    texts = None if parameters is None else {name: as_text(each) for name, each in parameters.items()}
+    given = {"bbox": bbox, "area": area, "zooms": zooms, "parameters": texts}
     body = {key: value for key, value in given.items() if value is not None}
     yield from session.ask("POST", f"/udf/{_quoted(name)}/clear", body, base=OWN)
 

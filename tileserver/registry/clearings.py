@@ -1,4 +1,4 @@
-"""What was cleared of UDFs: everything, or tiles of some zooms in some place. Only the newest places are told apart."""
+"""What was cleared of UDFs: everything, or of some zooms, places and arguments. Only the newest are told apart."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from tileserver.registry.schema import now, purge, udf
 
 MOST: Final = 256
 """Places of a UDF that are kept; a look-up of an old entry asks of each."""
-_PLACE: Final = ("epoch", "min_zoom", "max_zoom", "min_x", "max_x", "min_y", "max_y")
+_PLACE: Final = ("epoch", "min_zoom", "max_zoom", "min_x", "max_x", "min_y", "max_y", "arguments")
 _AREAS: Final = select(*(purge.c[name] for name in (*_PLACE, "rings"))).order_by(purge.c.epoch.desc(), purge.c.seq)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from tileserver.errors import SetupError
 
-CURRENT: Final = "0005"
+CURRENT: Final = "0006"
 """The newest migration."""
 _PRAGMAS: Final = ("busy_timeout=5000", "synchronous=FULL", "foreign_keys=ON")
 _BUSY_SECONDS: Final = 5.0

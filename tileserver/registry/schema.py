@@ -143,6 +143,7 @@ purge = Table(
     Column("min_y", BigInteger, nullable=False),
     Column("max_y", BigInteger, nullable=False),
     Column("rings", Text),
+    Column("arguments", Text, nullable=False, server_default=""),
     Column("created", BigInteger, nullable=False),
 )
 

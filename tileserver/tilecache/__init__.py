@@ -15,7 +15,7 @@ from tileserver.tilecache.entry import Entry, Facts, etag, harmless
 from tileserver.tilecache.failures import Failures
 from tileserver.tilecache.far_leases import FarLeases
 from tileserver.tilecache.flights import Flights
-from tileserver.tilecache.keys import Key, layer_key
+from tileserver.tilecache.keys import Key, arguments_key, layer_key
 from tileserver.tilecache.leases import Leases
 from tileserver.tilecache.memory import MemoryTier
 from tileserver.tilecache.refreshes import Refreshes
@@ -33,6 +33,7 @@ __all__ = [
     "Refreshes",
     "Terms",
     "TileCache",
+    "arguments_key",
     "etag",
     "harmless",
     "layer_key",

@@ -34,7 +34,16 @@ def layer_key(digest: str, owner: str, arguments: dict[str, Any], output: Output
 
     That is with the UDF version, its account's UDF id, arguments, output, and the environment.
     """
-    text = msgspec.json.encode([VERSION, environment(), digest, owner, arguments, output], order="deterministic")
+    return _digest([VERSION, environment(), digest, owner, arguments, output])
+
+
+def arguments_key(arguments: dict[str, Any]) -> str:
+    """26 characters that differ with the arguments."""
+    return _digest(arguments)
+
+
+def _digest(value: Any) -> str:
+    text = msgspec.json.encode(value, order="deterministic")
     return base64.b32encode(hashlib.sha256(text).digest()).decode().lower()[:26]
 
 

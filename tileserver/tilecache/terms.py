@@ -24,6 +24,8 @@ class Terms(msgspec.Struct, frozen=True):
 
     block: bool = False
     """Whether tiles of any zoom are cut from its entries."""
+    arguments: str = ""
+    """The digest of the arguments."""
 
     @property
     def longest(self) -> int:
@@ -57,4 +59,5 @@ class Terms(msgspec.Struct, frozen=True):
 
     def cleared(self, entry: Entry, key: Key) -> bool:
         """Whether it was cleared since it was made."""
-        return self.bans.cleared(entry.facts.epoch, key.z, key.x, key.y, self.margin, block=self.block)
+        place = key.z, key.x, key.y
+        return self.bans.cleared(entry.facts.epoch, *place, self.margin, block=self.block, arguments=self.arguments)

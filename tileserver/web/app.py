@@ -156,7 +156,7 @@ def routes(answering: Answering, publisher: Publisher, code: CodeProxy, addresse
         *(Route(f"{place}/metadata.json", maps.metadata) for place in _PLACES),
         Route("/tiles/{token}/map", maps.map),
         *RunRoutes(pipeline.registry, pipeline.runs, access).routes(),
-        *ClearingRoutes(pipeline.registry, access).routes(),
+        *ClearingRoutes(pipeline, access).routes(),
         *CacheRoutes(answering).routes(),
         *UsageRoutes(answering).routes(),
         *AccountRoutes(pipeline.registry, access, pipeline.settings).routes(),

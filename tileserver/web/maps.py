@@ -13,7 +13,7 @@ from tileserver.layers import version
 from tileserver.pipeline import Pipeline
 from tileserver.registry import Grant
 from tileserver.tiles import MAX_LATITUDE
-from tileserver.udfs import Parameter, Udf, is_reserved
+from tileserver.udfs import Parameter, Udf, is_reserved, settable
 from tileserver.web.access import Access
 from tileserver.web.addresses import Addresses
 from tileserver.web.answers import CORS
@@ -113,7 +113,7 @@ class MapRoutes:
             "center": [(west + east) / 2, (south + north) / 2, min(options.minzoom, 22)],
         }
         if not udf.takes_all:
-            document["parameters"] = [each.name for each in _settable(udf)]
+            document["parameters"] = [each.name for each in settable(udf)]
         if grant.kind == Kind.VECTOR:
             document["vector_layers"] = _vector_layers(grant, udf)
         colours = legend(udf, facts_of(grant), queries.parse(request.url.query)) if grant.kind == Kind.RASTER else None
@@ -137,7 +137,7 @@ class MapRoutes:
             name=udf.name,
             kind=grant.kind or "",
             doc=udf.doc,
-            parameters=list(map(_control, _settable(udf))),
+            parameters=list(map(_control, settable(udf))),
             token=token,
             version=version(grant),
             tilejson_url=f"{base}/tiles/{token}/tilejson.json",
@@ -210,11 +210,6 @@ def _range_note(udf: Udf, facts: dict[str, Any]) -> str | None:
         return None
     shown = "0 to 1" if str(kind).startswith("float") else f"the whole range of {kind}"
     return f"The values ({kind}) are shown over {shown}. Set rescale=low,high for more contrast."
-
-
-def _settable(udf: Udf) -> list[Parameter]:
-    """What a tile's query sets of its parameters."""
-    return [each for each in udf.parameters if not each.injected and not is_reserved(each.name)]
 
 
 def _control(parameter: Parameter) -> dict[str, Any]:

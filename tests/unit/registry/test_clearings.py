@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tileserver.bans import of_bounds, of_polygon
@@ -45,6 +46,23 @@ def test_each_clears_what_is_older_than_it(run, publish) -> None:
 
     run(scenario, 2)
     run(restarted)
+
+
+def test_some_arguments_are_not_others(run, publish) -> None:
+    """Where they are named: as they were, in another process, and of files too."""
+
+    async def scenario(one: Registry, other: Registry) -> None:
+        udf = await publish(one)
+        world = of_bounds(Bounds(-180, -90, 180, 90), range(-1, 31))
+        await one.clearings.areas(udf.udf_id, [msgspec.structs.replace(ban, arguments="some") for ban in world])
+        for registry in (one, other):
+            grant: Any = await registry.lookup.load(udf.token)
+            for place in ((9, 1, 1), (-1, 0, 0)):
+                cleared = [grant.bans.cleared(0, *place, 0, arguments=each) for each in ("some", "others", "")]
+                assert cleared == [True, False, False]
+                assert not grant.bans.cleared(1, *place, 0, arguments="some")
+
+    run(scenario, 2)
 
 
 def test_one_udf_is_not_another(run, publish) -> None:
