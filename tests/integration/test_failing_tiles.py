@@ -75,7 +75,9 @@ def log(folder: Path) -> list[str]:
 def test_warming_goes_on_and_tries_again(client: Client, tmp_path: Path) -> None:
     """All others are there; the next call runs nothing but what failed."""
     given = {"folder": str(tmp_path), "columns": [17, 21]}
-    with pytest.raises(TilesFailedError, match=r"^10 of 40 tiles failed; 5/(17|21)/1\d: ValueError: bad tile") as told:
+    with pytest.raises(
+        TilesFailedError, match=r"^10 of 40 tiles failed; (5/(17|21)/1\d,? ){3}...: ValueError: b"
+    ) as told:
         client.warm("patchy", BOX, 5, **given)
     assert (len(told.value.failures), len(set(log(tmp_path)))) == (10, 40)
     assert {tile.x for tile, _ in told.value.failures} == {17, 21}
@@ -138,7 +140,9 @@ def test_the_commands(typed: Any, tmp_path: Path) -> None:
     area = ("patchy", "--bbox", "0,0,90,45", "--zooms", "3", "-p", f"folder={tmp_path}", "-p", "columns=[5]")
     result = typed("cache", "warm", *area)
     assert isinstance(result.exception, TilesFailedError)
-    assert re.match(r"2 of 4 tiles failed; 3/5/[23]: ValueError: bad tile \(line \d+\); 3/5/", str(result.exception))
+    assert re.match(
+        r"2 of 4 tiles failed; 3/5/[23], 3/5/[23]: ValueError: bad tile \(line \d+\)$", str(result.exception)
+    )
     place = tmp_path / "out.pmtiles"
     assert isinstance(typed("export", *area, "-o", place).exception, TilesFailedError)
     result = typed("export", *area, "-p", "rescale=0,9", "-o", place, "--skip-failed")

@@ -60,7 +60,7 @@ def warm(
     with client(concurrency=at_once) as server:
         given = known(server, name, parameters)
         count = server.warm(name, place, range(first, last + 1), format, **given)
-    print(f"'{name}' has {count:,} tiles there")
+    print(f"'{name}' has {count:,} tile{'s' * (count != 1)} there")
 
 
 @app.command()

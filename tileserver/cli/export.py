@@ -44,4 +44,4 @@ def export(
 def _say_failed(tile: "Tile", error: "TileserverError") -> None:
     from tileserver.client.outcomes import told
 
-    print(f"tileserver: left out, for it failed: {plain(told(tile, error))}", file=sys.stderr)
+    print(f"tileserver: left out, for it failed: {plain(told(error, tile))}", file=sys.stderr)

@@ -22,6 +22,7 @@ OnFailure = Callable[[Tile, TileserverError], None]
 _ALIKE: Final = 50
 """Failures in a row that say that it is in vain to go on."""
 _TOLD: Final = 3
+"""Of errors, and of tiles of one."""
 _KEPT: Final = 1000
 _NOT_KEPT: Final = (
     "nothing of it is kept: cache_max_age is 0, the token is one without cache, or a function that it called failed"
@@ -34,15 +35,24 @@ class TilesFailedError(TileserverError):
     """Tiles of an area failed; the others were made, unless the text says that they were not asked for."""
 
     def __init__(self, head: str, failures: list[tuple[Tile, TileserverError]]) -> None:
-        super().__init__("; ".join((head, *(told(*each) for each in failures[:_TOLD]))))
+        super().__init__("; ".join((head, *_listed(failures))))
         self.failures = failures
         """The first thousand, each a tile and why."""
 
 
-def told(tile: Tile, error: TileserverError) -> str:
-    """Which tile failed, and why, in the function's own words where they were told; one line."""
+def told(error: TileserverError, *tiles: Tile) -> str:
+    """Which tiles failed, and why, in the function's own words where they were told; one line."""
     words = (isinstance(error, UdfError) and error.words) or str(error)
-    return f"{tile.z}/{tile.x}/{tile.y}: {' '.join(words.splitlines())}"
+    places = ", ".join(f"{each.z}/{each.x}/{each.y}" for each in tiles[:_TOLD])
+    return f"{places}{' ...' if len(tiles) > _TOLD else ''}: {' '.join(words.splitlines())}"
+
+
+def _listed(failures: list[tuple[Tile, TileserverError]]) -> list[str]:
+    """The first, each with all tiles that it is of."""
+    alike: dict[str, tuple[TileserverError, list[Tile]]] = {}
+    for tile, error in failures:
+        alike.setdefault(told(error), (error, []))[1].append(tile)
+    return [told(error, *tiles) for error, tiles in list(alike.values())[:_TOLD]]
 
 
 def raised(_: Tile, came: Came) -> Answer:
