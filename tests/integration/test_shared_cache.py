@@ -301,7 +301,7 @@ def test_facts_that_are_none_are_a_miss(tmp_path: Path, facts: bytes) -> None:
         with Redis.from_url(address) as client:
             client.set(slot(KEY), slot(KEY).encode() + b"\n" + head + facts)
         assert await one.find(KEY, TERMS) is None
-        assert await one.stored(KEY) is None
+        assert await one.stored(KEY, TERMS) is None
         assert one.beyond[0].failures == 0
 
     with redis(tmp_path) as (address, _):
