@@ -24,7 +24,7 @@ from stores import memcached, needs_memcached, needs_redis, redis
 
 from tileserver.errors import SetupError
 from tileserver.settings import Settings, read
-from tileserver.tilecache import Entry, Facts, Key, Terms, TileCache, etag
+from tileserver.tilecache import Entry, Facts, Key, Terms, TileCache, etag, remote
 from tileserver.tilecache.entry import MAGIC, write
 from tileserver.tilecache.far_leases import SECONDS
 from tileserver.tilecache.keys import slot
@@ -32,6 +32,19 @@ from tileserver.tilecache.remote import LARGEST, RemoteTier
 from tileserver.tilecache.stores import first_line
 
 OTHER = Key("b" * 26, 5, 3, 4)
+pytestmark = pytest.mark.usefixtures("patient")
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stores have time, on a machine that has something else to do: what is tested is what they say."""
+    monkeypatch.setattr(remote, "_SECONDS", 5.0)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch, patient: None) -> None:
+    """They have as long as in a server."""
+    monkeypatch.setattr(remote, "_SECONDS", 0.02)
 
 
 def entry(body: bytes = b"body", created: float | None = None) -> Entry:
@@ -309,6 +322,7 @@ def test_facts_that_are_none_are_a_miss(tmp_path: Path, facts: bytes) -> None:
 
 
 @needs_redis
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_store_that_is_gone_or_stuck_is_left_alone(
     tmp_path: Path, end: signal.Signals, caplog: pytest.LogCaptureFixture
@@ -316,6 +330,7 @@ def test_a_store_that_is_gone_or_stuck_is_left_alone(
     """A hundred look-ups and stores ask it once, of each lock once too; later it is asked again, and answers."""
 
     async def check(one: TileCache, other: TileCache) -> None:
+        one.beyond[0].guard._seconds = 5.0
         await one.store(KEY, entry(), TERMS)
         os.kill(process.pid, end)
         for _ in range(100):
