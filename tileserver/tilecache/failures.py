@@ -1,7 +1,6 @@
 """What failed a moment ago and would again: told without a run, for seconds only, and never kept as a tile."""
 
 import contextlib
-import hashlib
 import os
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ from cachetools import TLRUCache
 
 from tileserver.errors import TileserverError
 from tileserver.refusals import Refused, refusal, refused
-from tileserver.tilecache.keys import Key
+from tileserver.tilecache.keys import Key, number
 
 SECONDS: Final = 5
 LONG_SECONDS: Final = 30
@@ -68,8 +67,7 @@ class _Told(msgspec.Struct, array_like=True):
 
 def _name(key: Key) -> str:
     """One of a few: so many files there are at most, and none has to be removed."""
-    digest = hashlib.blake2b("/".join(map(str, key)).encode(), digest_size=8).digest()
-    return f"{int.from_bytes(digest) % _FILES:03x}"
+    return f"{number(key, _FILES):03x}"
 
 
 def _tell(place: Path, told: _Told) -> None:

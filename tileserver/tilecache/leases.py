@@ -7,14 +7,13 @@ cannot be had, the same is made twice.
 import asyncio
 import contextlib
 import fcntl
-import hashlib
 import os
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-from tileserver.tilecache.keys import Key
+from tileserver.tilecache.keys import Key, number
 
 _SHORTEST, _LONGEST = 0.002, 0.02
 """Seconds between looks."""
@@ -32,7 +31,7 @@ class Leases:
     @contextlib.asynccontextmanager
     async def held(self, key: Key, seconds: float) -> AsyncIterator[bool]:
         """While it is held, after so many seconds at most; gives whether somebody else had it before."""
-        at = _place(key)
+        at = number(key, _PLACES)
         waited, pause, left = False, _SHORTEST, seconds
         while not (mine := self._take(at)) and left > 0:
             waited = True
@@ -67,8 +66,3 @@ class Leases:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-
-
-def _place(key: Key) -> int:
-    digest = hashlib.blake2b(f"{key.layer}/{key.z}/{key.x}/{key.y}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest) % _PLACES

@@ -9,11 +9,11 @@ from tileserver.errors import SetupError
 
 _MONTH: Final = 30 * 86400
 """Seconds; Memcached takes more for a date."""
-REDIS: Final = frozenset({"redis", "rediss", "valkey", "valkeys", "unix"})
+REDIS: Final = ("redis", "rediss", "valkey", "valkeys", "unix")
 _PIECE: Final = 2**22
 """Bytes that the loop takes in a millisecond."""
-OBJECTS: Final = frozenset({"s3", "gs", "az", "abfs", "abfss", "file"})
-_KNOWN: Final = ("redis", "rediss", "valkey", "valkeys", "unix", "memcached", "s3", "gs", "az", "abfs", "abfss", "file")
+OBJECTS: Final = ("s3", "gs", "az", "abfs", "abfss", "file")
+_KNOWN: Final = (*REDIS, "memcached", *OBJECTS)
 _LINE: Final = 200
 """Characters of an error of a store's library."""
 
