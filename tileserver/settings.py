@@ -47,6 +47,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _database(value: str) -> str:
+    if value and not value.startswith(("postgresql://", "postgres://")):
+        raise ValueError("should be an address as postgresql://user@host/name")
+    return value
+
+
 def _host(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", value):
         raise ValueError("should be host names as github.com")
@@ -60,6 +66,7 @@ Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_names)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_names)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_names)]
 Address = Annotated[str, AfterValidator(_address)]
+Database = Annotated[str, AfterValidator(_database)]
 
 
 class Settings(BaseSettings):
@@ -74,6 +81,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("tileserver", appauthor=False)),
         description="where registry, keys and cache are kept",
+    )
+    registry: Database = Field(
+        "", description="a database that hosts share, as postgresql://user@host/name; a file in the data directory"
     )
     public_url: Address = Field(
         "", description="the address that others reach this server by, as https://maps.example.org"

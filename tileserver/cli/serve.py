@@ -227,7 +227,7 @@ async def _end_functions(stop: _Stop, pipeline: Pipeline) -> None:
 async def _backend(settings: Settings, code: CodeProxy) -> AsyncIterator[tuple[Pipeline, SharedExecutor]]:
     keyring = read_keyring(settings.secret_key_file or settings.data_dir / "master.key")
     executor = SharedExecutor(settings.data_dir, pool_maker(settings))
-    registry = await Registry.open(settings.data_dir, keyring)
+    registry = await Registry.open(settings.data_dir, keyring, settings.registry)
     place, sizes = settings.data_dir / "cache", {"memory": settings.cache_memory, "disk": settings.cache_disk}
     cache = TileCache(place, **sizes, beyond=settings.cache)
     runs = RunLog(settings.data_dir / "logs" / "runs.sqlite")
@@ -295,7 +295,7 @@ async def _poll(registry: Registry) -> None:
     while True:
         await asyncio.sleep(1)
         try:
-            await registry.lookup.poll()
+            await registry.look()
             said = ""
         except (OSError, SQLAlchemyError) as error:  # the next second may be better
             if not said:

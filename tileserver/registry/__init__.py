@@ -13,6 +13,7 @@ from tileserver.registry.credentials import Credentials
 from tileserver.registry.database import Database
 from tileserver.registry.generation import Generation
 from tileserver.registry.lookup import UNKNOWN_YET, Lookup
+from tileserver.registry.postgres import PostgresDatabase
 from tileserver.registry.publications import Publications
 from tileserver.registry.records import (
     Account,
@@ -28,6 +29,7 @@ from tileserver.registry.schema import collection, secret, shared_token
 from tileserver.registry.secrets import Secrets
 from tileserver.registry.shared_tokens import SharedTokens
 from tileserver.registry.sharing import RESERVED_HANDLES
+from tileserver.registry.sqlite import SqliteDatabase
 from tileserver.tokens import Keyring
 
 __all__ = [
@@ -62,19 +64,29 @@ class Registry:
         self.lookup = Lookup(database, keyring, generation)
 
     @classmethod
-    async def open(cls, folder: Path, keyring: Keyring) -> Self:
-        """The registry in a data directory, made or migrated as needed.
+    async def open(cls, folder: Path, keyring: Keyring, address: str = "") -> Self:
+        """The registry in a data directory, or at an address, made or migrated as needed.
 
         Raises:
             SetupError: it cannot be used.
         """
-        database = Database(folder / "registry.sqlite")
+        generation = _generation(folder / "registry.generation")
         try:
-            await database.open()
-            return cls(database, keyring, _generation(folder / "registry.generation"))
+            database = _database(folder, address, generation)
+            try:
+                await database.open()
+                await database.look()
+            except BaseException:
+                await database.close()
+                raise
         except BaseException:
-            await database.close()
+            generation.close()
             raise
+        return cls(database, keyring, generation)
+
+    async def look(self) -> None:
+        """Announce what another host wrote, or a process that died behind its commit; see `Database.look`."""
+        await self._database.look()
 
     async def check_key(self) -> None:
         """Raises SetupError where what is sealed here was sealed with another master key than this server's."""
@@ -83,7 +95,7 @@ class Registry:
         async with self._database.read() as connection:
             found = [(await connection.execute(query)).scalar() for query in queries]
         if any(each is not None and not self.keyring.has_sealed(each) for each in found):
-            place = self._database.place
+            place = self._database.name
             raise SetupError(f"the registry {place} belongs to another master key; bring that back")
 
     @property
@@ -98,7 +110,6 @@ class Registry:
 
     async def close(self) -> None:
         """Close the database."""
-        await self.lookup.close()
         await self._database.close()
         self._generation.close()
 
@@ -108,3 +119,9 @@ def _generation(place: Path) -> Generation:
         return Generation(place)
     except OSError as error:
         raise SetupError(f"the counter {place} cannot be used: {error}") from None
+
+
+def _database(folder: Path, address: str, generation: Generation) -> Database:
+    if address:
+        return PostgresDatabase(address, generation)
+    return SqliteDatabase(folder / "registry.sqlite", generation)

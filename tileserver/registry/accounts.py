@@ -21,6 +21,8 @@ FIELDS: Final = (
     account.c.team,
     account.c.calls_per_day,
 )
+_SAME_ADDRESS: Final = ("account.email", "uq_account_email")
+"""What SQLite and PostgreSQL say of one that is taken."""
 
 
 class Accounts:
@@ -89,7 +91,7 @@ class Accounts:
                 async with self._database.write() as connection:
                     await connection.execute(statement)
             except IntegrityError as error:
-                if "account.email" in str(error.orig):
+                if any(each in str(error.orig) for each in _SAME_ADDRESS):
                     raise ConflictError(f"There is an account '{email}' already.") from None
                 raise ConflictError(f"Another account has the handle '{handle}'; choose one with --handle.") from None
 

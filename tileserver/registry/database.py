@@ -1,117 +1,153 @@
-"""The database: opened, brought to the current schema, and spoken to in transactions."""
+"""The database: opened, brought to the current schema, spoken to in transactions, and watched for what others write."""
 
-import asyncio
+import abc
 import contextlib
-import os
-import sqlite3
-import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import event, text
-from sqlalchemy.exc import DatabaseError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import Executable, inspect, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from tileserver.errors import SetupError
+from tileserver.errors import BusyError, SetupError
+from tileserver.registry.generation import Generation
 
-CURRENT: Final = "0006"
+CURRENT: Final = "0007"
 """The newest migration."""
-_PRAGMAS: Final = ("busy_timeout=5000", "synchronous=FULL", "foreign_keys=ON")
-_BUSY_SECONDS: Final = 5.0
+_GONE: Final = "The server cannot reach its registry; try again in a moment."
 
 
-class Database:
-    """One SQLite file through SQLAlchemy."""
+class Database(abc.ABC):
+    """Of one kind or another, through SQLAlchemy."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.engine: AsyncEngine = create_async_engine(f"sqlite+aiosqlite:///{place}", hide_parameters=True)
-        event.listen(self.engine.sync_engine, "connect", _set_pragmas)
-        event.listen(self.engine.sync_engine, "begin", _begin_immediate)
+    errors: tuple[type[Exception], ...]
+    """What the driver raises beside SQLAlchemy's own."""
+    unreachable: tuple[type[Exception], ...] = ()
+    """What says that it cannot be reached for now, beside a connection that was lost."""
+    locks: tuple[Executable, ...] = ()
+    """What keeps others from migrating until the transaction ends."""
+    begins: tuple[Executable, ...] = ()
+    """What a transaction that writes begins with."""
+
+    def __init__(self, engine: AsyncEngine, name: str, generation: Generation, reads: dict[str, Any]) -> None:
+        """Args:
+        name: what messages call it; holds no password.
+        generation: the host's count of changes.
+        reads: options of connections that only read.
+        """
+        self.engine, self.name, self._generation, self._reads = engine, name, generation, reads
+        self._watch: AsyncConnection | None = None
+        self._seen: int | None = None
 
     async def open(self) -> None:
         """Bring the schema up to date.
 
         Raises:
-            SetupError: the file is no registry, or one from a newer version.
+            SetupError: it is no registry, or one from a newer version.
         """
         try:
-            await _prepare(self.place)
-            revision = await self._revision()
-            if revision != CURRENT:
-                await self._migrate(revision)
-            self.place.chmod(0o600)
-        except (OSError, sqlite3.Error) as error:
-            raise SetupError(f"the registry {self.place} cannot be used: {error}") from None
-        except DatabaseError as error:
-            raise SetupError(f"the registry {self.place} cannot be used: {error.orig}") from None
+            if await self._revision() != CURRENT:
+                await self._migrate()
+        except self.errors as error:
+            raise self._unusable(error) from None
+        except DBAPIError as error:
+            raise self._unusable(error.orig) from None
+
+    def _unusable(self, error: object) -> SetupError:
+        return SetupError(f"the registry {self.name} cannot be used: {error}")
+
+    @abc.abstractmethod
+    async def _version(self, watch: AsyncConnection) -> int:
+        """A number that differs whenever others have written since."""
 
     async def _revision(self) -> str | None:
         async with self.engine.connect() as connection:
-            try:
-                return (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
-            except SQLAlchemyError as error:
-                if "no such table" in str(error):
-                    return None
-                raise
+            return await connection.run_sync(_revision)
 
-    async def _migrate(self, revision: str | None) -> None:
-        if revision is not None and revision > CURRENT:
-            raise SetupError(
-                f"the registry {self.place} was written by a newer version; upgrade tileserver, or use --data-dir"
-            )
-        from tileserver.registry.migrate import upgrade  # alembic is slow to import, and rarely needed
-
+    async def _migrate(self) -> None:
         async with self.engine.begin() as connection:
+            for statement in self.locks:
+                await connection.execute(statement)
+            revision = await connection.run_sync(_revision)
+            if revision is not None and revision > CURRENT:
+                raise SetupError(
+                    f"the registry {self.name} was written by a newer version; upgrade tileserver, or use --data-dir"
+                )
+            from tileserver.registry.migrate import upgrade  # alembic is slow to import, and rarely needed
+
             await connection.run_sync(upgrade)
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection that only reads."""
-        async with self.engine.connect() as connection:
-            await connection.execution_options(reads_only=True)
+        """A connection that only reads, and sees one moment.
+
+        Raises:
+            BusyError: the database cannot be reached.
+        """
+        async with self._reaching(), self.engine.connect() as connection:
+            await connection.execution_options(**self._reads)
             yield connection
 
     @contextlib.asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that is committed at the end, or not at all."""
-        async with self.engine.begin() as connection:
+        """A transaction that is committed at the end, or not at all; one at a time, whoever writes.
+
+        Raises:
+            BusyError: the database cannot be reached.
+        """
+        async with self._reaching(), self.engine.begin() as connection:
+            for statement in self.begins:
+                await connection.execute(statement)
             yield connection
+
+    @contextlib.asynccontextmanager
+    async def _reaching(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except self.unreachable as error:
+            raise BusyError(_GONE) from error
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            raise BusyError(_GONE) from error
+
+    async def look(self) -> None:
+        """Announce what was written since the last look and not said: by another host, or by a process that died.
+
+        The generation is bumped, not only what is in memory dropped: others memoise beside it. Changes that were
+        announced are announced once more, since one that was not may hide among them.
+        """
+        try:
+            self._watch = self._watch or await self._watching()
+            version = await self._version(self._watch)
+        except BaseException:
+            await self._forget()
+            raise
+        if self._seen not in (None, version):
+            self._generation.bump()
+        self._seen = version
+
+    async def _watching(self) -> AsyncConnection:
+        watch = await self.engine.connect()
+        await watch.execution_options(**self._reads)
+        return watch
+
+    async def _unwatch(self, watch: AsyncConnection) -> None:
+        await watch.close()
+
+    async def _forget(self) -> None:
+        """Watch by another connection from now on."""
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            await self._unwatch(watch)
 
     async def close(self) -> None:
         """Close every connection."""
+        await self._forget()
         await self.engine.dispose()
 
 
-async def _prepare(place: Path) -> None:
-    """Make the file and switch it to WAL, which stays with it.
-
-    By `sqlite3` itself: the thread of an aiosqlite connection that cannot be opened outlives the event loop, and
-    complains. The switch does not wait for other servers that start, whatever the timeout, hence the loop.
-    """
-    os.close(os.open(place, os.O_RDWR | os.O_CREAT, 0o600))  # its companions -wal and -shm take its mode
-    until = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            with contextlib.closing(sqlite3.connect(place)) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-        await asyncio.sleep(0.02)
-
-
-def _set_pragmas(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # sqlite3 would otherwise begin by itself, and not immediately
-    cursor = connection.cursor()
-    for pragma in _PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_immediate(connection: Any) -> None:
-    """A writer that turned into one late could find the database changed under it, and fail."""
-    reads_only = connection.get_execution_options().get("reads_only", False)
-    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+def _revision(connection: Any) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar())

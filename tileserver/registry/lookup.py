@@ -5,8 +5,7 @@ from enum import Enum
 from typing import Any, Final
 
 from cachetools import LRUCache, TTLCache
-from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import select
 
 from tileserver.bans import Bans
 from tileserver.caps import caps_of
@@ -74,8 +73,6 @@ class Lookup:
         self._grants: LRUCache[_Key, Grant] = LRUCache(10_000)
         self._unknown: TTLCache[_Key, bool] = TTLCache(10_000, 1)
         self._seen = generation.value
-        self._watch: AsyncConnection | None = None
-        self._data_version: int | None = None
 
     def resolve(self, token: str) -> Grant | NotInMemory | None:
         """What the token opens; None where it opens nothing; UNKNOWN_YET where `load` has to ask."""
@@ -138,26 +135,6 @@ class Lookup:
             else:
                 self._grants[key] = grant
         return grant
-
-    async def poll(self) -> None:
-        """Announce what another process wrote without bumping the generation, as one that died after its commit.
-
-        The generation is bumped, not only this memory dropped: others memoise beside it. Changes that were announced
-        are announced once more, since one that was not may hide among them.
-        """
-        if self._watch is None:  # the number only compares within one connection
-            self._watch = await self._database.engine.connect()
-            await self._watch.execution_options(reads_only=True)
-        version = (await self._watch.execute(text("PRAGMA data_version"))).scalar()
-        await self._watch.rollback()
-        if self._data_version is not None and version != self._data_version:
-            self._generation.bump()
-        self._data_version = version
-
-    async def close(self) -> None:
-        """Let go of the connection that watches."""
-        if self._watch is not None:
-            await self._watch.close()
 
     def _forget(self, generation: int) -> None:
         self._grants.clear()

@@ -148,6 +148,10 @@ purge = Table(
 )
 
 
+change = Table("change", metadata, Column("number", BigInteger, nullable=False))
+"""One row: the number of changes, where many hosts write."""
+
+
 def now() -> int:
     """Microseconds since 1970."""
     return time.time_ns() // 1000

@@ -1,11 +1,15 @@
-"""A registry on real SQLite, opened and closed around each scenario."""
+"""A registry on real SQLite or PostgreSQL, opened and closed around each scenario."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "integration"))
+from postgresql import Postgres, needs_postgres, postgres
 
 from tileserver.registry import Registry
 from tileserver.tokens import Keyring
@@ -20,12 +24,25 @@ def keyring() -> Keyring:
     return Keyring(bytes(32))
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[Postgres]:
+    """A PostgreSQL server."""
+    with postgres() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=(pytest.mark.slow, needs_postgres))])
+def address(request: pytest.FixtureRequest) -> str:
+    """Of an empty database; of a file none."""
+    return "" if request.param == "sqlite" else request.getfixturevalue("server").database()
+
+
 @pytest.fixture
-def run(tmp_path: Path, keyring: Keyring) -> Callable[..., Any]:
+def run(tmp_path: Path, keyring: Keyring, address: str) -> Callable[..., Any]:
     """Runs a scenario with `count` registries on one directory; every call opens anew, as a restart does."""
 
     async def _run(scenario: Scenario, count: int) -> Any:
-        registries = [await Registry.open(tmp_path, keyring) for _ in range(count)]
+        registries = [await Registry.open(tmp_path, keyring, address) for _ in range(count)]
         try:
             return await scenario(*registries)
         finally:

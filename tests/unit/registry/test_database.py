@@ -52,6 +52,12 @@ asyncio.run(main())
 """
 
 
+@pytest.fixture
+def address() -> str:
+    """It is all about files here."""
+    return ""
+
+
 def _refused(folder: Path) -> str:
     with pytest.raises(SetupError) as refusal:
         asyncio.run(Registry.open(folder, Keyring(bytes(32))))

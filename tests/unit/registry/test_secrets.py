@@ -80,6 +80,7 @@ def test_what_is_given_out_is_a_copy(run) -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("address", [""], ids=["a stranger writes to the file"])
 def test_a_value_is_bound_to_its_row(run, tmp_path: Path) -> None:
     """Copied to another account or key it cannot be read; nowhere in the files is it plain."""
 
