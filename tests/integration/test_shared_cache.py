@@ -323,6 +323,28 @@ def test_facts_that_are_none_are_a_miss(tmp_path: Path, facts: bytes) -> None:
 
 @needs_redis
 @pytest.mark.usefixtures("hasty")
+def test_a_busy_loop_is_no_fault_of_the_store(tmp_path: Path) -> None:
+    """What came in time counts, though it is read late."""
+
+    async def check(one: TileCache, _: TileCache) -> None:
+        tier = one.beyond[0]
+        tier.guard._seconds = 5.0
+        await tier.put(KEY, entry(), 60)
+        tier.guard._seconds = 0.02
+        for turns in range(12):  # some of them end while it is on its way
+            found = asyncio.create_task(tier.get(KEY))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            time.sleep(0.05)
+            assert await found is not None
+        assert tier.failures == 0
+
+    with redis(tmp_path) as (address, _):
+        on_hosts(tmp_path, address, check)
+
+
+@needs_redis
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_store_that_is_gone_or_stuck_is_left_alone(
     tmp_path: Path, end: signal.Signals, caplog: pytest.LogCaptureFixture

@@ -18,6 +18,8 @@ _FIRST: Final = 1024
 _FEW: Final = 256
 """Pixels that tell whether two colours are worth a try."""
 OPAQUE: Final = 255
+_NONE: Final = np.roll(np.arange(_MOST, dtype=np.uint32), 1) << np.arange(0, 32, 8, dtype=np.uint32)[:, np.newaxis]
+"""(4, 256): of each channel and value what no colour is that has this value there."""
 
 
 class Indexed(NamedTuple):
@@ -120,7 +122,7 @@ def _of_runs(words: NDArray[np.uint32], most: int, *, thoroughly: bool) -> _Code
     told = _by_channel(runs, many=many)
     if told and many and not thoroughly and len(told.colours) > _MOST // 16:
         return _bytes(words, told.channel), told.table[: told.last + 1]  # with gaps, and faster than to repeat by half
-    numbers, colours = told.numbers(runs) if told else _counted(runs)
+    numbers, colours = told.numbers() if told else _counted(runs)
     return (numbers.repeat(_lengths(ends)), colours) if len(colours) <= most else None
 
 
@@ -128,8 +130,10 @@ class _Told(NamedTuple):
     """Colours that one of their channels tells apart."""
 
     channel: int
+    places: NDArray[np.intp]
+    """Of each run the value there."""
     table: NDArray[np.uint32]
-    """(256): the colour that has this value there, or 0."""
+    """(256): the colour that has this value there."""
     taken: NDArray[np.bool_]
     """(256): whether there is one."""
 
@@ -142,10 +146,10 @@ class _Told(NamedTuple):
         """The highest value that is taken."""
         return int(self.taken.nonzero()[0][-1])
 
-    def numbers(self, runs: NDArray[np.uint32]) -> _Coded:
-        """Without gaps."""
-        own = (self.taken.cumsum() - 1).astype(np.uint8).tobytes()
-        return np.frombuffer(_bytes(runs, self.channel).tobytes().translate(own), np.uint8), self.colours
+    def numbers(self) -> _Coded:
+        """Of each run, without gaps."""
+        own = (self.taken.cumsum() - 1).astype(np.uint8)
+        return own.take(self.places), self.colours
 
 
 def _by_channel(runs: NDArray[np.uint32], *, many: bool) -> _Told | None:
@@ -160,13 +164,11 @@ def _by_channel(runs: NDArray[np.uint32], *, many: bool) -> _Told | None:
 
 def _told(runs: NDArray[np.uint32], channel: int) -> _Told | None:
     places = _bytes(runs, channel).astype(np.intp)
-    table = np.zeros(_MOST, np.uint32)
+    table = _NONE[channel].copy()
     table[places] = runs
     if not (table.take(places) == runs).all():
         return None
-    taken = table != 0
-    taken[0] = not places.all()  # where the colour itself may be 0
-    return _Told(channel, table, taken)
+    return _Told(channel, places, table, table != _NONE[channel])
 
 
 def _bytes(words: NDArray[np.uint32], channel: int) -> NDArray[np.uint8]:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
@@ -52,7 +52,7 @@ class Guard:
         if time.monotonic() < self._shut_until:
             return None
         try:
-            async with asyncio.timeout(self._seconds + more):
+            async with _within(self._seconds + more):
                 return await operation()
         except Exception as error:  # of whatever library: trouble with a cache is a miss
             self._failed(error)
@@ -112,6 +112,26 @@ class RemoteTier:
     async def close(self) -> None:
         """Let go of connections."""
         await ended(self._store.close)
+
+
+@contextlib.asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    """Raises TimeoutError after so long, and where the loop itself comes late as much later, at most as long again.
+
+    A loop that was busy meanwhile has not read yet what came in time.
+    """
+    loop = asyncio.get_running_loop()
+    due = loop.time() + seconds
+
+    def end() -> None:
+        limit.reschedule(loop.time() + min(loop.time() - due, seconds))
+
+    async with asyncio.timeout(None) as limit:
+        timer = loop.call_at(due, end)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 def _packed(name: str, entry: Entry) -> bytes:
