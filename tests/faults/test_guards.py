@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sysconfig
 import venv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,11 @@ from guards import GUARDS, Guard
 from processes import every
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def slow(test: Callable[..., None]) -> Callable[..., None]:
+    """Not for every landing."""
+    return pytest.mark.slow(pytest.mark.timeout(600)(test))
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +53,13 @@ def python(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
 
 
+def test_guards_are_found_where_they_are() -> None:
+    """Each in one place: the slow tests below take it away there."""
+    code = {guard.file: (ROOT / "tileserver" / guard.file).read_text() for guard in GUARDS}
+    assert [guard.name for guard in GUARDS if code[guard.file].count(guard.code) != 1] == []
+
+
+@slow
 def test_the_copy_is_what_runs(copy: Path) -> None:
     """And with all guards every test is green."""
     found = python(copy, "-P", "-c", "import tileserver; print(tileserver.__file__)")
@@ -57,12 +68,12 @@ def test_the_copy_is_what_runs(copy: Path) -> None:
     assert ran.returncode == 0, ran.stdout[-3000:]
 
 
+@slow
 @pytest.mark.parametrize("guard", GUARDS, ids=[guard.name.replace(" ", "_") for guard in GUARDS])
 def test_without_a_guard_a_test_is_red(copy: Path, guard: Guard) -> None:
     """Red because it failed, not because it could not be run."""
     file = copy / "tileserver" / guard.file
     code = file.read_text()
-    assert code.count(guard.code) == 1, "the guard is written otherwise now"
     file.write_text(code.replace(guard.code, guard.instead))
     try:
         ran = outcome(copy, *guard.tests)
