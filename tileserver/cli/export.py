@@ -1,6 +1,8 @@
 """`tileserver export`: a layer's tiles as one file."""
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,9 +11,9 @@ import typer
 from tileserver.cli.given import AtOnce, Box, Format, Parameters, Zooms, box, known, span
 from tileserver.cli.remote import client
 from tileserver.cli.runs import plain, size
+from tileserver.errors import TileserverError
 
 if TYPE_CHECKING:
-    from tileserver.errors import TileserverError
     from tileserver.tiles import Tile
 
 
@@ -37,11 +39,23 @@ def export(
     with client(concurrency=at_once) as server:
         given = known(server, name, parameters)
         skipping = _say_failed if skip_failed else None
-        count = server.export(name, output, box(bbox), range(first, last + 1), format, on_failure=skipping, **given)
+        with contextlib.nullcontext() if skip_failed else _naming_the_option():
+            count = server.export(name, output, box(bbox), range(first, last + 1), format, on_failure=skipping, **given)
     print(f"{output} has {count:,} tiles of '{name}', {size(output.stat().st_size)}")
 
 
-def _say_failed(tile: "Tile", error: "TileserverError") -> None:
+@contextlib.contextmanager
+def _naming_the_option() -> Iterator[None]:
+    """Raises what tiles failed of, with what can be done."""
+    from tileserver.client.outcomes import TilesFailedError
+
+    try:
+        yield
+    except TilesFailedError as error:
+        raise TileserverError(f"{error}; nothing is written, unless you add --skip-failed") from None
+
+
+def _say_failed(tile: "Tile", error: TileserverError) -> None:
     from tileserver.client.outcomes import told
 
     print(f"tileserver: left out, for it failed: {plain(told(error, tile))}", file=sys.stderr)
