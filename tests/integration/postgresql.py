@@ -4,6 +4,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -28,9 +29,30 @@ class Postgres:
         options = " ".join(f"-c {each}" for each in _SETTINGS) + f" -k {self._folder}"
         self._control("-w", "-l", str(self._folder / "log"), "-o", options, "start")
 
-    def stop(self) -> None:
-        """As a crash would."""
-        self._control("-m", "immediate", "stop")
+    def stop(self, mode: str = "immediate") -> None:
+        """As a crash would, or as it is told to."""
+        self._control("-w", "-m", mode, "stop")
+
+    @contextlib.contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """With all that is connected."""
+        first = (self._folder / "data" / "postmaster.pid").read_text().split()[0]
+        pids = [int(first), *map(int, self.ask("SELECT pid FROM pg_stat_activity", "postgres").split())]
+        _signal(pids, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            _signal(pids, signal.SIGCONT)
+
+    def end_sessions(self, address: str) -> None:
+        """Of all who are connected to a database."""
+        others = f"datname = '{self.name(address)}' AND pid <> pg_backend_pid()"
+        ended = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {others}"
+        assert int(self.ask(ended, "postgres")) > 0
+
+    def name(self, address: str) -> str:
+        """Of the database there."""
+        return address.partition("?")[0].rpartition("/")[2]
 
     def _control(self, *arguments: str) -> None:
         _run(self._user, "pg_ctl", "-D", str(self._folder / "data"), *arguments)
@@ -74,6 +96,12 @@ def _owner(folder: Path) -> str | None:
     os.chown(folder, entry.pw_uid, entry.pw_gid)
     folder.chmod(0o755)
     return "postgres"
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _run(user: str | None, program: str, *arguments: str) -> None:

@@ -118,3 +118,28 @@ def test_a_token_that_is_disabled_on_one_opens_nothing_on_the_other(two: list[Ru
         assert httpx.get(url).status_code == 200
         owner.post(f"/server/v1/udf-access-token/by-token/{token}", json={"enabled": False}).raise_for_status()
         until(lambda: httpx.get(url).status_code == 404)
+
+
+def test_edits_are_published_when_the_database_is_back(tmp_path: Path) -> None:
+    """Those of meanwhile too, and what went wrong is said once."""
+    folder = tmp_path / "udfs"
+    folder.mkdir()
+    (folder / "stamped.py").write_text(SOURCE)
+    with (
+        postgres() as database,
+        serving(
+            folder, data=tmp_path / "data", arguments=("--reload",), TILESERVER_REGISTRY=database.database()
+        ) as running,
+    ):
+        database.stop()
+        (folder / "meanwhile.py").write_text(SOURCE.replace("stamped", "meanwhile"))
+        running.wait_for("nothing could be published: The server cannot reach its registry", timeout=20)
+        unknown = f"/tiles/fsh_{'x' * 43}/1/0/0.png"
+        answer = httpx.get(running.url + unknown)
+        assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+        printed = len(running.lines)
+        database.start()
+        running.wait_for("^  meanwhile", start=printed, timeout=20)
+        assert httpx.get(running.url + unknown).status_code == 404
+        assert sum("could be published" in line for line in running.lines) == 1
+        assert not any("Traceback" in line for line in running.lines)

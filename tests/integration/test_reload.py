@@ -1,5 +1,6 @@
 """`--reload` on a real server: an edit, in whatever way an editor makes it, is served soon, under the same token."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,3 +89,11 @@ def test_what_is_wrong_is_said_and_the_rest_served(live: Live) -> None:
     assert after(lambda: file.write_text(source(3))).json() == {"v": 3}
     for part in ("this is not Python", "no function here", "named 'f' too"):
         assert sum(part in line for line in running.lines) == 1
+
+
+def test_a_file_whose_name_is_no_text(live: Live) -> None:
+    """Is a line, and all others are followed."""
+    folder, _, after = live
+    odd = folder / os.fsdecode(b"odd\xff.py")
+    assert after(lambda: odd.write_text(source(4)), r"not served: .*odd.*cannot be a UDF's name").json() == {"v": 1}
+    assert after(lambda: (folder / "f.py").write_text(source(5))).json() == {"v": 5}

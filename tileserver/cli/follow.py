@@ -8,12 +8,11 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
 from watchfiles import Change, awatch
-from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from tileserver.cli.report import report, warn
 from tileserver.cli.shelf import Shelf
+from tileserver.registry.database import reason
 
 _SECOND: Final = 1000
 """Milliseconds."""
@@ -21,21 +20,41 @@ _SECOND: Final = 1000
 
 async def follow(shelf: Shelf, address: str) -> None:
     """Publish edits until cancelled."""
-    said = False
+    said, edits = False, _Edits(shelf, address)
     while True:
         try:
-            await _watch(shelf, address)
-        except (OSError, WatchfilesRustInternalError) as error:
+            await _watch(edits)
+        except Exception as error:  # watchfiles' own may be in a group of anyio's
             if not said:
-                warn(f"warning: edits are noticed once a second only: {error}")
+                warn(f"warning: edits are noticed once a second only: {_first(error)}")
             said = True
         await asyncio.sleep(1)
-        await _look(shelf, address)
+        await edits.publish()
 
 
-async def _watch(shelf: Shelf, address: str) -> None:
+class _Edits:
+    """What was saved."""
+
+    def __init__(self, shelf: Shelf, address: str) -> None:
+        self.shelf, self._address, self._said = shelf, address, ""
+
+    async def publish(self) -> bool:
+        """Whether anything had changed since the last time."""
+        if not await self.shelf.has_changed():
+            return False
+        try:
+            report(*await self.shelf.refresh(), self._address)
+            self._said = ""
+        except Exception as error:  # such as a registry that is gone for now: it is tried again in a second
+            if self._said != (said := reason(error)):
+                warn(f"warning: nothing could be published: {said}")
+            self._said = said
+        return True
+
+
+async def _watch(edits: _Edits) -> None:
     """Publish what the system tells of, until it missed something."""
-    folders, recursive = _watched(shelf.paths)
+    folders, recursive = _watched(edits.shelf.paths)
     if not folders:
         return
     async for changes in awatch(
@@ -48,19 +67,8 @@ async def _watch(shelf: Shelf, address: str) -> None:
         recursive=recursive,
         ignore_permission_denied=True,
     ):
-        if await _look(shelf, address) and not changes:
+        if await edits.publish() and not changes:
             return
-
-
-async def _look(shelf: Shelf, address: str) -> bool:
-    """Whether anything had changed since the last look."""
-    if not await shelf.has_changed():
-        return False
-    try:
-        report(*await shelf.refresh(), address)
-    except SQLAlchemyError as error:
-        warn(f"warning: nothing could be published: {error}")
-    return True
 
 
 def _watched(paths: list[Path]) -> tuple[list[Path], bool]:
@@ -69,6 +77,10 @@ def _watched(paths: list[Path]) -> tuple[list[Path], bool]:
     if folders:
         return folders, True
     return list({path.parent for path in paths if path.parent.is_dir()}), False
+
+
+def _first(error: Exception) -> Exception:
+    return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
 
 
 def _may_matter(change: Change, path: str) -> bool:  # noqa: ARG001

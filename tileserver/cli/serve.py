@@ -30,6 +30,7 @@ from tileserver.execution import SharedExecutor
 from tileserver.pipeline import Pipeline
 from tileserver.publication import Publisher
 from tileserver.registry import Registry
+from tileserver.registry.database import reason
 from tileserver.runlog import RunLog
 from tileserver.settings import TRUST, Settings
 from tileserver.tilecache import TileCache, counts
@@ -60,24 +61,21 @@ def serve(paths: list[Path], *, reload: bool, flags: dict[str, Any]) -> None:
     prctl.hide_memory()
     os.umask(0o077)  # what is made from here on is for this user only
     _prepare(settings.data_dir)
-    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # what it says is said by us
+    for library in ("uvicorn.error", "sqlalchemy.pool"):  # what they say is said by us
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     listener = _listen(settings.host, settings.port)
     part = supervise(settings.processes) if settings.processes > 1 else ALONE
     with contextlib.closing(listener), asyncio.Runner(loop_factory=_loop) as runner:
         try:
             runner.run(_serve(settings, paths, listener, part, reload=reload))
         except SQLAlchemyError as error:
-            raise SetupError(f"the registry in {settings.data_dir} cannot be used: {_reason(error)}") from None
+            raise SetupError(f"the registry in {settings.data_dir} cannot be used: {reason(error)}") from None
 
 
 def _loop() -> asyncio.AbstractEventLoop:
     import uvloop
 
     return uvloop.new_event_loop()
-
-
-def _reason(error: SQLAlchemyError) -> str:
-    return str(getattr(error, "orig", None) or error).partition("\n")[0]
 
 
 def _prepare(folder: Path) -> None:
@@ -210,7 +208,7 @@ async def _beside(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 async def _follow(shelf: Shelf, address: str, part: Part) -> None:
     """Publish edits until cancelled; whoever does so in another's place looks first, and says nothing."""
     if not part.first:
-        with contextlib.suppress(SQLAlchemyError):  # the next edit is another occasion
+        with contextlib.suppress(Exception):  # the next look is another occasion
             await shelf.refresh()
     await follow(shelf, address)
 
@@ -297,6 +295,6 @@ async def _poll(registry: Registry) -> None:
         try:
             await registry.look()
             said = ""
-        except (OSError, SQLAlchemyError) as error:  # the next second may be better
+        except Exception as error:  # of whatever driver: the next second may be better
             if not said:
-                warn(said := f"warning: the registry cannot be read: {error}")
+                warn(said := f"warning: the registry cannot be read: {reason(error)}")

@@ -26,7 +26,7 @@ class Shelf:
         self._looking = asyncio.Lock()
 
     async def has_changed(self) -> bool:
-        """Whether any file has since the last `refresh`."""
+        """Whether any file has since the last `refresh` that came to its end."""
         return await asyncio.to_thread(sources.times, self.paths) != self._times
 
     async def refresh(self) -> tuple[list[Published], list[str]]:
@@ -36,7 +36,7 @@ class Shelf:
             The UDFs published now, and a line for each file that could not be, where it was not said before.
         """
         async with self._looking:
-            self._times = await asyncio.to_thread(sources.times, self.paths)
+            times = await asyncio.to_thread(sources.times, self.paths)
             texts, wrong = sources.read_all(self.paths)
             present = {source.file for source in texts} | set(wrong)
             modules = sources.modules(texts)
@@ -48,7 +48,7 @@ class Shelf:
                     wrong[source.file] = self._complaint(source.file, error)
             await self._withdraw(present)
             new = [line for file, line in wrong.items() if self._said.get(file) != line]
-            self._said = wrong
+            self._said, self._times = wrong, times
             return fresh, new
 
     async def _publish(self, source: sources.SourceFile, present: set[Path], *, is_module: bool) -> list[Published]:

@@ -54,12 +54,12 @@ class Registry:
 
     def __init__(self, database: Database, keyring: Keyring, generation: Generation) -> None:
         self._database, self._generation, self.keyring = database, generation, keyring
-        self.accounts = Accounts(database, generation)
+        self.accounts = Accounts(database)
         self.credentials = Credentials(database, keyring)
         self.secrets = Secrets(database, keyring, generation)
-        self.publications = Publications(database, keyring, generation)
-        self.clearings = Clearings(database, generation)
-        self.shared_tokens = SharedTokens(database, keyring, generation)
+        self.publications = Publications(database, keyring)
+        self.clearings = Clearings(database)
+        self.shared_tokens = SharedTokens(database, keyring)
         self.collections = Collections(database, keyring, generation)
         self.lookup = Lookup(database, keyring, generation)
 
@@ -73,12 +73,7 @@ class Registry:
         generation = _generation(folder / "registry.generation")
         try:
             database = _database(folder, address, generation)
-            try:
-                await database.open()
-                await database.look()
-            except BaseException:
-                await database.close()
-                raise
+            await database.open()
         except BaseException:
             generation.close()
             raise

@@ -9,7 +9,6 @@ from sqlalchemy.exc import IntegrityError
 from tileserver.caps import Cap, caps_of
 from tileserver.errors import ConflictError
 from tileserver.registry.database import Database
-from tileserver.registry.generation import Generation
 from tileserver.registry.records import OWNER, Account
 from tileserver.registry.schema import account, now
 
@@ -28,8 +27,8 @@ _SAME_ADDRESS: Final = ("account.email", "uq_account_email")
 class Accounts:
     """Made, read, changed."""
 
-    def __init__(self, database: Database, generation: Generation) -> None:
-        self._database, self._generation = database, generation
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def owner(self) -> Account:
         """The account of an embedded server, made at the first call."""
@@ -82,18 +81,17 @@ class Accounts:
         if member.team is None:
             return [member]
         async with self._database.read() as connection:
-            rows = await connection.execute(select(*FIELDS).where(account.c.team == member.team))
+            rows = await connection.execute(select(*FIELDS).where(account.c.team == member.team).order_by(account.c.id))
             return [Account(**row._mapping) for row in rows]
 
     async def _write(self, statement: Any, email: str, handle: str) -> None:
-        with self._generation.changing():  # a team's members see other UDFs at once
-            try:
-                async with self._database.write() as connection:
-                    await connection.execute(statement)
-            except IntegrityError as error:
-                if any(each in str(error.orig) for each in _SAME_ADDRESS):
-                    raise ConflictError(f"There is an account '{email}' already.") from None
-                raise ConflictError(f"Another account has the handle '{handle}'; choose one with --handle.") from None
+        try:
+            async with self._database.change() as connection:  # a team's members see other UDFs at once
+                await connection.execute(statement)
+        except IntegrityError as error:
+            if any(each in str(error.orig) for each in _SAME_ADDRESS):
+                raise ConflictError(f"There is an account '{email}' already.") from None
+            raise ConflictError(f"Another account has the handle '{handle}'; choose one with --handle.") from None
 
 
 def _insertion(made: Account) -> Any:

@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tileserver.bans import Ban, Bans, Ring
 from tileserver.registry.database import Database
-from tileserver.registry.generation import Generation
 from tileserver.registry.schema import now, purge, udf
 
 MOST: Final = 256
@@ -20,32 +19,30 @@ _AREAS: Final = select(*(purge.c[name] for name in (*_PLACE, "rings"))).order_by
 class Clearings:
     """Makes answers of earlier epochs stale; they are not searched for."""
 
-    def __init__(self, database: Database, generation: Generation) -> None:
-        self._database, self._generation = database, generation
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def everything(self, udf_id: str) -> None:
         """Clear all that is cached of a UDF, files too."""
-        with self._generation.changing():
-            async with self._database.write() as connection:
-                await connection.execute(_counted(udf_id))
-                await _raise_floor(connection, udf_id, None)
+        async with self._database.change() as connection:
+            await connection.execute(_counted(udf_id))
+            await _raise_floor(connection, udf_id, None)
 
     async def areas(self, udf_id: str, bans: list[Ban]) -> None:
         """Clear what is cached of a UDF's tiles in places, whose bans are of an epoch to come.
 
         Where there are more than `MOST` then, the oldest are joined to one clearing of everything before them.
         """
-        with self._generation.changing():
-            async with self._database.write() as connection:
-                await connection.execute(_counted(udf_id))
-                epoch = (await connection.execute(select(udf.c.epoch).where(udf.c.id == udf_id))).scalar()
-                if epoch is None:
-                    return
-                await connection.execute(insert(purge), [_row(udf_id, epoch, ban) for ban in bans])
-                kept = select(purge.c.epoch).where(purge.c.udf_id == udf_id).order_by(purge.c.epoch.desc())
-                oldest = (await connection.execute(kept.offset(MOST).limit(1))).scalar()
-                if oldest is not None:
-                    await _raise_floor(connection, udf_id, oldest)
+        async with self._database.change() as connection:
+            await connection.execute(_counted(udf_id))
+            epoch = (await connection.execute(select(udf.c.epoch).where(udf.c.id == udf_id))).scalar()
+            if epoch is None:
+                return
+            await connection.execute(insert(purge), [_row(udf_id, epoch, ban) for ban in bans])
+            kept = select(purge.c.epoch).where(purge.c.udf_id == udf_id).order_by(purge.c.epoch.desc())
+            oldest = (await connection.execute(kept.offset(MOST).limit(1))).scalar()
+            if oldest is not None:
+                await _raise_floor(connection, udf_id, oldest)
 
 
 async def bans_of(connection: AsyncConnection, udf_id: str, epoch: int, floor: int) -> Bans:

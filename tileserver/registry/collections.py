@@ -82,13 +82,12 @@ class Collections:
     async def _put(self, account_id: str, values: dict[str, Any]) -> Collection:
         values = values | {"updated": now()}
         this = collection.c.account_id == account_id
-        with self._generation.changing():
-            async with self._database.write() as connection:
-                if (await connection.execute(select(collection.c.account_id).where(this))).first():
-                    await connection.execute(update(collection).where(this).values(**values))
-                else:
-                    row = {"account_id": account_id, "access_scope": _SCOPE} | values
-                    await connection.execute(insert(collection).values(**row))
+        async with self._database.change() as connection:
+            if (await connection.execute(select(collection.c.account_id).where(this))).first():
+                await connection.execute(update(collection).where(this).values(**values))
+            else:
+                row = {"account_id": account_id, "access_scope": _SCOPE} | values
+                await connection.execute(insert(collection).values(**row))
         return await self.of(account_id)
 
     async def _one(self, condition: Any) -> Collection | None:

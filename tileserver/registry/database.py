@@ -1,6 +1,7 @@
 """The database: opened, brought to the current schema, spoken to in transactions, and watched for what others write."""
 
 import abc
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -14,6 +15,8 @@ from tileserver.registry.generation import Generation
 
 CURRENT: Final = "0007"
 """The newest migration."""
+_CLOSING: Final = 5
+"""Seconds."""
 _GONE: Final = "The server cannot reach its registry; try again in a moment."
 
 
@@ -24,10 +27,10 @@ class Database(abc.ABC):
     """What the driver raises beside SQLAlchemy's own."""
     unreachable: tuple[type[Exception], ...] = ()
     """What says that it cannot be reached for now, beside a connection that was lost."""
-    locks: tuple[Executable, ...] = ()
-    """What keeps others from migrating until the transaction ends."""
-    begins: tuple[Executable, ...] = ()
-    """What a transaction that writes begins with."""
+    turn: tuple[Executable, ...] = ()
+    """What a transaction that writes begins with, and waits in for others that do."""
+    said: tuple[Executable, ...] = ()
+    """What tells other hosts of it, once it is committed."""
 
     def __init__(self, engine: AsyncEngine, name: str, generation: Generation, reads: dict[str, Any]) -> None:
         """Args:
@@ -40,7 +43,7 @@ class Database(abc.ABC):
         self._seen: int | None = None
 
     async def open(self) -> None:
-        """Bring the schema up to date.
+        """Bring the schema up to date, and begin to watch.
 
         Raises:
             SetupError: it is no registry, or one from a newer version.
@@ -48,13 +51,15 @@ class Database(abc.ABC):
         try:
             if await self._revision() != CURRENT:
                 await self._migrate()
-        except self.errors as error:
-            raise self._unusable(error) from None
-        except DBAPIError as error:
-            raise self._unusable(error.orig) from None
+            await self.look()
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, (*self.errors, DBAPIError)):
+                raise self._unusable(error) from None
+            raise
 
-    def _unusable(self, error: object) -> SetupError:
-        return SetupError(f"the registry {self.name} cannot be used: {error}")
+    def _unusable(self, error: BaseException) -> SetupError:
+        return SetupError(f"the registry {self.name} cannot be used: {reason(error)}")
 
     @abc.abstractmethod
     async def _version(self, watch: AsyncConnection) -> int:
@@ -66,8 +71,7 @@ class Database(abc.ABC):
 
     async def _migrate(self) -> None:
         async with self.engine.begin() as connection:
-            for statement in self.locks:
-                await connection.execute(statement)
+            await self._alone(connection)
             revision = await connection.run_sync(_revision)
             if revision is not None and revision > CURRENT:
                 raise SetupError(
@@ -76,6 +80,10 @@ class Database(abc.ABC):
             from tileserver.registry.migrate import upgrade  # alembic is slow to import, and rarely needed
 
             await connection.run_sync(upgrade)
+
+    @abc.abstractmethod
+    async def _alone(self, connection: AsyncConnection) -> None:
+        """Wait for others that migrate; none does until the transaction ends."""
 
     @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -96,9 +104,26 @@ class Database(abc.ABC):
             BusyError: the database cannot be reached.
         """
         async with self._reaching(), self.engine.begin() as connection:
-            for statement in self.begins:
+            for statement in self.turn:
                 await connection.execute(statement)
             yield connection
+
+    @contextlib.asynccontextmanager
+    async def change(self) -> AsyncIterator[AsyncConnection]:
+        """The same, of what others have in memory: processes and hosts hear of it.
+
+        However it ends, once it has begun: what a cancelled caller began may have been committed.
+        """
+        begun = False
+        try:
+            async with self.write() as connection:
+                begun = True
+                for statement in self.said:
+                    await connection.execute(statement)
+                yield connection
+        finally:
+            if begun:
+                self._generation.bump()
 
     @contextlib.asynccontextmanager
     async def _reaching(self) -> AsyncIterator[None]:
@@ -107,23 +132,28 @@ class Database(abc.ABC):
         except self.unreachable as error:
             raise BusyError(_GONE) from error
         except DBAPIError as error:
-            if not error.connection_invalidated:
+            if not self._is_gone(error):
                 raise
             raise BusyError(_GONE) from error
+
+    def _is_gone(self, error: DBAPIError) -> bool:
+        """Whether that may pass by itself."""
+        return error.connection_invalidated
 
     async def look(self) -> None:
         """Announce what was written since the last look and not said: by another host, or by a process that died.
 
         The generation is bumped, not only what is in memory dropped: others memoise beside it. Changes that were
-        announced are announced once more, since one that was not may hide among them.
+        announced are announced once more, since one that was not may hide among them, as while nobody watched.
         """
+        unwatched = self._watch is None
         try:
             self._watch = self._watch or await self._watching()
             version = await self._version(self._watch)
         except BaseException:
             await self._forget()
             raise
-        if self._seen not in (None, version):
+        if self._seen is not None and (unwatched or version != self._seen):
             self._generation.bump()
         self._seen = version
 
@@ -142,9 +172,17 @@ class Database(abc.ABC):
             await self._unwatch(watch)
 
     async def close(self) -> None:
-        """Close every connection."""
-        await self._forget()
-        await self.engine.dispose()
+        """Close every connection, as far as that can be done in a moment."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING):
+                await self._forget()
+                await self.engine.dispose()
+
+
+def reason(error: BaseException) -> str:
+    """One line."""
+    found = getattr(error, "orig", None) or error
+    return str(found).strip().partition("\n")[0] or type(found).__name__
 
 
 def _revision(connection: Any) -> str | None:

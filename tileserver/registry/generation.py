@@ -2,8 +2,10 @@
 
 import contextlib
 import fcntl
+import hashlib
 import mmap
 import os
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -28,21 +30,14 @@ class Generation:
         self._bytes = memoryview(self._map)
         self.word = self._bytes[:_SIZE].cast("Q")
         """The counter as its only item: what a hot path reads without a call."""
-        self.mark = bytes(self._bytes[_SIZE:]).hex()
+        file = f"{platform.node()} {os.fstat(self._file.fileno()).st_ino}"  # a copy of it is another
+        self.mark = hashlib.blake2b(bytes(self._bytes[_SIZE:]) + file.encode(), digest_size=_MARK).hexdigest()
         """What no other host's counter has."""
 
     @property
     def value(self) -> int:
         """The counter."""
         return self.word[0]
-
-    @contextlib.contextmanager
-    def changing(self) -> Iterator[None]:
-        """Bump at the end, however it ends: what a cancelled caller began may have been committed."""
-        try:
-            yield
-        finally:
-            self.bump()
 
     def bump(self) -> None:
         """Add one; the lock keeps two processes from losing one."""

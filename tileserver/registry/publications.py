@@ -9,7 +9,6 @@ from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tileserver.registry.database import Database
-from tileserver.registry.generation import Generation
 from tileserver.registry.records import Publication, Sharing, StoredUdf
 from tileserver.registry.schema import account, now, shared_token, udf, udf_version
 from tileserver.registry.shared_tokens import token_row
@@ -40,8 +39,8 @@ _STORED: Final = select(*_FIELDS).select_from(AUTHORED).join(udf_version, _CURRE
 class Publications:
     """What is published, in which version."""
 
-    def __init__(self, database: Database, keyring: Keyring, generation: Generation) -> None:
-        self._database, self._keyring, self._generation = database, keyring, generation
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database, self._keyring = database, keyring
 
     async def publish(
         self,
@@ -63,11 +62,10 @@ class Publications:
         """
         version = {"code": code, "headers": json.dumps(headers, sort_keys=True), "record": record, "kind": kind}
         current = {"digest": digest, "source": source, "file": file} | _chosen(sharing)
-        with self._generation.changing():
-            async with self._database.write() as connection:
-                udf_id = await self._set_current(connection, account_id, name, current)
-                await _add_version(connection, udf_id, digest, version)
-                token = await self._token(connection, udf_id, account_id) if source == "file" else None
+        async with self._database.change() as connection:
+            udf_id = await self._set_current(connection, account_id, name, current)
+            await _add_version(connection, udf_id, digest, version)
+            token = await self._token(connection, udf_id, account_id) if source == "file" else None
         return Publication(udf_id=udf_id, token=token)
 
     async def _set_current(
@@ -156,9 +154,8 @@ class Publications:
         return _stored(row) if row else None
 
     async def _change(self, statement: Any) -> None:
-        with self._generation.changing():
-            async with self._database.write() as connection:
-                await connection.execute(statement)
+        async with self._database.change() as connection:
+            await connection.execute(statement)
 
 
 async def _add_version(connection: AsyncConnection, udf_id: str, digest: str, version: dict[str, Any]) -> None:

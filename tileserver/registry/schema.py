@@ -148,7 +148,12 @@ purge = Table(
 )
 
 
-change = Table("change", metadata, Column("number", BigInteger, nullable=False))
+change = Table(
+    "change",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # which replication tells rows by
+    Column("number", BigInteger, nullable=False),
+)
 """One row: the number of changes, where many hosts write."""
 
 

@@ -46,21 +46,17 @@ class Secrets:
         sealed = self._keyring.seal(value, _row(account_id, key))
         this = (secret.c.account_id == account_id) & (secret.c.key == key)
         row = {"account_id": account_id, "key": key, "sealed": sealed, "updated": now()}
-        with self._generation.changing():
-            async with self._database.write() as connection:
-                await connection.execute(delete(secret).where(this))
-                count = select(func.count()).where(secret.c.account_id == account_id)
-                if ((await connection.execute(count)).scalar() or 0) >= COUNT_LIMIT:
-                    raise ConflictError(f"An account may have {COUNT_LIMIT} secrets; delete one first.")
-                await connection.execute(insert(secret).values(**row))
+        async with self._database.change() as connection:
+            await connection.execute(delete(secret).where(this))
+            count = select(func.count()).where(secret.c.account_id == account_id)
+            if ((await connection.execute(count)).scalar() or 0) >= COUNT_LIMIT:
+                raise ConflictError(f"An account may have {COUNT_LIMIT} secrets; delete one first.")
+            await connection.execute(insert(secret).values(**row))
 
     async def delete(self, account_id: str, key: str) -> None:
         """Forget a secret."""
-        with self._generation.changing():
-            async with self._database.write() as connection:
-                await connection.execute(
-                    delete(secret).where((secret.c.account_id == account_id) & (secret.c.key == key))
-                )
+        async with self._database.change() as connection:
+            await connection.execute(delete(secret).where((secret.c.account_id == account_id) & (secret.c.key == key)))
 
     async def _load(self, account_id: str) -> dict[str, str]:
         before = self._generation.value

@@ -8,7 +8,6 @@ from sqlalchemy import delete, insert, select, update
 
 from tileserver.errors import NotFoundError
 from tileserver.registry.database import Database
-from tileserver.registry.generation import Generation
 from tileserver.registry.records import SharedToken, TokenOptions, environment_id
 from tileserver.registry.schema import account, now, shared_token, udf
 from tileserver.tokens import Keyring, mint_shared
@@ -59,8 +58,8 @@ def token_row(keyring: Keyring, token: str, udf_id: str, account_id: str, *, pub
 class SharedTokens:
     """Made, read, changed, deleted."""
 
-    def __init__(self, database: Database, keyring: Keyring, generation: Generation) -> None:
-        self._database, self._keyring, self._generation = database, keyring, generation
+    def __init__(self, database: Database, keyring: Keyring) -> None:
+        self._database, self._keyring = database, keyring
 
     async def create_token(self, udf_id: str, chosen: TokenOptions | None = None) -> SharedToken:
         """A new token for a UDF.
@@ -69,13 +68,12 @@ class SharedTokens:
             NotFoundError: there is no such UDF.
         """
         token = mint_shared()
-        with self._generation.changing():
-            async with self._database.write() as connection:
-                account_id = (await connection.execute(select(udf.c.account_id).where(udf.c.id == udf_id))).scalar()
-                if account_id is None:
-                    raise NotFoundError
-                row = token_row(self._keyring, token, udf_id, account_id, published=False)
-                await connection.execute(insert(shared_token).values(**row | _columns(chosen or TokenOptions())))
+        async with self._database.change() as connection:
+            account_id = (await connection.execute(select(udf.c.account_id).where(udf.c.id == udf_id))).scalar()
+            if account_id is None:
+                raise NotFoundError
+            row = token_row(self._keyring, token, udf_id, account_id, published=False)
+            await connection.execute(insert(shared_token).values(**row | _columns(chosen or TokenOptions())))
         made = await self.token(token)
         if made is None:  # somebody deleted it in between
             raise NotFoundError
@@ -110,9 +108,8 @@ class SharedTokens:
         return found
 
     async def _change(self, statement: Any) -> None:
-        with self._generation.changing():
-            async with self._database.write() as connection:
-                await connection.execute(statement)
+        async with self._database.change() as connection:
+            await connection.execute(statement)
 
     def _is(self, text: str) -> Any:
         return shared_token.c.mac == self._keyring.mac(text)

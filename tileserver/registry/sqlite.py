@@ -39,6 +39,9 @@ class SqliteDatabase(Database):
             raise self._unusable(error) from None
         await super().open()
 
+    async def _alone(self, connection: AsyncConnection) -> None:
+        """It is: it writes."""
+
     async def _version(self, watch: AsyncConnection) -> int:
         """A number that only compares within one connection."""
         version = (await watch.execute(text("PRAGMA data_version"))).scalar()

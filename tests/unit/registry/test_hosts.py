@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from postgresql import Postgres, needs_postgres, postgres
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from tileserver.errors import BusyError, SetupError
+from tileserver.errors import BusyError, InvalidParameterError, SetupError
 from tileserver.registry import Registry, TokenOptions
+from tileserver.registry.postgres import _MIGRATING
 from tileserver.tokens import Keyring
 
 pytestmark = [pytest.mark.slow, needs_postgres]
@@ -22,7 +25,7 @@ async def hosts(folder: Path, address: str, count: int = 2) -> AsyncIterator[lis
     """So many, each with a folder of its own."""
     folders = [folder / str(number) for number in range(count)]
     for each in folders:
-        each.mkdir(exist_ok=True)
+        each.mkdir(exist_ok=True, parents=True)
     found = await asyncio.gather(*(Registry.open(each, Keyring(bytes(32)), address) for each in folders))
     try:
         yield found
@@ -74,18 +77,13 @@ def test_what_one_writes_the_others_hear(tmp_path: Path, server: Postgres, publi
 def test_what_was_not_heard_is_seen(tmp_path: Path, server: Postgres, publish: Publish) -> None:
     """Where the connection that listens has gone: one look fails, or none, and the next one finds it."""
     address = server.database()
-    name = address.partition("?")[0].rpartition("/")[2]
 
     async def check() -> None:
         async with hosts(tmp_path, address) as (one, other):
             made = await publish(one)
             await other.look()
             assert (await other.lookup.load(made.token)).bans.epoch == 0
-            others = "pid <> pg_backend_pid()"
-            ended = (
-                f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}' AND {others}"
-            )
-            assert int(server.ask(ended, "postgres")) > 0
+            server.end_sessions(address)
             await one.clearings.everything(made.udf_id)
             for _ in range(2):
                 with contextlib.suppress(Exception):
@@ -127,6 +125,7 @@ def test_while_the_database_is_gone_what_is_known_opens(tmp_path: Path, publish:
                     await registry.lookup.load(made.token)
                 with pytest.raises(BusyError):
                     await registry.clearings.everything(made.udf_id)
+                assert registry.lookup.resolve(made.token) is grant
                 with pytest.raises((*registry._database.errors, SQLAlchemyError)):
                     await registry.look()
                 server.start()
@@ -135,6 +134,189 @@ def test_while_the_database_is_gone_what_is_known_opens(tmp_path: Path, publish:
                 assert (await registry.lookup.load(made.token)).bans.epoch == 1
 
     asyncio.run(check())
+
+
+def test_a_restart_is_no_failure(tmp_path: Path, publish: Publish) -> None:
+    """Of those who read and write all the while, each is served or told to come again, however the server ends."""
+
+    async def check() -> None:
+        with postgres() as server:
+            async with hosts(tmp_path, server.database(), 1) as [registry]:
+                made = await publish(registry)
+                until = asyncio.Event()
+
+                async def ask(work: Callable[[], Awaitable[object]]) -> int:
+                    served = 0
+                    while not until.is_set():
+                        with contextlib.suppress(BusyError):
+                            await work()
+                            served += 1
+                        await asyncio.sleep(0.01)
+                    return served
+
+                reads = [ask(lambda: registry.lookup.load(made.token)) for _ in range(12)]
+                writes = [ask(lambda: registry.clearings.everything(made.udf_id)) for _ in range(6)]
+                asking = asyncio.gather(*reads, *writes)
+                for mode in ("fast", "immediate"):
+                    await asyncio.sleep(0.3)
+                    await asyncio.to_thread(server.stop, mode)
+                    await asyncio.sleep(0.3)
+                    await asyncio.to_thread(server.start)
+                await registry.lookup.load(made.token)
+                until.set()
+                assert all(await asking)
+
+    asyncio.run(check())
+
+
+def test_a_host_that_stands_still_lets_the_others_go_on(tmp_path: Path, server: Postgres, publish: Publish) -> None:
+    """In the middle of a transaction, which holds what all writers wait for; it finds out when it goes on."""
+
+    async def check() -> None:
+        async with hosts(tmp_path, server.database()) as (one, other):
+            made = await publish(one)
+            with pytest.raises(BusyError):
+                async with other._database.write() as connection:
+                    with contextlib.suppress(BusyError):  # after five seconds, and it has four
+                        await one.clearings.everything(made.udf_id)
+                    await one.clearings.everything(made.udf_id)
+                    await connection.execute(text("SELECT 1"))
+
+    asyncio.run(check())
+
+
+def test_a_database_that_stands_still_keeps_nobody_long(tmp_path: Path, publish: Publish) -> None:
+    """Nor at the end."""
+
+    async def check() -> None:
+        with postgres() as server:
+            async with hosts(tmp_path, server.database(), 1) as [registry]:
+                made = await publish(registry)
+                with server.standing_still():
+                    async with asyncio.timeout(15):
+                        loads = (registry.lookup.load(made.token) for _ in range(40))
+                        answers = await asyncio.gather(*loads, return_exceptions=True)
+                    assert {type(each) for each in answers} == {BusyError}
+                    async with asyncio.timeout(8):
+                        await registry.close()
+
+    asyncio.run(check())
+
+
+def test_what_was_written_while_nobody_watched_is_seen(tmp_path: Path, server: Postgres, publish: Publish) -> None:
+    """Though the count is as before: at a failover it may go back."""
+    address = server.database()
+
+    async def check() -> None:
+        async with hosts(tmp_path, address) as (one, other):
+            made = await publish(one)
+            other.lookup.resolve(made.token)
+            assert await other.lookup.load(made.token)
+            server.end_sessions(address)
+            server.ask("UPDATE change SET number = number - 1", server.name(address))
+            with contextlib.suppress(Exception):
+                await one.look()
+            await one.shared_tokens.update_token(made.token, TokenOptions(enabled=False))
+            for _ in range(2):
+                with contextlib.suppress(Exception):
+                    await other.look()
+            other.lookup.resolve(made.token)
+            assert await other.lookup.load(made.token) is None
+
+    asyncio.run(check())
+
+
+def test_a_copied_data_directory_is_another_host(tmp_path: Path, server: Postgres, publish: Publish) -> None:
+    """And hears of what the first one writes."""
+
+    async def check() -> None:
+        address = server.database()
+        async with hosts(tmp_path / "first", address, 1) as [one]:
+            made = await publish(one)
+            shutil.copytree(tmp_path / "first", tmp_path / "copy")
+            async with hosts(tmp_path / "copy", address, 1) as [other]:
+                before = other.generation
+                await one.clearings.everything(made.udf_id)
+                await until_changed(other, before)
+
+    asyncio.run(check())
+
+
+def test_sessions_are_nobodys_business(tmp_path: Path, server: Postgres, publish: Publish) -> None:
+    """What opens on others stays in their memory."""
+
+    async def check() -> None:
+        async with hosts(tmp_path, server.database()) as (one, other):
+            await publish(one)
+            await other.look()
+            before = other.generation
+            owner = await one.accounts.owner()
+            await one.credentials.issue_link(owner.id)
+            await one.credentials.mint_private_token(owner.id)
+            await other.look()
+            assert other.generation == before
+
+    asyncio.run(check())
+
+
+def test_who_comes_while_another_migrates_waits(tmp_path: Path, server: Postgres) -> None:
+    """Longer than for any other answer."""
+    address = server.database()
+    held = f"BEGIN; SELECT pg_advisory_xact_lock({_MIGRATING}); SELECT pg_sleep(6)"
+
+    async def check() -> None:
+        other = asyncio.create_task(asyncio.to_thread(server.ask, held, server.name(address)))
+        locked = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+        while server.ask(locked, server.name(address)) == "0":
+            await asyncio.sleep(0.01)
+        async with hosts(tmp_path, address, 1) as [registry]:
+            assert other.done()
+            assert (await registry.accounts.owner()).id
+
+    asyncio.run(check())
+
+
+def test_tables_may_be_replicated(tmp_path: Path, server: Postgres, publish: Publish) -> None:
+    """All of them."""
+    address = server.database()
+
+    async def check() -> None:
+        async with hosts(tmp_path, address, 1) as [registry]:
+            server.ask("CREATE PUBLICATION everything FOR ALL TABLES", server.name(address))
+            assert await publish(registry)
+
+    asyncio.run(check())
+
+
+def test_text_that_postgresql_has_no_place_for(tmp_path: Path, server: Postgres) -> None:
+    """Is the caller's fault."""
+
+    async def check() -> None:
+        async with hosts(tmp_path, server.database(), 1) as [registry]:
+            with pytest.raises(InvalidParameterError, match="NUL"):
+                await registry.accounts.by_email("a\0@b")
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://u:very[secret@127.0.0.1:1/none",
+        "postgresql://u:very\u2100secret@127.0.0.1:1/none",
+        "postgresql://u@127.0.0.1:1/none?password=very-secret",
+        "postgresql://u:very-secret@127.0.0.1:1/none?sslmode=none",
+        "postgresql://u:very-secret@127.0.0.1:1/none?sslrootcert=there",
+        "postgresql://u:very-secret@127.0.0.1:99999/none",
+        "postgresql:///none?host=/nowhere",
+    ],
+)
+def test_addresses_that_cannot_be_used(tmp_path: Path, address: str) -> None:
+    """One line, without the password."""
+    with pytest.raises(SetupError) as refusal:
+        asyncio.run(Registry.open(tmp_path, Keyring(bytes(32)), address))
+    assert "secret" not in str(refusal.value)
+    assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

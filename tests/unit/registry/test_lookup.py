@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from sqlalchemy import event
+from sqlalchemy.exc import ResourceClosedError
 
 from tileserver.registry import UNKNOWN_YET, Registry, TokenOptions
 from tileserver.tokens import Keyring, mint_shared
@@ -134,8 +135,12 @@ def test_a_change_while_its_row_is_read_wins(run, publish, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("address", [""], ids=["a stranger writes to the file"])
-def test_a_change_that_nobody_announced_is_found_by_the_poll(run, publish, tmp_path: Path) -> None:
-    """As of a process that died after its commit; also `generation` moves, since others memoise beside it."""
+@pytest.mark.parametrize("unwatched", [False, True])
+def test_a_change_that_nobody_announced_is_found_by_the_poll(run, publish, tmp_path: Path, unwatched: bool) -> None:
+    """As of a process that died after its commit; also `generation` moves, since others memoise beside it.
+
+    While a look has failed nobody watches, and what the next one sees tells nothing of what was before.
+    """
 
     async def scenario(registry: Registry) -> None:
         made = await publish(registry)
@@ -143,6 +148,10 @@ def test_a_change_that_nobody_announced_is_found_by_the_poll(run, publish, tmp_p
         await registry.look()
         assert await _known(registry, made.token)
         before = registry.generation
+        if unwatched:
+            await registry._database._watch.close()
+            with pytest.raises(ResourceClosedError):
+                await registry.look()
         with sqlite3.connect(tmp_path / "registry.sqlite") as stranger:
             stranger.execute("UPDATE shared_token SET enabled = 0")
         stranger.close()

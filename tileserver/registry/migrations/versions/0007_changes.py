@@ -11,5 +11,6 @@ depends_on = None
 
 def upgrade() -> None:
     """None until now."""
-    op.create_table("change", sa.Column("number", sa.BigInteger, nullable=False))
-    op.execute("INSERT INTO change (number) VALUES (0)")
+    key = sa.Column("id", sa.Integer, primary_key=True, autoincrement=False)
+    op.create_table("change", key, sa.Column("number", sa.BigInteger, nullable=False))
+    op.execute("INSERT INTO change (id, number) VALUES (1, 0)")
