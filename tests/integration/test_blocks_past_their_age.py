@@ -209,6 +209,7 @@ def test_a_cleared_block_is_a_rescue_and_no_bridge(running: Running, asked: Call
     ask.until(lambda answer: number(answer) > 3, SECOND)
 
 
+@pytest.mark.slow  # it waits for seconds
 def test_neither_for_longer_than_it_says(asked: Callable[..., Asked]) -> None:
     """A second fresh, a second more."""
     ask = asked("briefly")

@@ -248,6 +248,7 @@ def test_a_holder_drains_the_others_jobs(tmp_path: Path) -> None:
         assert tile(second, 3) == 200
 
 
+@pytest.mark.slow  # it waits for seconds
 def test_a_second_signal_cuts_the_others_jobs(tmp_path: Path) -> None:
     """Though `--drain` is not over; the next holder runs them again."""
     log, told = tmp_path / "log", []

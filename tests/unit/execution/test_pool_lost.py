@@ -66,6 +66,7 @@ def test_a_holder_that_ends_lets_the_others_jobs_end(start: Start, tmp_path: Pat
     assert "text" in other.run("echo")
 
 
+@pytest.mark.slow  # it waits for seconds
 def test_a_holder_that_stands_still(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
     """The others say so, answer what waits for it and what comes, and do not wear themselves out; then it goes on."""
     holder, other = start(), start("--hold=2")

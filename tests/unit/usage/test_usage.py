@@ -5,6 +5,8 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from tileserver.usage import Day, Usage
 
 
@@ -47,6 +49,7 @@ async def check_again(usage: Usage) -> None:
     assert totals(await usage.of("a", 1)) == [("", 2, 1.0), ("t", 4, 2.0)]
 
 
+@pytest.mark.slow  # it waits for seconds
 def test_what_cannot_be_written_now_is_written_later(tmp_path: Path) -> None:
     """Meanwhile more comes, and each counts once."""
     path = tmp_path / "usage.sqlite"
