@@ -111,10 +111,9 @@ def _of_two(words: NDArray[np.uint32]) -> _Coded | None:
 
 
 def _of_runs(words: NDArray[np.uint32], most: int, *, thoroughly: bool) -> _Coded | None:
-    last = _last_of_runs(words)
-    if not thoroughly and np.count_nonzero(last) > max(words.size // _RUNS, 1):  # one run is few in any image
+    (ends,) = _last_of_runs(words).nonzero()
+    if not thoroughly and len(ends) > max(words.size // _RUNS, 1):  # one run is few in any image
         return None
-    (ends,) = last.nonzero()
     runs = words[ends]
     many = len(runs) > _MANY
     if many and len(_arrow(runs[:_FIRST]).unique()) > most:
@@ -172,7 +171,8 @@ def _told(runs: NDArray[np.uint32], channel: int) -> _Told | None:
 
 
 def _bytes(words: NDArray[np.uint32], channel: int) -> NDArray[np.uint8]:
-    return words.view(np.uint8)[channel::4]
+    """By shifts: twice as fast as by every fourth byte."""
+    return (words >> np.uint32(8 * channel)).astype(np.uint8)
 
 
 def _counted(runs: NDArray[np.uint32]) -> _Coded:
