@@ -7,10 +7,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tileserver.encode.warp import rounded
+from tileserver.encode.warp import as_type, rounded
 
 Masked = np.ma.MaskedArray[Any, Any]
-Weights = NDArray[np.float64]
 Centres = NDArray[np.floating[Any]]
 """Of the pixels that are made, in pixels of the raster."""
 
@@ -66,9 +65,9 @@ def _nearest(bands: Masked, down: Centres, across: Centres) -> Masked:
     rows, columns = (each.astype(np.int64) for each in (down, across))
     part = bands[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     rows, columns = rows - rows[0], columns - columns[0]
-    mask = np.ma.getmask(part)
-    values = np.ma.getdata(part).take(rows, axis=1).take(columns, axis=2)
-    return np.ma.MaskedArray(values, mask if mask is np.ma.nomask else mask.take(rows, axis=1).take(columns, axis=2))
+    values, mask = (each.take(columns, axis=2).take(rows, axis=1) if each is not np.ma.nomask else each
+                    for each in (np.ma.getdata(part), np.ma.getmask(part)))  # fmt: skip
+    return np.ma.MaskedArray(values, mask)
 
 
 class _Axis(NamedTuple):
@@ -90,22 +89,26 @@ def _along(start: float, step: float, size: int, limit: int, method: str) -> _Ax
     return _Axis(pixels, first - pixels.start, step, size, method)
 
 
-@lru_cache(16)
-def _weights(offset: float, step: float, size: int, count: int, method: str) -> Weights:
-    """(size, count): how much each pixel counts for each that is made. The same for most tiles of a zoom."""
-    away = np.abs((offset + np.arange(size) * step)[:, np.newaxis] - np.arange(count))
-    return np.maximum(1 - away, 0) if method == "bilinear" else _cubic(away)
+class _Taps(NamedTuple):
+    """The neighbours that count for each pixel that is made, and how much: (taps, pixels)."""
+
+    places: NDArray[np.intp]
+    shares: NDArray[np.floating[Any]]
+    """Of a sum of 1; what is left is the first one's, which has none here."""
 
 
-@lru_cache(16)
-def _shares(offset: float, step: float, size: int, count: int, method: str) -> NDArray[np.float32]:
-    """The same in parts of their sum."""
-    weights = _weights(offset, step, size, count, method)
-    shares: NDArray[np.float32] = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-    return shares
+@lru_cache(32)
+def _taps(offset: float, step: float, size: int, method: str, count: int, dtype: str) -> _Taps:
+    """Args: count: pixels that there are. The same for most tiles of a zoom."""
+    reach, at = _REACH[method], offset + np.arange(size) * step
+    places = np.floor(at).astype(np.intp) + np.arange(1 - reach, reach + 1)[:, np.newaxis]
+    away = np.abs(at - places)
+    weights = np.maximum(1 - away, 0) if method == "bilinear" else _cubic(away)
+    weights = np.where((places >= 0) & (places < count), weights, 0)
+    return _Taps(places.clip(0, count - 1), (weights / weights.sum(axis=0)).astype(dtype)[1:, :, np.newaxis])
 
 
-def _cubic(away: NDArray[np.floating[Any]]) -> Weights:
+def _cubic(away: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Keys 1981, "Cubic convolution interpolation", with a = -0.5, as GDAL has it."""
     near = (1.5 * away - 2.5) * away**2 + 1
     far = ((-0.5 * away + 2.5) * away - 4) * away + 2
@@ -115,13 +118,33 @@ def _cubic(away: NDArray[np.floating[Any]]) -> Weights:
 def _weighted(part: Masked, down: _Axis, across: _Axis) -> Masked:
     """The sums of neighbours that have a finite value, by how much these weigh together."""
     values, missing = np.ma.getdata(part), np.ma.getmaskarray(part) | ~np.isfinite(np.ma.getdata(part))
-    axes = [(axis.offset, axis.step, axis.size, count, axis.method)
-            for axis, count in zip((down, across), part.shape[1:], strict=True)]  # fmt: skip
-    if not missing.any() and (part.dtype.itemsize <= 2 or part.dtype == np.float32):
-        above, beside = (_shares(*axis) for axis in axes)
-        return rounded(part.dtype, above @ values.astype(np.float32) @ beside.T)
-    rows, columns = (_weights(*axis) for axis in axes)
-    there = np.where(missing, 0, values).astype(np.float64)
-    weights = rows @ (~missing).astype(np.float64) @ columns.T
+    whole = not missing.any()
+    dtype = "f4" if whole and (part.dtype.itemsize <= 2 or part.dtype == np.float32) else "f8"
+    axes = [_taps(*axis[1:], count, dtype) for axis, count in zip((down, across), part.shape[1:], strict=True)]
+    if whole:
+        return np.ma.MaskedArray(as_type(part.dtype, _summed(values.astype(dtype), *axes)))
+    weights = _summed((~missing).astype(dtype), *axes)
     none = weights < _LEAST
-    return rounded(part.dtype, np.where(none, np.nan, rows @ there @ columns.T / np.where(none, 1, weights)))
+    found = _summed(np.where(missing, 0, values).astype(dtype), *axes) / np.where(none, 1, weights)
+    return rounded(part.dtype, np.where(none, np.nan, found))
+
+
+def _summed(values: NDArray[Any], down: _Taps, across: _Taps) -> NDArray[Any]:
+    """Along rows, then along columns: whole rows are taken, which is faster than a product of matrices."""
+    return _along_columns(_turned(_along_columns(_turned(values), across)), down)
+
+
+def _turned(values: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(values.swapaxes(-1, -2))
+
+
+def _along_columns(values: NDArray[Any], taps: _Taps) -> NDArray[Any]:
+    """The first neighbour, and of what the others differ from it their shares."""
+    first: NDArray[Any]
+    first, *others = (values.take(places, axis=-2) for places in taps.places)
+    for other, shares in zip(others, taps.shares, strict=True):
+        other -= first
+        other *= shares
+    for other in others:
+        first += other
+    return first

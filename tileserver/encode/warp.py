@@ -122,10 +122,16 @@ def _with_nan(bands: Masked) -> NDArray[Any]:
 def rounded(dtype: np.dtype[Any], values: NDArray[Any]) -> Masked:
     """Floats as a type, cut off at its limits; masked where NaN stands for no value."""
     missing = np.isnan(values)
+    whole = values if dtype.kind == "f" else np.where(missing, 0, values)
+    return np.ma.MaskedArray(as_type(dtype, whole), missing)
+
+
+def as_type(dtype: np.dtype[Any], values: NDArray[Any]) -> NDArray[Any]:
+    """Floats cut off at its limits; NaN only where it has that."""
     if dtype.kind == "f":
-        return np.ma.MaskedArray(values.astype(dtype, copy=False), missing)
+        return values.astype(dtype, copy=False)
     low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     if float(high) > high:  # of 64 bits: the nearest float is one too large
         high = np.nextafter(float(high), 0)
-    whole = np.clip(np.rint(np.where(missing, 0, values)), low, high)
-    return np.ma.MaskedArray(whole.astype(dtype), missing)
+    whole: NDArray[Any] = np.clip(np.rint(values), low, high).astype(dtype)
+    return whole
