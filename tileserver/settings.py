@@ -66,7 +66,7 @@ Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_names)]
 Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], NoDecode, BeforeValidator(_names)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], NoDecode, BeforeValidator(_names)]
 Address = Annotated[str, AfterValidator(_address)]
-Database = Annotated[str, AfterValidator(_database)]
+DatabaseUrl = Annotated[str, AfterValidator(_database)]
 
 
 class Settings(BaseSettings):
@@ -82,7 +82,7 @@ class Settings(BaseSettings):
         default_factory=lambda: Path(platformdirs.user_data_dir("tileserver", appauthor=False)),
         description="where registry, keys and cache are kept",
     )
-    registry: Database = Field(
+    database_url: DatabaseUrl = Field(
         "", description="a database that hosts share, as postgresql://user@host/name; a file in the data directory"
     )
     public_url: Address = Field(

@@ -107,6 +107,10 @@ def described(source: SourceFile) -> Udf:
 
 def _text(file: Path) -> str:
     try:
+        str(file).encode()
+    except UnicodeEncodeError:
+        raise PublicationError("the name of this file or its folder is no text", file=ascii(str(file))) from None
+    try:
         if not file.is_file():  # a pipe would never end
             raise PublicationError("is no file", file=str(file))
         return file.read_text("utf-8-sig")

@@ -47,7 +47,7 @@ class Postgres:
     def end_sessions(self, address: str) -> None:
         """Of all who are connected to a database."""
         others = f"datname = '{self.name(address)}' AND pid <> pg_backend_pid()"
-        ended = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {others}"
+        ended = f"SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE {others}"
         assert int(self.ask(ended, "postgres")) > 0
 
     def name(self, address: str) -> str:

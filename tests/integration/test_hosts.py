@@ -45,7 +45,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running]]:
         for name in ("one", "other"):
             (folder / name).mkdir()
             data = folder / name / "data"
-            server = serving(folder / "stamped.py", data=data, arguments=arguments, TILESERVER_REGISTRY=address)
+            server = serving(folder / "stamped.py", data=data, arguments=arguments, TILESERVER_DATABASE_URL=address)
             made.append(stack.enter_context(server))
         for one, other in (made, made[::-1]):
             until(lambda one=one, other=other: shares(one, other))
@@ -67,6 +67,7 @@ def until(holds: Callable[[], bool], seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def source(answer: httpx.Response) -> str:
@@ -128,7 +129,7 @@ def test_edits_are_published_when_the_database_is_back(tmp_path: Path) -> None:
     with (
         postgres() as database,
         serving(
-            folder, data=tmp_path / "data", arguments=("--reload",), TILESERVER_REGISTRY=database.database()
+            folder, data=tmp_path / "data", arguments=("--reload",), TILESERVER_DATABASE_URL=database.database()
         ) as running,
     ):
         database.stop()

@@ -92,8 +92,11 @@ def test_what_is_wrong_is_said_and_the_rest_served(live: Live) -> None:
 
 
 def test_a_file_whose_name_is_no_text(live: Live) -> None:
-    """Is a line, and all others are followed."""
+    """Or is in a folder whose name is none: a line for each, and all others are followed."""
     folder, _, after = live
-    odd = folder / os.fsdecode(b"odd\xff.py")
-    assert after(lambda: odd.write_text(source(4)), r"not served: .*odd.*cannot be a UDF's name").json() == {"v": 1}
+    odd = folder / os.fsdecode(b"odd\xff")
+    odd.mkdir()
+    for file in (folder / f"{odd.name}.py", odd / "inside.py"):
+        said = rf"not served: .*{'inside' if file.parent == odd else 'odd'}.*is no text"
+        assert after(lambda file=file: file.write_text(source(4)), said).json() == {"v": 1}
     assert after(lambda: (folder / "f.py").write_text(source(5))).json() == {"v": 5}

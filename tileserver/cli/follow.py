@@ -39,16 +39,17 @@ class _Edits:
         self.shelf, self._address, self._said = shelf, address, ""
 
     async def publish(self) -> bool:
-        """Whether anything had changed since the last time."""
-        if not await self.shelf.has_changed():
-            return False
+        """Whether anything had changed since the last time, and is published."""
         try:
+            if not await self.shelf.has_changed():
+                return False
             report(*await self.shelf.refresh(), self._address)
-            self._said = ""
         except Exception as error:  # such as a registry that is gone for now: it is tried again in a second
             if self._said != (said := reason(error)):
                 warn(f"warning: nothing could be published: {said}")
             self._said = said
+            return False
+        self._said = ""
         return True
 
 

@@ -69,7 +69,7 @@ def serve(paths: list[Path], *, reload: bool, flags: dict[str, Any]) -> None:
         try:
             runner.run(_serve(settings, paths, listener, part, reload=reload))
         except SQLAlchemyError as error:
-            raise SetupError(f"the registry in {settings.data_dir} cannot be used: {reason(error)}") from None
+            raise SetupError(f"the registry cannot be used: {reason(error)}") from None
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -225,7 +225,7 @@ async def _end_functions(stop: _Stop, pipeline: Pipeline) -> None:
 async def _backend(settings: Settings, code: CodeProxy) -> AsyncIterator[tuple[Pipeline, SharedExecutor]]:
     keyring = read_keyring(settings.secret_key_file or settings.data_dir / "master.key")
     executor = SharedExecutor(settings.data_dir, pool_maker(settings))
-    registry = await Registry.open(settings.data_dir, keyring, settings.registry)
+    registry = await Registry.open(settings.data_dir, keyring, settings.database_url)
     place, sizes = settings.data_dir / "cache", {"memory": settings.cache_memory, "disk": settings.cache_disk}
     cache = TileCache(place, **sizes, beyond=settings.cache)
     runs = RunLog(settings.data_dir / "logs" / "runs.sqlite")
@@ -253,7 +253,7 @@ async def _usage(settings: Settings) -> AsyncIterator[Usage]:
 async def _check_accounts(settings: Settings, registry: Registry) -> None:
     """Raises SetupError where functions of several accounts would run beside each other and may not."""
     if not settings.may_have_accounts and len(await registry.accounts.all()) > 1:
-        raise SetupError(f"there are several accounts in {settings.data_dir}. {TRUST}")
+        raise SetupError(f"there are several accounts in {registry.name}. {TRUST}")
 
 
 def _uvicorn_config(application: Application, settings: Settings) -> uvicorn.Config:

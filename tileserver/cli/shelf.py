@@ -20,6 +20,8 @@ class Shelf:
         self._account_id, self._registry, self._publisher = account_id, registry, publisher
         self._digests: dict[Path, str] = {}
         """Of what is published or need not be."""
+        self._fresh: list[Published] = []
+        """Published since the last look that came to its end."""
         self._said: dict[Path, str] = {}
         """What was wrong at the last look, by file: nobody wants to read it again."""
         self._times: sources.Times = {}
@@ -40,15 +42,15 @@ class Shelf:
             texts, wrong = sources.read_all(self.paths)
             present = {source.file for source in texts} | set(wrong)
             modules = sources.modules(texts)
-            fresh: list[Published] = []
             for source in texts:
                 try:
-                    fresh += await self._publish(source, present, is_module=source.file in modules)
+                    self._fresh += await self._publish(source, present, is_module=source.file in modules)
                 except PublicationError as error:
                     wrong[source.file] = self._complaint(source.file, error)
             await self._withdraw(present)
             new = [line for file, line in wrong.items() if self._said.get(file) != line]
             self._said, self._times = wrong, times
+            fresh, self._fresh = self._fresh, []
             return fresh, new
 
     async def _publish(self, source: sources.SourceFile, present: set[Path], *, is_module: bool) -> list[Published]:

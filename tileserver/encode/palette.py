@@ -111,7 +111,7 @@ def _of_two(words: NDArray[np.uint32]) -> _Coded | None:
 
 
 def _of_runs(words: NDArray[np.uint32], most: int, *, thoroughly: bool) -> _Coded | None:
-    (ends,) = _last_of_runs(words).nonzero()
+    (ends,) = _last_of_runs(words).nonzero()  # not counted before: of sparse images that is a sixteenth
     if not thoroughly and len(ends) > max(words.size // _RUNS, 1):  # one run is few in any image
         return None
     runs = words[ends]

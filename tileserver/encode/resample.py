@@ -100,7 +100,7 @@ class _Taps(NamedTuple):
 
     places: NDArray[np.intp]
     shares: NDArray[np.floating[Any]]
-    """Of a sum of 1; what is left is the first one's, which has none here."""
+    """Of a sum of 1."""
 
 
 @lru_cache(32)
@@ -111,7 +111,7 @@ def _taps(offset: float, step: float, size: int, method: str, count: int, dtype:
     away = np.abs(at - places)
     weights = np.maximum(1 - away, 0) if method == "bilinear" else _cubic(away)
     weights = np.where((places >= 0) & (places < count), weights, 0)
-    return _Taps(places.clip(0, count - 1), (weights / weights.sum(axis=0)).astype(dtype)[1:, :, np.newaxis])
+    return _Taps(places.clip(0, count - 1), (weights / weights.sum(axis=0)).astype(dtype)[..., np.newaxis])
 
 
 def _cubic(away: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
@@ -145,12 +145,10 @@ def _turned(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _along_columns(values: NDArray[Any], taps: _Taps) -> NDArray[Any]:
-    """The first neighbour, and of what the others differ from it their shares."""
-    first: NDArray[Any]
-    first, *others = (values.take(places, axis=-2) for places in taps.places)
-    for other, shares in zip(others, taps.shares, strict=True):
-        other -= first
-        other *= shares
-    for other in others:
-        first += other
-    return first
+    total: NDArray[Any]
+    total, *others = (values.take(places, axis=-2) for places in taps.places)
+    for own, shares in zip((total, *others), taps.shares, strict=True):
+        own *= shares
+    for own in others:
+        total += own
+    return total

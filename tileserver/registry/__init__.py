@@ -90,8 +90,12 @@ class Registry:
         async with self._database.read() as connection:
             found = [(await connection.execute(query)).scalar() for query in queries]
         if any(each is not None and not self.keyring.has_sealed(each) for each in found):
-            place = self._database.name
-            raise SetupError(f"the registry {place} belongs to another master key; bring that back")
+            raise SetupError(f"the registry {self.name} belongs to another master key; bring that back")
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return self._database.name
 
     @property
     def generation_word(self) -> memoryview:

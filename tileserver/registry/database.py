@@ -10,14 +10,14 @@ from sqlalchemy import Executable, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from tileserver.errors import BusyError, SetupError
+from tileserver.errors import BusyError, SetupError, TileserverError
 from tileserver.registry.generation import Generation
 
 CURRENT: Final = "0007"
 """The newest migration."""
 _CLOSING: Final = 5
 """Seconds."""
-_GONE: Final = "The server cannot reach its registry; try again in a moment."
+GONE: Final = "The server cannot reach its registry; try again in a moment."
 
 
 class Database(abc.ABC):
@@ -130,15 +130,16 @@ class Database(abc.ABC):
         try:
             yield
         except self.unreachable as error:
-            raise BusyError(_GONE) from error
+            raise BusyError(GONE) from error
         except DBAPIError as error:
-            if not self._is_gone(error):
+            told = self._told(error)
+            if told is None:
                 raise
-            raise BusyError(_GONE) from error
+            raise told from error
 
-    def _is_gone(self, error: DBAPIError) -> bool:
-        """Whether that may pass by itself."""
-        return error.connection_invalidated
+    def _told(self, error: DBAPIError) -> TileserverError | None:
+        """What callers are told in its place, if it is not theirs to know."""
+        return BusyError(GONE) if error.connection_invalidated else None
 
     async def look(self) -> None:
         """Announce what was written since the last look and not said: by another host, or by a process that died.
@@ -169,7 +170,8 @@ class Database(abc.ABC):
         """Watch by another connection from now on."""
         watch, self._watch = self._watch, None
         if watch is not None:
-            await self._unwatch(watch)
+            with contextlib.suppress(Exception):  # it was lost already, most likely
+                await self._unwatch(watch)
 
     async def close(self) -> None:
         """Close every connection, as far as that can be done in a moment."""
@@ -181,7 +183,8 @@ class Database(abc.ABC):
 
 def reason(error: BaseException) -> str:
     """One line."""
-    found = getattr(error, "orig", None) or error
+    wrapped = getattr(error, "orig", None)  # of SQLAlchemy, around its own around the driver's
+    found = (wrapped and wrapped.__cause__) or wrapped or error
     return str(found).strip().partition("\n")[0] or type(found).__name__
 
 

@@ -15,14 +15,16 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from tileserver.errors import InvalidParameterError, SetupError
-from tileserver.registry.database import Database
+from tileserver.errors import BusyError, InvalidParameterError, SetupError, TileserverError
+from tileserver.registry.database import GONE, Database
 from tileserver.registry.generation import Generation
 from tileserver.registry.schema import change
 
 _CHANNEL: Final = "tileserver"
 _SECONDS: Final = 5
 """For which a connection or an answer is waited for."""
+_CONNECTIONS: Final = 4
+"""Of a process at rest; twice as many at most, one of which listens. PostgreSQL has 100 as it comes."""
 _MIGRATING: Final = 7_423_190_551
 """A lock of PostgreSQL's that servers which start at once take in turn: no other program's, most likely."""
 _MIGRATING_SECONDS: Final = 60
@@ -43,6 +45,7 @@ _READ_ONLY: Final = "25006"
 """Of a standby, which may be the primary in a moment."""
 _NO_TEXT: Final = "22021"
 """https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+_UNREADABLE: Final = "the registry's address cannot be read; it is postgresql://USER:PASSWORD@HOST/NAME"
 _PORTS: Final = range(1, 2**16)
 
 
@@ -70,6 +73,8 @@ class PostgresDatabase(Database):
             url,
             hide_parameters=True,
             isolation_level="READ COMMITTED",
+            pool_size=_CONNECTIONS,
+            max_overflow=_CONNECTIONS,
             pool_pre_ping=True,
             pool_timeout=_SECONDS,
             connect_args={"timeout": _SECONDS, "command_timeout": _SECONDS, "server_settings": _SESSION},
@@ -96,37 +101,36 @@ class PostgresDatabase(Database):
             raise
         return watch
 
-    def _hear(self, *heard: Any) -> None:
-        """Of a connection, its process and the channel, whose host wrote: this one has counted it already."""
-        if heard[-1] != self._generation.mark:
-            self._generation.bump()
+    def _hear(self, _connection: Any, _process: int, _channel: str, mark: str) -> None:
+        """Of the host that wrote: this one has counted it already."""
+        if mark != self._generation.mark:
+            with contextlib.suppress(ValueError):  # it was closed, and this connection has not yet ended
+                self._generation.bump()
 
     async def _version(self, watch: AsyncConnection) -> int:
         return int((await watch.execute(select(change.c.number))).scalar() or 0)
 
     async def _unwatch(self, watch: AsyncConnection) -> None:
         """Ended, and not given back: it has a listener."""
-        with contextlib.suppress(*self.errors):
-            await asyncio.shield(watch.invalidate())
-        await super()._unwatch(watch)
+        try:
+            with contextlib.suppress(*self.errors):
+                await asyncio.shield(watch.invalidate())
+        finally:
+            await super()._unwatch(watch)
 
-    def _is_gone(self, error: DBAPIError) -> bool:
-        state = _state(error)
+    def _told(self, error: DBAPIError) -> TileserverError | None:
+        state = str(getattr(error.orig, "sqlstate", None) or "")
         if state == _NO_TEXT:
-            raise InvalidParameterError("Text cannot hold the character NUL.") from None
-        # without a statement it failed of connecting
-        return super()._is_gone(error) or error.statement is None or state[:2] in _PASSING or state == _READ_ONLY
-
-
-def _state(error: DBAPIError) -> str:
-    return str(getattr(error.orig, "sqlstate", None) or "")
+            return InvalidParameterError("Text cannot hold the character NUL.")
+        # without a statement it failed of connecting, or of the end of a transaction
+        may_pass = error.statement is None or state[:2] in _PASSING or state == _READ_ONLY
+        return BusyError(GONE) if may_pass else super()._told(error)
 
 
 def _url(address: str) -> URL:
     """For asyncpg, with the names that it has for what libpq's addresses have."""
     try:
         url = make_url(address)
-        port = _PORTS[0] if url.port is None else url.port
     except (ArgumentError, ValueError):
         raise SetupError(_UNREADABLE) from None
     query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
@@ -134,9 +138,6 @@ def _url(address: str) -> URL:
     unknown = set(query) - _OPTIONS
     if unknown:
         raise SetupError(f"the registry's address has '{min(unknown)}', which is not understood")
-    if port not in _PORTS or not isinstance(password, str | None):
+    if url.port not in (None, *_PORTS) or not isinstance(password, str | None):
         raise SetupError(_UNREADABLE)
     return url.set(drivername="postgresql+asyncpg", query=query, password=password)
-
-
-_UNREADABLE: Final = "the registry's address cannot be read; it is postgresql://USER:PASSWORD@HOST/NAME"

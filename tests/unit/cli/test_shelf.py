@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tileserver.cli.shelf import Shelf
+from tileserver.errors import BusyError
 from tileserver.grants import Grants
 from tileserver.publication import Publisher
 from tileserver.registry import Registry
@@ -143,3 +146,28 @@ def test_a_path_that_comes_later(tmp_path: Path) -> None:
         assert list((await looked(shelf))[0]) == ["late"]
 
     on_a_shelf(tmp_path, check, "late.py")
+
+
+def test_what_was_published_before_a_failure_is_told_after_it(tmp_path: Path) -> None:
+    """The registry goes between two files, and is back at the next look."""
+
+    async def check(folder: Path, shelf: Shelf) -> None:
+        (folder / "a.py").write_text(udf(1))
+        (folder / "b.py").write_text(udf(2))
+        publish, asked = shelf._publisher.publish_file, []
+
+        async def failing(*arguments: Any) -> Any:
+            asked.append(arguments)
+            if len(asked) == 2:
+                raise BusyError
+            return await publish(*arguments)
+
+        shelf._publisher.publish_file = failing  # type: ignore[method-assign]
+        with pytest.raises(BusyError):
+            await looked(shelf)
+        assert await shelf.has_changed()
+        published, complaints = await looked(shelf)
+        assert (sorted(published), complaints) == (["a", "b"], [])
+        assert not await shelf.has_changed()
+
+    on_a_shelf(tmp_path, check)
