@@ -110,8 +110,9 @@ def cases() -> Iterator[tuple[str, Any, Output, list[Tile]]]:
     yield "photo of 4,096 pixels, 4 zooms below", photo, png, some(4)
     yield "photo, stretched, nearest, 7 zooms below", photo, png, some(7)
     yield "heights of 4,096 pixels, 4 zooms below", heights, coloured, some(4)
-    smoother = Output(formats=("png",), rescale=((0, 2100),), colormap="terrain", resampling="bilinear")
-    yield "heights, stretched, bilinear, 7 zooms below", heights, smoother, some(7)
+    for method, down in (("nearest", 5), ("bilinear", 5), ("bilinear", 7), ("cubic", 5)):
+        smoother = Output(formats=("png",), rescale=((0, 2100),), colormap="terrain", resampling=method)
+        yield f"heights, stretched, {method}, {down} zooms below", heights, smoother, some(down)
 
 
 def some(down: int) -> list[Tile]:
