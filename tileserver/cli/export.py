@@ -1,8 +1,6 @@
 """`tileserver export`: a layer's tiles as one file."""
 
-import contextlib
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,24 +33,19 @@ def export(
     """Write a PMTiles archive of an area's tiles. What was stopped is quicker when typed again: tiles are kept."""
     if output.suffix != ".pmtiles":
         raise typer.BadParameter(f"'{output}' does not end with .pmtiles", param_hint="--output")
+    from tileserver.client.outcomes import TilesFailedError
+
     first, last = span(zooms)
     with client(concurrency=at_once) as server:
         given = known(server, name, parameters)
         skipping = _say_failed if skip_failed else None
-        with contextlib.nullcontext() if skip_failed else _naming_the_option():
+        try:
             count = server.export(name, output, box(bbox), range(first, last + 1), format, on_failure=skipping, **given)
+        except TilesFailedError as error:
+            if skip_failed:
+                raise
+            raise TileserverError(f"{error}; nothing is written, unless you add --skip-failed") from None
     print(f"{output} has {count:,} tiles of '{name}', {size(output.stat().st_size)}")
-
-
-@contextlib.contextmanager
-def _naming_the_option() -> Iterator[None]:
-    """Raises what tiles failed of, with what can be done."""
-    from tileserver.client.outcomes import TilesFailedError
-
-    try:
-        yield
-    except TilesFailedError as error:
-        raise TileserverError(f"{error}; nothing is written, unless you add --skip-failed") from None
 
 
 def _say_failed(tile: "Tile", error: TileserverError) -> None:
