@@ -13,6 +13,8 @@ Masked = np.ma.MaskedArray[Any, Any]
 Centres = NDArray[np.floating[Any]]
 """Of the pixels that are made, in pixels of the raster."""
 
+_STRIP: Final = 16
+"""Pixels of a strip, at most."""
 METHODS: Final = frozenset({"nearest", "bilinear", "cubic", "mode"})
 _REACH: Final = {"bilinear": 1, "cubic": 2}
 """Pixels to each side that count."""
@@ -95,23 +97,26 @@ def _along(start: float, step: float, size: int, limit: int, method: str) -> _Ax
     return _Axis(pixels, first - pixels.start, step, size, method)
 
 
-class _Taps(NamedTuple):
-    """The neighbours that count for each pixel that is made, and how much: (taps, pixels)."""
+class _Strips(NamedTuple):
+    """Neighbours that count for some pixels at a time, and how much: a product of small matrices for each."""
 
     places: NDArray[np.intp]
+    """(strips, neighbours)."""
     shares: NDArray[np.floating[Any]]
-    """Of a sum of 1."""
+    """(strips, pixels that are made, neighbours); of each pixel a sum of 1."""
 
 
 @lru_cache(32)
-def _taps(offset: float, step: float, size: int, method: str, count: int, dtype: str) -> _Taps:
+def _strips(offset: float, step: float, size: int, method: str, count: int, dtype: str) -> _Strips:
     """Args: count: pixels that there are. The same for most tiles of a zoom."""
-    reach, at = _REACH[method], offset + np.arange(size) * step
-    places = np.floor(at).astype(np.intp) + np.arange(1 - reach, reach + 1)[:, np.newaxis]
-    away = np.abs(at - places)
+    reach, at = _REACH[method], (offset + np.arange(size) * step).reshape(-1, math.gcd(size, _STRIP), 1)
+    first, last = np.floor(at[:, 0]) + 1 - reach, np.floor(at[:, -1]) + reach
+    places = first + np.arange((last - first).max() + 1)
+    away = np.abs(at - places[:, np.newaxis])
     weights = np.maximum(1 - away, 0) if method == "bilinear" else _cubic(away)
-    weights = np.where((places >= 0) & (places < count), weights, 0)
-    return _Taps(places.clip(0, count - 1), (weights / weights.sum(axis=0)).astype(dtype)[..., np.newaxis])
+    weights *= ((places >= 0) & (places < count))[:, np.newaxis]
+    shares = weights / weights.sum(axis=2, keepdims=True)
+    return _Strips(places.clip(0, count - 1).astype(np.intp), shares.astype(dtype))
 
 
 def _cubic(away: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
@@ -123,32 +128,25 @@ def _cubic(away: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
 
 def _weighted(values: NDArray[Any], mask: Any, down: _Axis, across: _Axis) -> Masked:
     """The sums of neighbours that have a finite value, by how much these weigh together."""
-    missing: NDArray[np.bool_] = mask | ~np.isfinite(values)
-    whole = not missing.any()
+    there = np.isfinite(values)
+    if mask is not np.ma.nomask:
+        there &= ~mask
+    whole = there.all()
     dtype = "f4" if whole and (values.dtype.itemsize <= 2 or values.dtype == np.float32) else "f8"
-    axes = [_taps(*axis[1:], count, dtype) for axis, count in zip((down, across), values.shape[1:], strict=True)]
+    axes = [_strips(*axis[1:], count, dtype) for axis, count in zip((down, across), values.shape[1:], strict=True)]
     if whole:
         return np.ma.MaskedArray(as_type(values.dtype, _summed(values.astype(dtype), *axes)))
-    weights = _summed((~missing).astype(dtype), *axes)
+    weights = _summed(there.astype(dtype), *axes)
     none = weights < _LEAST
-    found = _summed(np.where(missing, 0, values).astype(dtype), *axes) / np.where(none, 1, weights)
+    found = _summed(np.where(there, values, 0).astype(dtype), *axes) / np.where(none, 1, weights)
     return rounded(values.dtype, np.where(none, np.nan, found))
 
 
-def _summed(values: NDArray[Any], down: _Taps, across: _Taps) -> NDArray[Any]:
-    """Along rows, then along columns: whole rows are taken, which is faster than a product of matrices."""
-    return _along_columns(_turned(_along_columns(_turned(values), across)), down)
-
-
-def _turned(values: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(values.swapaxes(-1, -2))
-
-
-def _along_columns(values: NDArray[Any], taps: _Taps) -> NDArray[Any]:
-    total: NDArray[Any]
-    total, *others = (values.take(places, axis=-2) for places in taps.places)
-    for own, shares in zip((total, *others), taps.shares, strict=True):
-        own *= shares
-    for own in others:
-        total += own
-    return total
+def _summed(values: NDArray[Any], down: _Strips, across: _Strips) -> NDArray[Any]:
+    """Along rows, then along columns."""
+    count, made = across.shares.shape[:2]
+    wide = np.empty((*values.shape[:2], count, made), values.dtype)
+    near = values.take(across.places, axis=2).swapaxes(1, 2)
+    np.matmul(near, across.shares.swapaxes(1, 2), out=wide.swapaxes(1, 2))
+    rows = wide.reshape(*values.shape[:2], count * made).take(down.places, axis=1)
+    return (down.shares @ rows).reshape(len(values), -1, count * made)
