@@ -29,7 +29,7 @@ _PLAIN: Final = ("string", "boolean", "integer", "floating", "empty")
 """What Arrow reads of a column of objects as it is; others it would turn into one another."""
 _SIGNED_LIMIT: Final = 1 << 63
 _TYPES: Final = {
-    "text": pa.string(),
+    "text": pa.large_string(),
     "double": pa.float64(),
     "integer": pa.int64(),
     "unsigned": pa.uint64(),
@@ -51,13 +51,21 @@ class Table(NamedTuple):
 def table(frame: Any, rows: NDArray[np.int64]) -> Table:
     """The attributes of some of a frame's rows; what is missing has no tag. Geometry columns are no attributes."""
     named = [(name, column.array) for name, column in frame.items() if column.dtype.name != "geometry"]
-    columns = [(place, *typed) for place, (_, values) in enumerate(named) for typed in _typed(values.take(rows))]
+    whole = np.array_equal(rows, np.arange(len(frame)))
+    chosen = (values if whole else values.take(rows) for _, values in named)
+    columns = [(place, *typed) for place, values in enumerate(chosen) for typed in _typed(values)]
     codes, values = _coded(columns, len(rows))
-    there = codes >= 0
     tags = np.empty((*codes.shape, 2), np.uint32)
     tags[:, :, 0], tags[:, :, 1] = [place for place, _, _ in columns], codes
     keys = [str(name).encode() for name, _ in named]
-    return Table(varints(Ragged(tags[there].ravel(), 2 * there.sum(axis=1))), keys, values)
+    return Table(varints(_there(tags, codes >= 0)), keys, values)
+
+
+def _there(tags: NDArray[np.uint32], there: NDArray[np.bool_]) -> Ragged:
+    """Of each row the tags that it has; most tables have all."""
+    if there.all():
+        return ragged.even(tags.reshape(len(tags), -1))
+    return Ragged(tags[there].ravel(), 2 * there.sum(axis=1))
 
 
 def identities(frame: Any, column: str | None, rows: NDArray[np.int64]) -> tuple[Numbers, NDArray[np.bool_]]:
@@ -124,13 +132,13 @@ def _of_arrow(values: pa.Array, column: Any) -> list[Typed]:
     if pa.types.is_integer(kind):
         return [("integer", _cast(values, pa.int64()))]
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        values = _cast(values, pa.float64())
-        return [("double", pc.if_else(pc.is_nan(values), None, values))]
+        values = _cast(values, pa.float64())  # of NumPy's, NaN is null already
+        return [("double", values if isinstance(column, np.ndarray) else pc.if_else(pc.is_nan(values), None, values))]
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return [("text", _cast(values, pa.string()))]
+        return [("text", _cast(values, pa.large_string()))]
     if pa.types.is_temporal(kind) or pa.types.is_binary(kind):
         coded = values.dictionary_encode()
-        texts = pa.array([_text(value) for value in coded.dictionary.to_pylist()], pa.string())
+        texts = pa.array([_text(value) for value in coded.dictionary.to_pylist()], pa.large_string())
         return [("text", texts.take(coded.indices))]
     return _mixed(column)
 
@@ -194,17 +202,17 @@ def _coded(columns: list[tuple[int, str, pa.Array]], rows: int) -> tuple[NDArray
 
     The most frequent have the lowest numbers, which take the fewest bytes.
     """
-    codes = np.full((rows, len(columns)), -1, np.int32)
+    codes = np.empty((len(columns), rows), np.int32)
     messages, written = [Ragged(np.empty(0, np.uint8), np.empty(0, np.int64))], 0
     for kind, write in _WRITERS.items():
         own = [at for at, (_, other, _) in enumerate(columns) if other == kind]
         if own:
             found = pa.concat_arrays([columns[at][2] for at in own]).dictionary_encode()
-            numbers = found.indices.fill_null(-1 - written).to_numpy() + np.int32(written)
-            codes[:, own] = numbers.reshape(len(own), rows).T
+            numbers = found.indices.fill_null(-1 - written) if found.null_count else found.indices
+            codes[own] = numbers.to_numpy().reshape(len(own), rows) + np.int32(written)
             messages.append(write(found.dictionary))
             written += len(found.dictionary)
-    return _by_frequency(codes, *map(np.concatenate, zip(*messages, strict=True)))
+    return _by_frequency(codes.T, *map(np.concatenate, zip(*messages, strict=True)))
 
 
 def _by_frequency(
@@ -250,8 +258,8 @@ def _numbers(values: Numbers, fields: NDArray[Any]) -> Ragged:
 
 def _texts(values: pa.Array) -> Ragged:
     _, offsets, data = values.buffers()
-    ends = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1].astype(np.int64)
-    lengths = np.diff(ends)
+    ends = np.frombuffer(offsets, np.int64)[values.offset : values.offset + len(values) + 1]
+    lengths = ends[1:] - ends[:-1]
     heads = np.empty((len(values), 4), np.uint32)
     heads[:, 0], heads[:, 2], heads[:, 3] = _VALUE, _TEXT, lengths
     heads[:, 1] = 1 + sizes(heads[:, 3]) + lengths

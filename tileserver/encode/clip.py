@@ -20,6 +20,8 @@ Projection = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 _RADIUS: Final = 6378137.0
 """Metres: of the sphere of EPSG:3857."""
+_KNOWN: Final = {"EPSG:4326": 4326, "EPSG:3857": 3857}
+"""Systems that need not be looked up."""
 _TURNS: Final = ((-360.0, 0.0), (0.0, 0.0), (360.0, 0.0))
 _POLE: Final = math.radians(89.9)
 """What is beyond lies here, far from the square and any buffer; the pole itself is infinitely far."""
@@ -116,7 +118,7 @@ def reach(frame: Any) -> tuple[NDArray[np.float64], Rows]:
 def _placed(frame: Any) -> tuple[Geometries, bool]:
     """The geometries in degrees, or in the metres of EPSG:3857 that they have; and whether they are in these."""
     geometry = frame.geometry
-    code = 4326 if geometry.crs is None else geometry.crs.to_epsg()
+    code = 4326 if geometry.crs is None else _KNOWN.get(geometry.crs.srs) or geometry.crs.to_epsg()
     if code not in (3857, 4326):
         geometry = geometry.to_crs(4326)
     return np.asarray(geometry.to_numpy()), code == 3857

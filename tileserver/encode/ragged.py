@@ -1,6 +1,7 @@
 """Rows of differing lengths, kept as one flat array beside the length of each: joined, reordered and interleaved."""
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,9 @@ def owners(lengths: Integers) -> Integers:
 
 def places(begins: Integers, lengths: Integers) -> Integers:
     """Of each item of rows of these lengths, its place if the rows begin there."""
-    return (begins - starts(lengths)).repeat(lengths) + np.arange(int(lengths.sum()))
+    found = (begins - starts(lengths)).repeat(lengths)
+    found += np.arange(len(found))
+    return found
 
 
 def sums(values: NDArray[Any], lengths: Integers) -> Integers:
@@ -55,9 +58,10 @@ def interleaved(pieces: Sequence[Ragged]) -> Ragged:
 
     The places of the longest piece are what the others leave, which is several times faster than to compute them.
     """
-    lengths = np.sum([each.lengths for each in pieces], axis=0)
+    lengths = reduce(np.add, [each.lengths for each in pieces])
     longest = max(range(len(pieces)), key=lambda at: len(pieces[at].flat))
-    flat, left = np.empty(int(lengths.sum()), pieces[0].flat.dtype), np.ones(int(lengths.sum()), bool)
+    total = sum(len(each.flat) for each in pieces)
+    flat, left = np.empty(total, pieces[0].flat.dtype), np.ones(total, bool)
     begins = starts(lengths)
     for at, (items, own) in enumerate(pieces):
         if at != longest:
