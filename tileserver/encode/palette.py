@@ -16,7 +16,7 @@ _MANY: Final = 16_384
 """Runs from which on the first of them tell how to count the colours of all."""
 _FIRST: Final = 1024
 _FEW: Final = 256
-"""Pixels that tell whether two colours are worth a try."""
+"""Pixels, or runs, that tell whether two colours are worth a try, or one channel."""
 OPAQUE: Final = 255
 _NONE: Final = np.roll(np.arange(_MOST, dtype=np.uint32), 1) << np.arange(0, 32, 8, dtype=np.uint32)[:, np.newaxis]
 """(4, 256): of each channel and value what no colour is that has this value there."""
@@ -114,11 +114,11 @@ def _of_runs(words: NDArray[np.uint32], most: int, *, thoroughly: bool) -> _Code
     (ends,) = _last_of_runs(words).nonzero()  # not counted before: of sparse images that is a sixteenth
     if not thoroughly and len(ends) > max(words.size // _RUNS, 1):  # one run is few in any image
         return None
-    runs = words[ends]
+    runs = words.take(ends)
     many = len(runs) > _MANY
-    if many and len(_arrow(runs[:_FIRST]).unique()) > most:
-        return None
     told = _by_channel(runs, many=many)
+    if not told and many and len(_arrow(runs[:_FIRST]).unique()) > most:
+        return None
     if told and many and not thoroughly and len(told.colours) > _MOST // 16:
         return _bytes(words, told.channel), told.table[: told.last + 1]  # with gaps, and faster than to repeat by half
     numbers, colours = told.numbers() if told else _counted(runs)
@@ -154,7 +154,7 @@ class _Told(NamedTuple):
 def _by_channel(runs: NDArray[np.uint32], *, many: bool) -> _Told | None:
     """By the first channel that does: faster than to count the colours, twice with few runs and more with many."""
     for channel in range(4):
-        if not many or _told(runs[:_FIRST], channel):
+        if not many or _told(runs[:_FEW], channel):
             found = _told(runs, channel)
             if found:
                 return found

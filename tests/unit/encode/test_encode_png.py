@@ -143,6 +143,16 @@ def test_smallest_is_smaller():
     assert len(png.encode(pixels, smallest=True)) < len(png.encode(pixels)) / 2
 
 
+def test_window_is_narrow_in_noise_only():
+    """What is alike in noise is so by chance; elsewhere a picture may repeat what is many rows above."""
+    noise = np.random.default_rng(1).integers(0, 256, (256, 256, 3), np.uint8)
+    bars = np.repeat(noise[:, ::32], 32, axis=1)
+    windows = [1 << (body[body.index(b"IDAT") + 4] >> 4) + 8 for body in (png.encode(noise), png.encode(bars))]
+    assert windows == [1 << 10, 1 << 15]
+    tiled = np.tile(bars[:32], (8, 1, 1))
+    assert len(png.encode(tiled)) < len(png.encode(bars)) / 3
+
+
 @given(SHAPES, st.tuples(*[st.integers(0, 255)] * 4))
 def test_one_colour_is_written_once(shape, colour):
     """A picture of one colour is the same bytes whether it has a palette or not, found by size and colour."""
