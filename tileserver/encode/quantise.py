@@ -165,11 +165,12 @@ def _simplified(these: Paths, tolerance: float) -> Paths:
     kept = np.ones(len(these.points), bool)
     lengths, of = these.lengths.copy(), ragged.starts(these.lengths)
     kept[ragged.places(of[many], some.lengths)] = False
-    kept[ragged.places(of[many], plain.lengths)] = True  # as many of its places as it has points left
+    left = ragged.places(of[many], plain.lengths)  # as many of its places as it has points left
+    kept[left] = True
     points = these.points.copy()
-    points[ragged.places(of[many], plain.lengths)] = plain.points
+    points[left] = plain.points
     lengths[many] = plain.lengths
-    return these._replace(points=points[kept], lengths=lengths)
+    return these._replace(points=points.compress(kept, axis=0), lengths=lengths)
 
 
 def _bent(these: Paths) -> Paths:

@@ -8,6 +8,7 @@ That is what polygonizers do, for all rows at once. Edges that cross, or turn th
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
@@ -55,7 +56,7 @@ def snapped(rings: Paths) -> tuple[Paths, Integers]:
 def ways(rings: Paths) -> NDArray[np.float64]:
     """Of each ring its length in steps along x and y, which is how many squares it passes through."""
     steps = np.abs(paths.after(rings.points, rings.lengths) - rings.points)
-    return np.add.reduceat(steps.sum(axis=1), ragged.starts(rings.lengths))
+    return np.add.reduceat(steps[:, 0] + steps[:, 1], ragged.starts(rings.lengths))
 
 
 def _snapped(rings: Paths) -> tuple[Paths, Integers]:
@@ -77,11 +78,12 @@ def _noded(rings: Paths) -> tuple[Ragged, Corners]:
     rows = np.repeat(rings.rows, rings.lengths)
     edges, passed = _passed(rings, points)
     own, others = _keys([(points, rows), (passed, rows[edges])])
-    keys, first, numbers = np.unique(own, return_index=True, return_inverse=True)
-    at = np.minimum(np.searchsorted(keys, others), len(keys) - 1)
-    met = np.flatnonzero((keys[at] == others) & (at != paths.after(numbers, rings.lengths)[edges]))
-    far = np.abs(passed[met] - points[edges[met]]).sum(axis=1)
-    met = met[np.lexsort((far, edges[met]))]
+    numbers, keys = pd.factorize(own)  # by hashes: several times faster than to sort
+    first = np.flatnonzero(np.diff(np.maximum.accumulate(numbers), prepend=-1))
+    at = pd.Index(keys).get_indexer(pd.Index(others))
+    met = np.flatnonzero((at >= 0) & (at != paths.after(numbers, rings.lengths)[edges]))
+    far = np.abs(passed[met] - points[edges[met]])
+    met = met[np.lexsort((far[:, 0] + far[:, 1], edges[met]))]
     counts = ragged.sums(np.bincount(edges[met], minlength=len(points)), rings.lengths)
     noded = Ragged(np.insert(numbers, edges[met] + 1, at[met]), rings.lengths + counts)
     return noded, Corners(points[first], rows[first])
@@ -90,7 +92,7 @@ def _noded(rings: Paths) -> tuple[Ragged, Corners]:
 def _passed(rings: Paths, corners: Integers) -> tuple[Integers, Integers]:
     """Of each square that an edge enters the edge and the square's middle; long edges of many are left out."""
     steps = paths.after(corners, rings.lengths) - corners
-    squares = np.abs(steps).sum(axis=1)
+    squares = np.abs(steps[:, 0]) + np.abs(steps[:, 1])
     if squares.sum() > 2 * _LOOKED_AT:
         squares[squares > 2 * _LOOKED_AT // len(squares)] = 0
     some = np.flatnonzero(squares > 1)
@@ -123,9 +125,9 @@ def _entered(
 
 def _keys(several: list[tuple[Integers, Integers]]) -> list[Integers]:
     """Of points of rows a number each, the same for the same point of the same row."""
-    everything = np.concatenate([points for points, _ in several])
-    low = everything.min(axis=0)
-    size = everything.max(axis=0) - low + 1
+    columns = np.concatenate([points for points, _ in several]).T
+    low = [each.min() for each in columns]  # one by one: twenty times faster than along an axis
+    size = [each.max() - least + 1 for each, least in zip(columns, low, strict=True)]
     return [(rows * size[0] + points[:, 0] - low[0]) * size[1] + points[:, 1] - low[1] for points, rows in several]
 
 
@@ -134,7 +136,7 @@ def _without_opposite(edges: Edges) -> Edges:
     long = edges.start != edges.end
     start, end = edges.start[long], edges.end[long]
     forward = np.where(start < end, 1, -1)
-    _, which = np.unique(np.minimum(start, end) * len(long) + np.maximum(start, end), return_inverse=True)
+    which, _ = pd.factorize(np.minimum(start, end) * len(long) + np.maximum(start, end))
     ways = np.bincount(which, forward)
     kept = np.flatnonzero(forward * ways[which] > 0)
     if len(kept) > np.count_nonzero(ways):
