@@ -103,6 +103,7 @@ def test_generated_features_are_the_references(make):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # half a million corners, clipped and unpacked the slow way for sixty tiles
 @pytest.mark.parametrize("name", FILES)
 def test_real_files_at_every_zoom(name):
     """Each feature lies where PROJ and shapely put it, and none that can be seen is missing."""
