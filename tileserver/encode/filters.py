@@ -13,7 +13,7 @@ Rows = NDArray[np.uint8]
 
 _NONE, _SUB, _UP, _AVERAGE, _PAETH = range(5)
 _LOOK: Final = 8
-"""Every so many rows are looked at to choose a filter for all."""
+"""Every so many rows are looked at to choose a filter for all, or to find noise."""
 
 
 def unfiltered(rows: Rows) -> Rows:
@@ -31,6 +31,12 @@ def filtered(rows: Rows, step: int) -> Rows:
     here, above = rows[some], rows[some.start - 1 : -1 : _LOOK][: len(rows[some])]
     beside, below = _weight(here[:, step:] - here[:, :-step]), _weight(here - above)
     return _up(rows) if below < beside else _sub(rows, step)
+
+
+def is_noise(differences: Rows) -> bool:
+    """Whether most bytes differ from those beside or above them, in a sample of the rows that a filter left."""
+    some = differences[::_LOOK]
+    return bool(2 * np.count_nonzero(some) > some.size)
 
 
 def best(rows: Rows, step: int) -> Rows:

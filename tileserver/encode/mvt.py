@@ -4,7 +4,6 @@ A layer is one array of numbers, feature after feature, that becomes bytes at on
 The specification: https://github.com/mapbox/vector-tile-spec/tree/master/2.1
 """
 
-from functools import reduce
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -149,7 +148,7 @@ def _features(ids: tuple[Numbers, NDArray[np.bool_]], tags: Ragged, kinds: Integ
     front = varints(Ragged(before[there], there.sum(axis=1)))
     middle = varints(ragged.even(_numbers(_TYPE, kinds, _GEOMETRY, commands.lengths)))
     pieces = [front, tags, middle, commands]
-    length = reduce(np.add, [each.lengths for each in pieces]).astype(np.uint64)
+    length = ragged.joint_lengths(pieces).astype(np.uint64)
     head = varints(ragged.even(np.column_stack([np.full_like(length, _FEATURE), length])))
     return ragged.interleaved([head, *pieces]).flat.tobytes()
 

@@ -25,8 +25,6 @@ _SMALLEST: Final = 9
 _WIDE, _NARROW = 15, 10
 """Binary logarithms of the bytes back to which deflate looks for what is alike. In noise that is there by chance: it
 takes up to twice the time, and what is farther than a kilobyte takes more bytes than it stands for."""
-_LOOK: Final = 8
-"""Every so many rows are looked at for noise."""
 
 
 def encode(array: NDArray[Any] | Indexed, *, level: int = 1, smallest: bool = False) -> bytes:
@@ -105,9 +103,7 @@ def _deflated(rows: NDArray[np.uint8], step: int, level: int, *, smallest: bool)
     """Args: step: bytes of a pixel."""
     quick = filters.filtered(rows, step)
     if not smallest:
-        some = quick[::_LOOK]
-        noisy = 2 * np.count_nonzero(some) > some.size
-        return bytes(isal_zlib.compress(quick, level, _NARROW if noisy else _WIDE))
+        return bytes(isal_zlib.compress(quick, level, _NARROW if filters.is_noise(quick) else _WIDE))
     tries = (quick, filters.unfiltered(rows), filters.best(rows, step))
     return min((zlib.compress(each.data, _SMALLEST) for each in tries), key=len)
 

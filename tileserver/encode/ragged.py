@@ -53,12 +53,17 @@ def chosen(flat: NDArray[Any], lengths: Integers, rows: Integers) -> NDArray[Any
     return flat[places(starts(lengths)[rows], lengths[rows])]
 
 
+def joint_lengths(pieces: Sequence[Ragged]) -> Integers:
+    """Items of each row of all pieces together; one by one: faster than a sum over an array of them."""
+    return reduce(np.add, [each.lengths for each in pieces])
+
+
 def interleaved(pieces: Sequence[Ragged]) -> Ragged:
     """Rows of which each is that row of the first piece, then that of the second, and so on.
 
     The places of the longest piece are what the others leave, which is several times faster than to compute them.
     """
-    lengths = reduce(np.add, [each.lengths for each in pieces])
+    lengths = joint_lengths(pieces)
     longest = max(range(len(pieces)), key=lambda at: len(pieces[at].flat))
     total = sum(len(each.flat) for each in pieces)
     flat, left = np.empty(total, pieces[0].flat.dtype), np.ones(total, bool)

@@ -55,8 +55,13 @@ def snapped(rings: Paths) -> tuple[Paths, Integers]:
 
 def ways(rings: Paths) -> NDArray[np.float64]:
     """Of each ring its length in steps along x and y, which is how many squares it passes through."""
-    steps = np.abs(paths.after(rings.points, rings.lengths) - rings.points)
-    return np.add.reduceat(steps[:, 0] + steps[:, 1], ragged.starts(rings.lengths))
+    steps = _along_axes(paths.after(rings.points, rings.lengths) - rings.points)
+    return np.add.reduceat(steps, ragged.starts(rings.lengths))
+
+
+def _along_axes(ways: NDArray[Any]) -> NDArray[Any]:
+    """Steps along x and y of each; column by column: ten times faster than a sum of rows."""
+    return np.asarray(np.abs(ways[:, 0]) + np.abs(ways[:, 1]))
 
 
 def _snapped(rings: Paths) -> tuple[Paths, Integers]:
@@ -82,8 +87,8 @@ def _noded(rings: Paths) -> tuple[Ragged, Corners]:
     first = np.flatnonzero(np.diff(np.maximum.accumulate(numbers), prepend=-1))
     at = pd.Index(keys).get_indexer(pd.Index(others))
     met = np.flatnonzero((at >= 0) & (at != paths.after(numbers, rings.lengths)[edges]))
-    far = np.abs(passed[met] - points[edges[met]])
-    met = met[np.lexsort((far[:, 0] + far[:, 1], edges[met]))]
+    far = _along_axes(passed[met] - points[edges[met]])
+    met = met[np.lexsort((far, edges[met]))]
     counts = ragged.sums(np.bincount(edges[met], minlength=len(points)), rings.lengths)
     noded = Ragged(np.insert(numbers, edges[met] + 1, at[met]), rings.lengths + counts)
     return noded, Corners(points[first], rows[first])
@@ -92,7 +97,7 @@ def _noded(rings: Paths) -> tuple[Ragged, Corners]:
 def _passed(rings: Paths, corners: Integers) -> tuple[Integers, Integers]:
     """Of each square that an edge enters the edge and the square's middle; long edges of many are left out."""
     steps = paths.after(corners, rings.lengths) - corners
-    squares = np.abs(steps[:, 0]) + np.abs(steps[:, 1])
+    squares = _along_axes(steps)
     if squares.sum() > 2 * _LOOKED_AT:
         squares[squares > 2 * _LOOKED_AT // len(squares)] = 0
     some = np.flatnonzero(squares > 1)
