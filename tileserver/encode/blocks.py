@@ -200,6 +200,7 @@ class Block:
     def _handed(self, tile: Tile, output: Output) -> Any:
         """For a function: masked where it was, or where there is no other way to say that nothing is there."""
         head, whole = self._head, self._raster
+        bands: raster.Array
         if head.paired:
             bands = _in_degrees(whole, tile, output)
         else:
@@ -254,13 +255,13 @@ def _on_tile(whole: Raster, ancestor: Tile, tile: Tile, output: Output) -> Any:
     if whole.alpha is None:
         return bands if np.ma.is_masked(bands) else np.ma.getdata(bands)
     alpha = _fitted(np.ma.MaskedArray(whole.alpha[np.newaxis]), whole, ancestor, tile, output)
-    return Raster(raster.masked(bands), alpha=alpha.filled(0)[0])
+    return Raster(raster.masked(bands), alpha=np.ma.filled(alpha, 0)[0])
 
 
-def _plain(bands: Masked) -> Any:
+def _plain(bands: raster.Array) -> Any:
     """No masked array, where its type has a value that says that there is none, or there is no such place."""
     if bands.dtype.kind == "f":
-        return bands.filled(np.nan)
+        return np.ma.filled(bands, np.nan)
     return bands if np.ma.is_masked(bands) else np.ma.getdata(bands)
 
 
@@ -271,7 +272,7 @@ def _ordered(bands: Any, axes: str) -> Any:
     return np.moveaxis(bands, 0, 2) if axes == _BANDS_LAST else bands
 
 
-def _fitted(bands: Masked, whole: Raster, ancestor: Tile, tile: Tile, output: Output) -> Masked:
+def _fitted(bands: Masked, whole: Raster, ancestor: Tile, tile: Tile, output: Output) -> raster.Array:
     """Bands on the tile's pixels; what has no place of its own lies on the ancestor."""
     bounds, crs = whole.bounds, whole.crs
     if bounds is None or crs is None or warp.is_tile(bounds, crs, ancestor):

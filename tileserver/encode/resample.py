@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tileserver.encode.warp import as_type, rounded
 
 Masked = np.ma.MaskedArray[Any, Any]
+Array = NDArray[Any]
 Centres = NDArray[np.floating[Any]]
 """Of the pixels that are made, in pixels of the raster."""
 
@@ -39,8 +40,8 @@ class Window(NamedTuple):
         return max(self.width, self.height) <= size
 
 
-def finer(bands: Masked, window: Window, size: int, method: str) -> Masked:
-    """(bands, size, size) of a window that has no more pixels than that, of the same type.
+def finer(bands: Masked, window: Window, size: int, method: str) -> Array:
+    """(bands, size, size) of a window that has no more pixels than that, of the same type; masked where some have none.
 
     Pixels beside the window count where the method looks at neighbours, so that windows side by side fit together.
 
@@ -52,14 +53,11 @@ def finer(bands: Masked, window: Window, size: int, method: str) -> Masked:
     """
     if window.is_whole(size):
         rows, columns = (slice(int(start), int(start) + size) for start in (window.top, window.left))
-        return bands[:, rows, columns]
-    steps = window.height / size, window.width / size
-    if method not in _REACH:
-        centres = ((np.arange(size) + 0.5) * step for step in steps)
-        return _nearest(bands, *(start + each for start, each in zip((window.top, window.left), centres, strict=True)))
-    down = _along(window.top, steps[0], size, bands.shape[1], method)
-    across = _along(window.left, steps[1], size, bands.shape[2], method)
-    return _weighted(*_part(bands, down.pixels, across.pixels), down, across)
+        return _masked(*_part(bands, rows, columns))
+    down = _along(window.top, window.height / size, size, bands.shape[1], method)
+    across = _along(window.left, window.width / size, size, bands.shape[2], method)
+    part = _part(bands, down.pixels, across.pixels)
+    return _weighted(*part, down, across) if method in _REACH else _nearest(*part, down, across)
 
 
 def _part(bands: Masked, rows: slice, columns: slice) -> tuple[NDArray[Any], Any]:
@@ -68,14 +66,8 @@ def _part(bands: Masked, rows: slice, columns: slice) -> tuple[NDArray[Any], Any
     return np.ma.getdata(bands)[:, rows, columns], mask if mask is np.ma.nomask else mask[:, rows, columns]
 
 
-def _nearest(bands: Masked, down: Centres, across: Centres) -> Masked:
-    """The pixels in which these lie."""
-    rows, columns = (each.astype(np.int64) for each in (down, across))
-    part = _part(bands, slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    rows, columns = rows - rows[0], columns - columns[0]
-    values, mask = (each.take(columns, axis=2).take(rows, axis=1) if each is not np.ma.nomask else each
-                    for each in part)  # fmt: skip
-    return np.ma.MaskedArray(values, mask)
+def _masked(values: NDArray[Any], mask: Any) -> Array:
+    return values if mask is np.ma.nomask else np.ma.MaskedArray(values, mask)
 
 
 class _Axis(NamedTuple):
@@ -83,7 +75,7 @@ class _Axis(NamedTuple):
 
     pixels: slice
     offset: float
-    """Of the first that is made, from the middle of the first that counts."""
+    """Of the middle of the first that is made from the middle of the first that counts; of "nearest" from its edge."""
     step: float
     size: int
     method: str
@@ -91,10 +83,29 @@ class _Axis(NamedTuple):
 
 def _along(start: float, step: float, size: int, limit: int, method: str) -> _Axis:
     """Args: limit: how many pixels there are."""
-    reach, first = _REACH[method], start + step / 2 - 0.5
-    last = first + step * (size - 1)
-    pixels = slice(max(math.floor(first) - reach + 1, 0), min(math.floor(last) + reach + 1, limit))
+    first = start + step / 2
+    before, after = 0, 1
+    if method in _REACH:
+        first -= 0.5
+        before, after = _REACH[method] - 1, _REACH[method] + 1
+    pixels = slice(max(math.floor(first) - before, 0), min(math.floor(first + step * (size - 1)) + after, limit))
     return _Axis(pixels, first - pixels.start, step, size, method)
+
+
+def _nearest(values: NDArray[Any], mask: Any, down: _Axis, across: _Axis) -> Array:
+    """The pixels in which others lie."""
+    rows, columns = (
+        _places(axis.offset, axis.step, axis.size, count)
+        for axis, count in zip((down, across), values.shape[1:], strict=True)
+    )
+    made = values.take(columns, axis=2).take(rows, axis=1)
+    return _masked(made, mask if mask is np.ma.nomask else mask.take(columns, axis=2).take(rows, axis=1))
+
+
+@lru_cache(32)
+def _places(offset: float, step: float, size: int, count: int) -> NDArray[np.intp]:
+    """Args: count: pixels that there are. The same for most tiles of a zoom."""
+    return (offset + np.arange(size) * step).astype(np.intp).clip(0, count - 1)
 
 
 class _Strips(NamedTuple):
@@ -104,6 +115,8 @@ class _Strips(NamedTuple):
     """(strips, neighbours)."""
     shares: NDArray[np.floating[Any]]
     """(strips, pixels that are made, neighbours); of each pixel a sum of 1."""
+    every: int
+    """Pixels from a strip's first neighbour to that of the next; 0 where these differ."""
 
 
 @lru_cache(32)
@@ -116,7 +129,10 @@ def _strips(offset: float, step: float, size: int, method: str, count: int, dtyp
     weights = np.maximum(1 - away, 0) if method == "bilinear" else _cubic(away)
     weights *= ((places >= 0) & (places < count))[:, np.newaxis]
     shares = weights / weights.sum(axis=2, keepdims=True)
-    return _Strips(places.clip(0, count - 1).astype(np.intp), shares.astype(dtype))
+    inside = places.clip(0, count - 1).astype(np.intp)
+    ways = np.unique(np.diff(places[:, 0])).astype(int)
+    every = ways[0] if len(ways) == 1 and np.array_equal(inside, places) else 0
+    return _Strips(inside, shares.astype(dtype), every)
 
 
 def _cubic(away: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
@@ -126,27 +142,54 @@ def _cubic(away: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     return np.where(away < 1, near, np.where(away < 2, far, 0.0))
 
 
-def _weighted(values: NDArray[Any], mask: Any, down: _Axis, across: _Axis) -> Masked:
+def _weighted(values: NDArray[Any], mask: Any, down: _Axis, across: _Axis) -> Array:
     """The sums of neighbours that have a finite value, by how much these weigh together."""
-    there = np.isfinite(values)
-    if mask is not np.ma.nomask:
-        there &= ~mask
-    whole = there.all()
+    there = _there(values, mask)
+    whole = there is None or there.all()
     dtype = "f4" if whole and (values.dtype.itemsize <= 2 or values.dtype == np.float32) else "f8"
     axes = [_strips(*axis[1:], count, dtype) for axis, count in zip((down, across), values.shape[1:], strict=True)]
     if whole:
-        return np.ma.MaskedArray(as_type(values.dtype, _summed(values.astype(dtype), *axes)))
-    weights = _summed(there.astype(dtype), *axes)
+        return _typed(values.dtype, _summed(values.astype(dtype, "C"), *axes), down.method)
+    weights = _summed(there.astype(dtype, "C"), *axes)
     none = weights < _LEAST
-    found = _summed(np.where(there, values, 0).astype(dtype), *axes) / np.where(none, 1, weights)
+    found = _summed(np.where(there, values, 0).astype(dtype, "C"), *axes) / np.where(none, 1, weights)
     return rounded(values.dtype, np.where(none, np.nan, found))
+
+
+def _there(values: NDArray[Any], mask: Any) -> Any:
+    """Which have a finite value; None where all must have."""
+    finite = np.isfinite(values) if values.dtype.kind == "f" else None
+    if mask is np.ma.nomask:
+        return finite
+    return ~mask if finite is None else finite & ~mask
+
+
+def _typed(dtype: np.dtype[Any], made: NDArray[Any], method: str) -> NDArray[Any]:
+    """Sums as a type; those of "bilinear" lie between what they are of, and need not be cut off at its limits."""
+    if dtype.kind not in "iu" or dtype.itemsize > 4 or method != "bilinear":
+        return as_type(dtype, made)
+    whole: NDArray[Any] = np.rint(made, out=made).astype(dtype)
+    return whole
 
 
 def _summed(values: NDArray[Any], down: _Strips, across: _Strips) -> NDArray[Any]:
     """Along rows, then along columns."""
-    count, made = across.shares.shape[:2]
-    wide = np.empty((*values.shape[:2], count, made), values.dtype)
-    near = values.take(across.places, axis=2).swapaxes(1, 2)
-    np.matmul(near, across.shares.swapaxes(1, 2), out=wide.swapaxes(1, 2))
-    rows = wide.reshape(*values.shape[:2], count * made).take(down.places, axis=1)
-    return (down.shares @ rows).reshape(len(values), -1, count * made)
+    wide = np.empty((*values.shape[:2], *across.shares.shape[:2]), values.dtype)
+    np.matmul(_near(values, across, 2), across.shares.swapaxes(1, 2), out=wide.swapaxes(1, 2))
+    rows = wide.reshape(*values.shape[:2], -1)
+    made: NDArray[Any] = down.shares @ _near(rows, down, 1)
+    return made.reshape(len(values), -1, rows.shape[2])
+
+
+def _near(values: NDArray[Any], strips: _Strips, axis: int) -> NDArray[Any]:
+    """(bands, strips, rows, columns): of each strip its neighbours along an axis, not copied where strips lie evenly.
+
+    Args: values: (bands, rows, columns), as they lie in memory.
+    """
+    if not strips.every:
+        return np.moveaxis(values.take(strips.places, axis), axis, 1)
+    shape = [*values.shape[:1], *strips.places.shape[:1], *values.shape[1:]]
+    shape[axis + 1] = strips.places.shape[1]
+    band, *others = values.strides
+    way = values.strides[axis]
+    return np.ndarray(shape, values.dtype, values, strips.places[0, 0] * way, (band, strips.every * way, *others))
