@@ -22,6 +22,7 @@ TOLERANCE: Final = 0.2
 _LONG: Final = 64
 """Points from which on a path is worth simplifying."""
 
+_NO_ROWS: Final = np.empty(0, np.int64)
 _FEW: Final = 1000
 """Points of all areas that are not valid, from which on it is worth it to link rings anew."""
 _FAR: Final = 32
@@ -75,18 +76,15 @@ def _rings(clipped: Paths, tolerance: float) -> tuple[Paths, int]:
     """Rings that are valid, and how many rows had to be mended for that."""
     if not len(clipped.rows):
         return paths.NONE, 0
-    rings = _plain(clipped, tolerance)
-    broken = validity.broken(rings)
+    rounded = _cyclic(_rounded(clipped))
+    touching = validity.touching(rounded) if tolerance <= TOLERANCE else _NO_ROWS  # coarser paths may not any more
+    rings = _wound(_bent(_simplified(rounded.of(~np.isin(rounded.rows, touching)), tolerance)))
+    broken = np.concatenate([touching, validity.broken(rings)])
     if not len(broken):
         return rings, 0
     bad = clipped.of(np.isin(clipped.rows, broken))
     good = rings.of(~np.isin(rings.rows, broken))
-    return paths.joined([good, *_mended(_bent(_cyclic(bad)), tolerance)]), len(broken)
-
-
-def _plain(clipped: Paths, tolerance: float) -> Paths:
-    """Rings in whole units, wound, whether they are valid or not."""
-    return _wound(_bent(_simplified(_cyclic(_rounded(clipped)), tolerance)))
+    return paths.joined([good, *_mended(_cyclic(bad), tolerance)]), len(broken)
 
 
 def _mended(bad: Paths, tolerance: float) -> Iterator[Paths]:

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import NDArray
 from shapely import GeometryType as Type
@@ -17,6 +18,8 @@ POLYGONS: Final = (Type.POLYGON, Type.MULTIPOLYGON)
 _NO_AREA: Final = shapely.Polygon()
 _FORWARD: Final = 1e-3
 """Square units, of the triangle of a side and the centroid twice the area: far above what floating point gets wrong."""
+_LONG: Final = 20
+"""Points above which a ring is looked through for such that it comes by again."""
 
 
 def valid(shapes: Geometries) -> Geometries:
@@ -54,6 +57,24 @@ def broken(rings: Paths) -> Integers:
     shapes, rows = paths.polygons(rings.of(several))
     crossed = ~shapely.is_valid(paths.linearrings(single))
     return np.concatenate([single.rows[crossed], rows[~shapely.is_valid(shapes)]])
+
+
+def touching(rings: Paths) -> Integers:
+    """Rows with a long ring that comes by a point again, and is not valid; rounding makes such of much detail.
+
+    It is nearly all that GEOS would say the same of, in a fraction of its time.
+
+    Args:
+        rings: in whole units.
+    """
+    long = rings.of(rings.lengths > _LONG)
+    if not len(long.rows):
+        return long.rows
+    x, y = (each.astype(np.int64) - each.min() for each in long.points.T)
+    keys = (ragged.owners(long.lengths) * (x.max() + 1) + x) * (y.max() + 1) + y
+    turned = keys == paths.after(paths.after(keys, long.lengths), long.lengths)  # back to where it came from: no area
+    again = pd.Series(keys[~turned]).duplicated().to_numpy()
+    return np.unique(long.rows.repeat(long.lengths)[~turned][again])
 
 
 def _go_around(rings: Paths) -> NDArray[np.bool_]:

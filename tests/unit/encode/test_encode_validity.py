@@ -15,12 +15,16 @@ CORNER = st.tuples(st.integers(-6, 6), st.integers(-6, 6))
 RING = st.lists(CORNER, min_size=3, max_size=12)
 
 
-def outlines(rings, rows, shells):
-    """Rings in whole units, as they are after rounding; those that have collapsed are gone."""
+def drawn(rings, rows, shells):
+    """Rings in whole units as they come."""
     lengths = np.array([len(ring) for ring in rings], np.int64)
     points = np.array([corner for ring in rings for corner in ring], np.int32).reshape(-1, 2)
-    made = Paths(points, lengths, np.array(rows, np.int64), np.array(shells, bool))
-    return quantise._wound(quantise._bent(quantise._cyclic(made)))
+    return Paths(points, lengths, np.array(rows, np.int64), np.array(shells, bool))
+
+
+def outlines(rings, rows, shells):
+    """As they are after rounding; those that have collapsed are gone."""
+    return quantise._wound(quantise._bent(quantise._cyclic(drawn(rings, rows, shells))))
 
 
 @given(st.lists(RING, min_size=1, max_size=5))
@@ -39,6 +43,24 @@ def test_buildings_go_around_their_middle(corners):
     star = [(0, 20), (12, -16), (-19, 6), (19, 6), (-12, -16)]
     made = outlines([ring, angle, star], range(3), [True] * 3)
     assert validity._go_around(made).tolist() == [True, True, False]
+
+
+@given(st.lists(st.lists(CORNER, min_size=21, max_size=40), min_size=1, max_size=3))
+def test_what_touches_itself_is_not_valid(rings):
+    """Of long rings none is taken for broken that GEOS would not."""
+    made = outlines(rings, range(len(rings)), [True] * len(rings))
+    touching = np.isin(made.rows, validity.touching(made))
+    assert not shapely.is_valid(paths.linearrings(made))[touching].any()
+
+
+def test_rings_that_come_by_a_point_again_touch():
+    """Two that meet in a point, drawn in one; not one with an edge that goes out and back, nor those that are short."""
+    turns = [2 * math.pi * at / 24 for at in range(24)]
+    ring = [(round(40 * math.cos(turn)), round(40 * math.sin(turn))) for turn in turns]
+    eight = [*ring, *((80 - x, -y) for x, y in ring)]
+    spike = [*ring[:6], (99, 99), *ring[5:]]
+    made = drawn([ring, eight, spike, eight[::4]], range(4), [True] * 4)
+    assert validity.touching(made).tolist() == [1]
 
 
 @given(st.lists(st.lists(RING, min_size=1, max_size=3), min_size=1, max_size=4))
