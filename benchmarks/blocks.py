@@ -25,6 +25,7 @@ from typing import Any
 
 import geopandas
 import httpx
+import msgspec
 import numpy as np
 import shapely
 
@@ -112,8 +113,17 @@ def cases() -> Iterator[tuple[str, Any, Output, list[Tile]]]:
     yield "photo, stretched, nearest, 7 zooms below", photo, png, some(7)
     yield "heights of 4,096 pixels, 4 zooms below", heights, coloured, some(4)
     for method, down in (("nearest", 5), ("bilinear", 5), ("bilinear", 7), ("cubic", 5)):
-        smoother = Output(formats=("png",), rescale=((0, 2100),), colormap="terrain", resampling=method)
+        smoother = msgspec.structs.replace(coloured, resampling=method)
         yield f"heights, stretched, {method}, {down} zooms below", heights, smoother, some(down)
+    smoother = Output(formats=("png",), resampling="bilinear")
+    yield "photo, stretched, bilinear, 5 zooms below", photo, smoother, some(5)
+    yield "photo with holes, stretched, bilinear", np.ma.MaskedArray(photo, holes(photo.shape)), smoother, some(5)
+
+
+def holes(shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Where nothing is: sixteen pixels of every hundred each way."""
+    rows, columns = (np.arange(length) % 100 < 16 for length in shape[1:])
+    return np.broadcast_to(rows[:, np.newaxis] & columns, shape)
 
 
 def some(down: int) -> list[Tile]:

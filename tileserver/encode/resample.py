@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tileserver.encode.warp import as_type, rounded
+from tileserver.encode.warp import as_type
 
 Masked = np.ma.MaskedArray[Any, Any]
 Array = NDArray[Any]
@@ -145,15 +145,18 @@ def _cubic(away: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
 def _weighted(values: NDArray[Any], mask: Any, down: _Axis, across: _Axis) -> Array:
     """The sums of neighbours that have a finite value, by how much these weigh together."""
     there = _there(values, mask)
-    whole = there is None or there.all()
-    dtype = "f4" if whole and (values.dtype.itemsize <= 2 or values.dtype == np.float32) else "f8"
+    dtype = "f4" if values.dtype.itemsize <= 2 or values.dtype == np.float32 else "f8"
     axes = [_strips(*axis[1:], count, dtype) for axis, count in zip((down, across), values.shape[1:], strict=True)]
-    if whole:
+    if there is None or there.all():
         return _typed(values.dtype, _summed(values.astype(dtype, "C"), *axes), down.method)
+    if (there == there[0]).all():
+        there = there[:1]  # mostly bands have their holes in common
     weights = _summed(there.astype(dtype, "C"), *axes)
+    found = _summed(np.where(there, values, 0).astype(dtype, "C"), *axes)
     none = weights < _LEAST
-    found = _summed(np.where(there, values, 0).astype(dtype, "C"), *axes) / np.where(none, 1, weights)
-    return rounded(values.dtype, np.where(none, np.nan, found))
+    found /= np.where(none, 1, weights)
+    hidden = np.broadcast_to(none, found.shape).copy()
+    return np.ma.MaskedArray(_typed(values.dtype, found, down.method), hidden)
 
 
 def _there(values: NDArray[Any], mask: Any) -> Any:
