@@ -1,6 +1,6 @@
 """Faults: UDFs that misbehave while others are served, kills, floods, clients that leave. All of it takes long.
 
-Run with `python -m pytest -m slow tests/faults`.
+Run with `python -m pytest -n 0 -m slow tests/faults`.
 """
 
 import sys

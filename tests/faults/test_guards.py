@@ -42,7 +42,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def outcome(copy: Path, *tests: str) -> subprocess.CompletedProcess[str]:
     """Run tests on the copy until one fails."""
-    return python(copy, "-m", "pytest", "-x", "-p", "no:cacheprovider", f"--basetemp={copy}/tmp", *tests)
+    return python(copy, "-m", "pytest", "-n", "0", "-x", "-p", "no:cacheprovider", f"--basetemp={copy}/tmp", *tests)
 
 
 def python(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
