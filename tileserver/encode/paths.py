@@ -104,6 +104,14 @@ def _ends(lengths: Integers) -> tuple[Integers, Integers]:
     return (ends - lengths)[some], ends[some] - 1
 
 
+def keys(several: list[tuple[Integers, Integers]]) -> list[Integers]:
+    """Of points of rows a number each, the same for the same point of the same row."""
+    columns = np.concatenate([points for points, _ in several]).T
+    low = [each.min() for each in columns]  # one by one: twenty times faster than along an axis
+    size = [each.max() - least + 1 for each, least in zip(columns, low, strict=True)]
+    return [(rows * size[0] + points[:, 0] - low[0]) * size[1] + points[:, 1] - low[1] for points, rows in several]
+
+
 def twice_areas(paths: Paths) -> NDArray[Any]:
     """Twice the area of each ring; positive where it turns from x to y."""
     if not len(paths.points):

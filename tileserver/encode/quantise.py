@@ -22,7 +22,6 @@ TOLERANCE: Final = 0.2
 _LONG: Final = 64
 """Points from which on a path is worth simplifying."""
 
-_NO_ROWS: Final = np.empty(0, np.int64)
 _FEW: Final = 1000
 """Points of all areas that are not valid, from which on it is worth it to link rings anew."""
 _FAR: Final = 32
@@ -77,7 +76,8 @@ def _rings(clipped: Paths, tolerance: float) -> tuple[Paths, int]:
     if not len(clipped.rows):
         return paths.NONE, 0
     rounded = _cyclic(_rounded(clipped))
-    touching = validity.touching(rounded) if tolerance <= TOLERANCE else _NO_ROWS  # coarser paths may not any more
+    # coarser paths may not touch any more
+    touching = validity.touching(rounded) if tolerance <= TOLERANCE else paths.NONE.rows
     rings = _wound(_bent(_simplified(rounded.of(~np.isin(rounded.rows, touching)), tolerance)))
     broken = np.concatenate([touching, validity.broken(rings)])
     if not len(broken):

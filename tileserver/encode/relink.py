@@ -82,7 +82,7 @@ def _noded(rings: Paths) -> tuple[Ragged, Corners]:
     points = np.floor(rings.points + 0.5).astype(np.int64)
     rows = np.repeat(rings.rows, rings.lengths)
     edges, passed = _passed(rings, points)
-    own, others = _keys([(points, rows), (passed, rows[edges])])
+    own, others = paths.keys([(points, rows), (passed, rows[edges])])
     numbers, keys = pd.factorize(own)  # by hashes: several times faster than to sort
     first = np.flatnonzero(np.diff(np.maximum.accumulate(numbers), prepend=-1))
     at = pd.Index(keys).get_indexer(pd.Index(others))
@@ -126,14 +126,6 @@ def _entered(
     middles[:, axis] = own[2] + (nth + 1) * turns
     middles[:, 1 - axis] = below + np.where((turns < 0) & (other[3] < 0), beyond > 0, beyond >= 0)
     return edges, middles
-
-
-def _keys(several: list[tuple[Integers, Integers]]) -> list[Integers]:
-    """Of points of rows a number each, the same for the same point of the same row."""
-    columns = np.concatenate([points for points, _ in several]).T
-    low = [each.min() for each in columns]  # one by one: twenty times faster than along an axis
-    size = [each.max() - least + 1 for each, least in zip(columns, low, strict=True)]
-    return [(rows * size[0] + points[:, 0] - low[0]) * size[1] + points[:, 1] - low[1] for points, rows in several]
 
 
 def _without_opposite(edges: Edges) -> Edges:

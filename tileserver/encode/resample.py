@@ -11,8 +11,6 @@ from tileserver.encode.warp import as_type
 
 Masked = np.ma.MaskedArray[Any, Any]
 Array = NDArray[Any]
-Centres = NDArray[np.floating[Any]]
-"""Of the pixels that are made, in pixels of the raster."""
 
 _STRIP: Final = 16
 """Pixels of a strip, at most."""

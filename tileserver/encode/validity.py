@@ -70,8 +70,7 @@ def touching(rings: Paths) -> Integers:
     long = rings.of(rings.lengths > _LONG)
     if not len(long.rows):
         return long.rows
-    x, y = (each.astype(np.int64) - each.min() for each in long.points.T)
-    keys = (ragged.owners(long.lengths) * (x.max() + 1) + x) * (y.max() + 1) + y
+    (keys,) = paths.keys([(long.points, ragged.owners(long.lengths))])
     turned = keys == paths.after(paths.after(keys, long.lengths), long.lengths)  # back to where it came from: no area
     again = pd.Series(keys[~turned]).duplicated().to_numpy()
     return np.unique(long.rows.repeat(long.lengths)[~turned][again])
