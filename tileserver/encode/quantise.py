@@ -21,6 +21,8 @@ TOLERANCE: Final = 0.2
 """Units: with what rounding adds, nothing is farther than one unit from where it belongs."""
 _LONG: Final = 64
 """Points from which on a path is worth simplifying."""
+_PIECE: Final = 512
+"""Points that are simplified together, at least, if the path has them."""
 
 _FEW: Final = 1000
 """Points of all areas that are not valid, from which on it is worth it to link rings anew."""
@@ -158,17 +160,28 @@ def _simplified(these: Paths, tolerance: float) -> Paths:
     if not tolerance or not many.any():
         return these
     some = these.of(many)
-    made = shapely.linestrings(some.points.astype(float), indices=ragged.owners(some.lengths))
-    plain = paths.lines(shapely.simplify(made, tolerance, preserve_topology=False), some.rows)
+    pieces, first = _pieces(some.lengths)
+    made = shapely.linestrings(some.points.astype(float), indices=ragged.owners(pieces))
+    plain = shapely.simplify(made, tolerance, preserve_topology=False)
+    left = np.add.reduceat(shapely.get_num_coordinates(plain), first)
     kept = np.ones(len(these.points), bool)
-    lengths, of = these.lengths.copy(), ragged.starts(these.lengths)
-    kept[ragged.places(of[many], some.lengths)] = False
-    left = ragged.places(of[many], plain.lengths)  # as many of its places as it has points left
-    kept[left] = True
+    lengths, of = these.lengths.copy(), ragged.starts(these.lengths)[many]
+    kept[ragged.places(of, some.lengths)] = False
+    places = ragged.places(of, left)  # as many of its places as it has points left
+    kept[places] = True
     points = these.points.copy()
-    points[left] = plain.points
-    lengths[many] = plain.lengths
+    points[places] = shapely.get_coordinates(plain)
+    lengths[many] = left
     return these._replace(points=points.compress(kept, axis=0), lengths=lengths)
+
+
+def _pieces(lengths: Integers) -> tuple[Integers, Integers]:
+    """Points of the pieces of paths, and each path's first: simplifying a path takes longer than doing its halves."""
+    counts = np.maximum(lengths // _PIECE, 1)
+    first = ragged.starts(counts)
+    pieces = np.full(counts.sum(), _PIECE)
+    pieces[first] += lengths - counts * _PIECE
+    return pieces, first
 
 
 def _bent(these: Paths) -> Paths:

@@ -53,10 +53,24 @@ def snapped(rings: Paths) -> tuple[Paths, Integers]:
     return paths.joined(list(made)), np.concatenate(failed)
 
 
-def ways(rings: Paths) -> NDArray[np.float64]:
-    """Of each ring its length in steps along x and y, which is how many squares it passes through."""
-    steps = _along_axes(paths.after(rings.points, rings.lengths) - rings.points)
-    return np.add.reduceat(steps, ragged.starts(rings.lengths))
+def ways(rings: Paths) -> NDArray[np.int64]:
+    """Of each ring how many squares its edges enter, but for those along x or y, which need not be looked at."""
+    return np.add.reduceat(_squares(_steps(_whole(rings.points), rings.lengths)), ragged.starts(rings.lengths))
+
+
+def _whole(points: NDArray[np.float64]) -> Integers:
+    """Middles of the squares in which they lie, whose lower sides belong to them."""
+    return np.floor(points + 0.5).astype(np.int64)
+
+
+def _steps(corners: Integers, lengths: Integers) -> Integers:
+    """To each one's next."""
+    return paths.after(corners, lengths) - corners
+
+
+def _squares(steps: Integers) -> Integers:
+    """That an edge enters on its way, if it is neither along x nor along y."""
+    return np.where((steps[:, 0] != 0) & (steps[:, 1] != 0), _along_axes(steps), 0)
 
 
 def _along_axes(ways: NDArray[Any]) -> NDArray[Any]:
@@ -79,28 +93,47 @@ def _noded(rings: Paths) -> tuple[Ragged, Corners]:
 
     Hobby 1999, "Practical segment intersection with finite precision output": what did not cross does not then.
     """
-    points = np.floor(rings.points + 0.5).astype(np.int64)
+    points = _whole(rings.points)
     rows = np.repeat(rings.rows, rings.lengths)
     edges, passed = _passed(rings, points)
     own, others = paths.keys([(points, rows), (passed, rows[edges])])
     numbers, keys = pd.factorize(own)  # by hashes: several times faster than to sort
     first = np.flatnonzero(np.diff(np.maximum.accumulate(numbers), prepend=-1))
+    corners = Corners(points[first], rows[first])
     at = pd.Index(keys).get_indexer(pd.Index(others))
     met = np.flatnonzero((at >= 0) & (at != paths.after(numbers, rings.lengths)[edges]))
-    far = _along_axes(passed[met] - points[edges[met]])
-    met = met[np.lexsort((far, edges[met]))]
-    counts = ragged.sums(np.bincount(edges[met], minlength=len(points)), rings.lengths)
-    noded = Ragged(np.insert(numbers, edges[met] + 1, at[met]), rings.lengths + counts)
-    return noded, Corners(points[first], rows[first])
+    steps = _steps(points, rings.lengths)
+    found = [(edges[met], at[met]), *(_between(axis, points, rows, steps, corners) for axis in (0, 1))]
+    edges, at = map(np.concatenate, zip(*found, strict=True))
+    order = np.lexsort((_along_axes(corners.points[at] - points[edges]), edges))
+    counts = ragged.sums(np.bincount(edges, minlength=len(points)), rings.lengths)
+    noded = Ragged(np.insert(numbers, edges[order] + 1, at[order]), rings.lengths + counts)
+    return noded, corners
+
+
+def _between(
+    axis: int, points: Integers, rows: Integers, steps: Integers, corners: Corners
+) -> tuple[Integers, Integers]:
+    """Edges along x (0) or y (1), and numbers of the corners of their row on them: these follow each other by keys."""
+    some = np.flatnonzero((steps[:, 1 - axis] == 0) & (np.abs(steps[:, axis]) > 1))
+    flipped = slice(None, None, 1 if axis else -1)
+    ends = (points[some] + steps[some])[:, flipped]
+    starts, ends, keys = paths.keys(
+        [(points[some][:, flipped], rows[some]), (ends, rows[some]), (corners.points[:, flipped], corners.rows)]
+    )
+    order = np.argsort(keys)
+    begins = np.searchsorted(keys, np.minimum(starts, ends), "right", order)
+    counts = np.searchsorted(keys, np.maximum(starts, ends), "left", order) - begins
+    return some.repeat(counts), order[ragged.places(begins, counts)]
 
 
 def _passed(rings: Paths, corners: Integers) -> tuple[Integers, Integers]:
     """Of each square that an edge enters the edge and the square's middle; long edges of many are left out."""
-    steps = paths.after(corners, rings.lengths) - corners
-    squares = _along_axes(steps)
+    steps = _steps(corners, rings.lengths)
+    squares = _squares(steps)
     if squares.sum() > 2 * _LOOKED_AT:
         squares[squares > 2 * _LOOKED_AT // len(squares)] = 0
-    some = np.flatnonzero(squares > 1)
+    some = np.flatnonzero(squares)
     starts = rings.points[some]
     ways = paths.after(rings.points, rings.lengths)[some] - starts
     entered = [_entered(axis, starts, ways, corners[some], steps[some]) for axis in (0, 1)]

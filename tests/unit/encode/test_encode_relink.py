@@ -149,12 +149,30 @@ def edges(rings):
 
 def test_long_edges_of_very_many_are_left_to_others(monkeypatch):
     """What a corner lies on unnoticed crosses, and is told so: time and memory have a bound."""
-    before = corners([(0, 0), (1000, 0.4), (1000, 8), (500, 0.3), (0, 8)])
+    before = corners([(0, 0), (1000, 1.6), (1000, 8), (550, 0.95), (0, 8)])
     (found,), failed = snapped([before])
     assert (len(shapely.get_parts(found)), failed) == (2, [])
     monkeypatch.setattr(relink, "_LOOKED_AT", 100)
     made = relink.snapped(quantise._wound(paths.rings(np.array([before]), np.array([0]))))[0]
     assert not shapely.is_valid(paths.polygons(made)[0]).all()
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_edges_along_an_axis_are_not_looked_along(monkeypatch, flipped):
+    """However long: a thousand corners of other rings on one are found at once; those of another row do not count."""
+    teeth = [(10 * at + 1 + side, 0.3 + 5 * (side == 1)) for at in range(1000) for side in (2, 1, 0)]
+    combs = [corners([(0, 0), (10_003, 0), (10_003, 50), (0, 50)], [(1, 10), (1, 20), (2, 20)])]
+    combs.append(
+        shapely.MultiPolygon([shapely.box(0, -50, 10_003, -0.3), *shapely.polygons(np.split(np.array(teeth), 1000))])
+    )
+    if flipped:
+        combs = shapely.transform(np.array(combs), lambda points: points[:, ::-1]).tolist()
+    parts, rows = shapely.get_parts(np.array(combs, object), return_index=True)
+    assert relink.ways(paths.rings(parts, rows)).max() == 12
+    found, failed = snapped(combs)
+    assert failed == []
+    assert shapely.is_valid(found).all()
+    assert shapely.get_num_coordinates(found).tolist() == [9, 5 + 3 * 1000]
 
 
 def test_rows_are_snapped_in_groups(monkeypatch):
