@@ -379,6 +379,7 @@ def typed(data: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_accounts_as_typed(shared: Running) -> None:
     """Made, listed, changed, let in and locked out."""
     made = json.loads(typed(shared.data, "create", "Eva@example.org", "--team", "springs", "--json").stdout)

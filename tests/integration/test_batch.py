@@ -213,6 +213,7 @@ def test_what_is_no_job_is_refused(batching: Running, steps: list[dict[str, Any]
     assert begin(batching, *steps).status_code == 422
 
 
+@pytest.mark.slow
 def test_a_job_whose_server_has_died_is_a_failed_one(tmp_path: Path) -> None:
     """Nobody is at it any more, and whoever comes next on that folder can tell."""
     script = min(UDFS.glob("*.py"))

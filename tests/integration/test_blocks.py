@@ -149,6 +149,7 @@ def workers(server: Running) -> list[int]:
     return [pid for pid in found if b"tileserver.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
+@pytest.mark.slow
 def test_new_workers_and_servers_need_no_run(log: Path, tmp_path: Path) -> None:
     """The block is the server's: it outlives both."""
     data = tmp_path / "data"
@@ -176,14 +177,13 @@ def flipped(file: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda file: file.unlink(),
-        lambda file: os.truncate(file, 3000),
-        lambda file: os.truncate(file, 0),
-        flipped,
-        lambda file: file.write_bytes(b"no block of ours"),
-        lambda file: unreadable(file),
+        pytest.param(lambda file: file.unlink(), id="removed"),
+        pytest.param(lambda file: os.truncate(file, 3000), id="cut"),
+        pytest.param(flipped, id="flipped"),
+        pytest.param(lambda file: os.truncate(file, 0), id="emptied", marks=pytest.mark.slow),
+        pytest.param(lambda file: file.write_bytes(b"no block of ours"), id="overwritten", marks=pytest.mark.slow),
+        pytest.param(lambda file: unreadable(file), id="unreadable", marks=pytest.mark.slow),
     ],
-    ids=["removed", "cut", "emptied", "flipped", "overwritten", "unreadable"],
 )
 def test_a_damaged_block_is_made_anew(log: Path, tmp_path: Path, damage: Callable[[Path], None]) -> None:
     """Though workers have it open: the answer is right, and costs a run."""

@@ -242,6 +242,7 @@ def test_a_long_run_is_asked_for_again(hosting: Running, stranger: dict[str, str
         assert owner.get(f"{RUNS.format(client='fused')}/get/x%2e%2e").status_code == 422
 
 
+@pytest.mark.slow
 def test_another_process_tells_of_a_run(folder: Path, tmp_path: Path) -> None:
     """Whichever process answers: each takes some of twenty connections."""
     with serving(folder, data=tmp_path / "data", arguments=("--processes", "2")) as running:

@@ -63,6 +63,7 @@ def test_strict_serves_tiles_and_calls(guarded: Running) -> None:
 
 
 @strict
+@pytest.mark.slow
 def test_strict_keeps_results_of_cached_functions_by_account(guarded: Running) -> None:
     """In a folder that outlives the sandbox, which no other account's sandbox has."""
     code = (CONFINED / "keeps.py").read_text()

@@ -124,6 +124,7 @@ def test_a_process_that_is_killed_is_replaced(three: Running, role: str) -> None
     assert len([line for line in three.lines if line == "ready"]) == 1
 
 
+@pytest.mark.slow
 def test_edits_are_followed_after_the_publisher_was_killed(tmp_path: Path) -> None:
     """By its replacement, which says nothing but what it publishes."""
     file = tmp_path / "f.py"
@@ -206,6 +207,7 @@ def test_what_prevents_a_start_is_said_once(tmp_path: Path) -> None:
     assert told.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_two_servers_share_a_pool(tmp_path: Path) -> None:
     """Each with a port of its own, in a folder of a long name; when the first is killed the second runs functions."""
     data = tmp_path / ("d" * 100) / "data"
@@ -226,6 +228,7 @@ def test_two_servers_share_a_pool(tmp_path: Path) -> None:
         until(lambda: not any((data / "scratch" / name).exists() for name in left))
 
 
+@pytest.mark.slow
 def test_a_holder_drains_the_others_jobs(tmp_path: Path) -> None:
     """Longer than Ctrl-C would wait; what is new is answered meanwhile, and afterwards by the next holder."""
     log, told = tmp_path / "log", []

@@ -28,7 +28,12 @@ from tileserver.tiles import Tile
 
 pytestmark = needs_data
 
-FILES = ["ne_10m_lakes", "ne_10m_rivers_lake_centerlines", "ne_10m_populated_places", "ne_50m_admin_0_countries"]
+FILES = [
+    "ne_10m_lakes",
+    "ne_10m_populated_places",
+    pytest.param("ne_10m_rivers_lake_centerlines", marks=pytest.mark.slow),
+    pytest.param("ne_50m_admin_0_countries", marks=pytest.mark.slow),
+]
 WHOLE = '''
 import os
 

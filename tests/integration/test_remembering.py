@@ -234,6 +234,7 @@ def test_a_probe_that_failed_is_tried_again(tmp_path: Path) -> None:
     on_parts(tmp_path, check)
 
 
+@pytest.mark.slow
 def test_a_locked_registry_is_nobodys_failure(tmp_path: Path) -> None:
     """What was found out is found out again; who waits for it gets an answer."""
 

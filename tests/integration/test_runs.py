@@ -174,6 +174,7 @@ def test_the_probe_is_an_answer(tmp_path: Path) -> None:
         assert answer.text == "1.0"
 
 
+@pytest.mark.slow
 def test_200_are_kept(folder: Path, tmp_path: Path) -> None:
     """Of 250 the last, also after a restart."""
     with serving(folder / "talks.py", data=tmp_path / "data") as running:
@@ -309,6 +310,7 @@ def test_no_such_function(talking: Running) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "tileserver: UDF not found\n")
 
 
+@pytest.mark.slow
 def test_follow_over_a_restart(folder: Path, tmp_path: Path) -> None:
     """New runs as they come; where the server goes one line says so, and when it is back the next run is shown."""
     data = tmp_path / "data"

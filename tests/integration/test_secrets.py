@@ -131,6 +131,7 @@ def typed(data: Path, *arguments: str, entered: str = "") -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, input=entered).stdout
 
 
+@pytest.mark.slow
 def test_secrets_as_typed(running: Running, owner: httpx.Client) -> None:
     """The value comes from standard input; lists have keys only."""
     assert "what-is-typed" not in typed(running.data, "set", "TYPED", entered="what-is-typed\n")

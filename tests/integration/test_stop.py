@@ -98,6 +98,7 @@ def wait_for(*files: Path) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_while_a_function_hangs(tmp_path: Path) -> None:
     """In its probe as well as in a request: asked twice, at once."""
     (tmp_path / "hangs.py").write_text(HANGS)
@@ -150,8 +151,8 @@ def get_and_forget(running: Running, log: Path) -> None:
     ("sign", "number"),
     [
         ("master.key", signal.SIGINT),
-        ("registry.sqlite", signal.SIGTERM),
-        ("registry.generation", signal.SIGINT),
+        pytest.param("registry.sqlite", signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("registry.generation", signal.SIGINT, marks=pytest.mark.slow),
         ("credentials.json", signal.SIGTERM),
     ],
 )

@@ -95,6 +95,7 @@ def test_a_stopped_holder_that_is_killed_is_followed(start: Start) -> None:
     assert other.stats()["here"]
 
 
+@pytest.mark.slow
 def test_a_process_that_stood_still_itself(start: Start, tmp_path: Path) -> None:
     """Longer than a holder may be silent: its job goes on, for the holder has told how it stands all the time."""
     _, other = start(), start()
