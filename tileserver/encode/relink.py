@@ -114,7 +114,10 @@ def _noded(rings: Paths) -> tuple[Ragged, Corners]:
 def _between(
     axis: int, points: Integers, rows: Integers, steps: Integers, corners: Corners
 ) -> tuple[Integers, Integers]:
-    """Edges along x (0) or y (1), and numbers of the corners of their row on them: these follow each other by keys."""
+    """Edges along x (0) or y (1), and numbers of the corners of their row on them: these follow each other by keys.
+
+    Many edges may lie upon each other, each with all corners of its line on it; long edges of many are left out.
+    """
     some = np.flatnonzero((steps[:, 1 - axis] == 0) & (np.abs(steps[:, axis]) > 1))
     flipped = slice(None, None, 1 if axis else -1)
     ends = (points[some] + steps[some])[:, flipped]
@@ -123,17 +126,21 @@ def _between(
     )
     order = np.argsort(keys)
     begins = np.searchsorted(keys, np.minimum(starts, ends), "right", order)
-    counts = np.searchsorted(keys, np.maximum(starts, ends), "left", order) - begins
+    counts = _bounded(np.searchsorted(keys, np.maximum(starts, ends), "left", order) - begins)
     return some.repeat(counts), order[ragged.places(begins, counts)]
+
+
+def _bounded(counts: Integers) -> Integers:
+    """What is looked at for each edge; nothing for long edges of many."""
+    if counts.sum() > 2 * _LOOKED_AT:
+        counts[counts > 2 * _LOOKED_AT // len(counts)] = 0
+    return counts
 
 
 def _passed(rings: Paths, corners: Integers) -> tuple[Integers, Integers]:
     """Of each square that an edge enters the edge and the square's middle; long edges of many are left out."""
     steps = _steps(corners, rings.lengths)
-    squares = _squares(steps)
-    if squares.sum() > 2 * _LOOKED_AT:
-        squares[squares > 2 * _LOOKED_AT // len(squares)] = 0
-    some = np.flatnonzero(squares)
+    some = np.flatnonzero(_bounded(_squares(steps)))
     starts = rings.points[some]
     ways = paths.after(rings.points, rings.lengths)[some] - starts
     entered = [_entered(axis, starts, ways, corners[some], steps[some]) for axis in (0, 1)]

@@ -175,6 +175,17 @@ def test_edges_along_an_axis_are_not_looked_along(monkeypatch, flipped):
     assert shapely.get_num_coordinates(found).tolist() == [9, 5 + 3 * 1000]
 
 
+def test_edges_upon_each_other_have_a_bound():
+    """A thousand strips in one line of squares, of differing ends: two million corners on edges."""
+    low = np.linspace(-0.4, 0.4, 1000)
+    strips = shapely.box(np.arange(1000), low, 3000 - np.arange(1000), low + 1e-4)
+    rings = quantise._wound(paths.rings(strips, np.zeros(1000, np.int64)))
+    made, failed = relink.snapped(rings)
+    assert (len(made.rows), failed.tolist()) == (0, [])
+    noded, _ = relink._noded(rings)
+    assert len(noded.flat) <= 4000 + 2 * relink._LOOKED_AT
+
+
 def test_rows_are_snapped_in_groups(monkeypatch):
     """Of which each has what it would have without: of 300 rows at one place, some with islands in their lakes."""
     random = np.random.default_rng(1)
