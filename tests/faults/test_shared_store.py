@@ -82,7 +82,8 @@ def test_a_redis_that_is_full(served: Served) -> None:
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", "1mb")
         eventually(lambda: served.waited() > before + WAITED, 30)
-        assert {served.source(column) for column in range(WARM)} == {"redis"}
+        # who asks while the load asks for the same may share its look
+        eventually(lambda: all(served.source(column) == "redis" for column in range(WARM)), 30)
         client.config_set("maxmemory", 0)
     served.check(answers)
 
