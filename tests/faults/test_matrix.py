@@ -217,15 +217,15 @@ def census(served: Served) -> dict[str, int]:
 
 
 def settled(served: Served, before: dict[str, int]) -> bool:
-    """Whether as much is there as before, but for warm workers: four per processor, each with six files."""
-    workers = 4 * (os.cpu_count() or 1)
+    """Whether as much is there as before, but for five workers per processor, one of which runs; of six files each."""
+    workers = 5 * (os.cpu_count() or 1)
     now = census(served)
     folders = len(list(served.scratch.glob("nursery-*/worker-*")))
     return (
         now["zombies"] <= before["zombies"]
         and now["descriptors"] <= before["descriptors"] + 6 * workers
         and folders <= len(tree(served.running.process.pid))
-        and len(tree(served.running.process.pid)) <= workers + 3
+        and len(tree(served.running.process.pid)) <= workers + 2
     )
 
 
