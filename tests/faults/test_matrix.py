@@ -102,9 +102,8 @@ class Served:
         return statistics.median(self.quiet)
 
     def in_time(self, answers: list[Answer], floor: float) -> bool:
-        """Whether p99 is below twice the baseline, or that of the rest just before: machines slow down for minutes."""
-        baseline = max(self.baseline, self.quiet[-1])
-        return self.p99(answers) < max(2 * baseline, baseline + floor)
+        """Whether p99 is below twice the baseline."""
+        return self.p99(answers) < max(2 * self.baseline, self.baseline + floor)
 
     def p99(self, answers: list[Answer]) -> float:
         """Of the answers that the machine let through."""
@@ -217,15 +216,15 @@ def census(served: Served) -> dict[str, int]:
 
 
 def settled(served: Served, before: dict[str, int]) -> bool:
-    """Whether as much is there as before, but for five workers per processor, one of which runs; of six files each."""
-    workers = 5 * (os.cpu_count() or 1)
+    """Whether as much is there as before, but for warm workers: four per processor, each with six files."""
+    workers = 4 * (os.cpu_count() or 1)
     now = census(served)
     folders = len(list(served.scratch.glob("nursery-*/worker-*")))
     return (
         now["zombies"] <= before["zombies"]
         and now["descriptors"] <= before["descriptors"] + 6 * workers
         and folders <= len(tree(served.running.process.pid))
-        and len(tree(served.running.process.pid)) <= workers + 2
+        and len(tree(served.running.process.pid)) <= workers + 3
     )
 
 

@@ -49,7 +49,9 @@ def test_tokens_of_others_are_not_ones_own(other: Sdk, server: Running) -> None:
         "delete_udf_access_token(token)",
     ):
         assert "Token not found" in other.raised(f"api.{call}", token=server.token("hello")).text
-    assert all(each["udf_email"] == "b@c" for each in other.get("api.get_udf_access_tokens()"))
+    tokens = other.get("api.get_udf_access_tokens()")
+    assert server.token("hello") not in [each["token"] for each in tokens]
+    assert all(each["udf_email"] == "b@c" for each in tokens)
 
 
 @only("1.14.2", "2.9.5")
