@@ -30,11 +30,11 @@ import msgspec
 import numpy as np
 import shapely
 
-from tileserver.encode import blocks, encode
+from tileserver.encode import blocks, encode, warp
 from tileserver.encode.blocks import Block
 from tileserver.encode.raster import Raster, masked
 from tileserver.jobs import Output
-from tileserver.tiles import Bounds, Tile
+from tileserver.tiles import Tile
 
 ABOVE = Tile(8, 133, 91)
 CITY = (8.54, 47.37)
@@ -95,14 +95,8 @@ def write(result: Any, output: Output, tile: Tile) -> bytes:
 
 
 def part(bands: Any, tile: Tile) -> Raster:
-    """The pixels that the tile needs of those that lie on the block's, two more to each side, and where they lie."""
-    down, side = tile.z - ABOVE.z, bands.shape[-1]
-    width, (west, _, east, north) = side >> down, ABOVE.bounds_3857
-    size = (east - west) / side
-    left, top = ((at - (above << down)) * width for at, above in ((tile.x, ABOVE.x), (tile.y, ABOVE.y)))
-    (low, right), (high, bottom) = ((max(start - 2, 0), min(start + width + 2, side)) for start in (left, top))
-    bounds = Bounds(west + low * size, north - bottom * size, west + right * size, north - high * size)
-    return Raster(masked(bands[..., high:bottom, low:right]), bounds, "EPSG:3857")
+    """The pixels that the tile needs of those that lie on the block's, and where they lie."""
+    return Raster(*warp.window(masked(bands), ABOVE.bounds_3857, "EPSG:3857", tile), "EPSG:3857")
 
 
 def milliseconds(work: Callable[[], Any]) -> float:

@@ -95,14 +95,14 @@ def _noded(rings: Paths) -> tuple[Ragged, Corners]:
     """
     points = _whole(rings.points)
     rows = np.repeat(rings.rows, rings.lengths)
-    edges, passed = _passed(rings, points)
+    steps = _steps(points, rings.lengths)
+    edges, passed = _passed(rings, points, steps)
     own, others = paths.keys([(points, rows), (passed, rows[edges])])
     numbers, keys = pd.factorize(own)  # by hashes: several times faster than to sort
     first = np.flatnonzero(np.diff(np.maximum.accumulate(numbers), prepend=-1))
     corners = Corners(points[first], rows[first])
     at = pd.Index(keys).get_indexer(pd.Index(others))
     met = np.flatnonzero((at >= 0) & (at != paths.after(numbers, rings.lengths)[edges]))
-    steps = _steps(points, rings.lengths)
     found = [(edges[met], at[met]), *(_between(axis, points, rows, steps, corners) for axis in (0, 1))]
     edges, at = map(np.concatenate, zip(*found, strict=True))
     order = np.lexsort((_along_axes(corners.points[at] - points[edges]), edges))
@@ -132,14 +132,13 @@ def _between(
 
 def _bounded(counts: Integers) -> Integers:
     """What is looked at for each edge; nothing for long edges of many."""
-    if counts.sum() > 2 * _LOOKED_AT:
-        counts[counts > 2 * _LOOKED_AT // len(counts)] = 0
-    return counts
+    if counts.sum() <= 2 * _LOOKED_AT:
+        return counts
+    return np.where(counts > 2 * _LOOKED_AT // len(counts), 0, counts)
 
 
-def _passed(rings: Paths, corners: Integers) -> tuple[Integers, Integers]:
+def _passed(rings: Paths, corners: Integers, steps: Integers) -> tuple[Integers, Integers]:
     """Of each square that an edge enters the edge and the square's middle; long edges of many are left out."""
-    steps = _steps(corners, rings.lengths)
     some = np.flatnonzero(_bounded(_squares(steps)))
     starts = rings.points[some]
     ways = paths.after(rings.points, rings.lengths)[some] - starts
