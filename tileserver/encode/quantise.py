@@ -21,7 +21,7 @@ TOLERANCE: Final = 0.2
 """Units: with what rounding adds, nothing is farther than one unit from where it belongs."""
 _LONG: Final = 64
 """Points from which on a path is worth simplifying."""
-_PIECE: Final = 512
+_PIECE: Final = 128
 """Points that are simplified together, at least, if the path has them."""
 
 _FEW: Final = 1000
@@ -67,9 +67,10 @@ def shapes(found: OnTile, tolerance: float = TOLERANCE) -> Shapes:
 
 
 def _lines(lines: Paths, tolerance: float) -> Paths:
+    """Simplified before they are rounded: what is rounded goes in stairs, of which much would stay."""
     if not len(lines.rows):
         return paths.NONE
-    rounded = _simplified(_turning(_distinct(_rounded(lines))), tolerance)
+    rounded = _turning(_distinct(_rounded(_simplified(lines, tolerance))))
     return rounded.of(rounded.lengths > 1)
 
 
@@ -77,26 +78,30 @@ def _rings(clipped: Paths, tolerance: float) -> tuple[Paths, int]:
     """Rings that are valid, and how many rows had to be mended for that."""
     if not len(clipped.rows):
         return paths.NONE, 0
-    rounded = _cyclic(_rounded(clipped))
-    # coarser paths may not touch any more
-    touching = validity.touching(rounded) if tolerance <= TOLERANCE else paths.NONE.rows
-    rings = _wound(_bent(_simplified(rounded.of(~np.isin(rounded.rows, touching)), tolerance)))
+    simple = _simplified(clipped, tolerance)
+    rounded = _cyclic(_rounded(simple))
+    touching = validity.touching(rounded)
+    rings = _wound(_bent(rounded.of(~np.isin(rounded.rows, touching))))
     broken = np.concatenate([touching, validity.broken(rings)])
     if not len(broken):
         return rings, 0
-    bad = clipped.of(np.isin(clipped.rows, broken))
     good = rings.of(~np.isin(rings.rows, broken))
-    return paths.joined([good, *_mended(_cyclic(bad), tolerance)]), len(broken)
+    bad = simple.of(np.isin(simple.rows, broken))
+    return paths.joined([good, *_mended(bad, clipped if tolerance <= TOLERANCE else None)]), len(broken)
 
 
-def _mended(bad: Paths, tolerance: float) -> Iterator[Paths]:
-    """Valid rings of rows that are not when they are only rounded."""
-    simple = _bent(_simplified(bad, tolerance))
+def _mended(bad: Paths, clipped: Paths | None) -> Iterator[Paths]:
+    """Valid rings of rows that are not when they are only rounded.
+
+    Args:
+        clipped: what is taken instead where rings cross since they were simplified, if anything.
+    """
+    simple = _bent(_cyclic(bad))
     left = _for_geos(simple)
     rings, failed = _snapped(simple.of(~np.isin(simple.rows, left)))
     yield rings
-    if len(failed) and tolerance <= TOLERANCE and len(simple.points) < len(bad.points):  # they may cross since then
-        rings, failed = _snapped(bad.of(np.isin(bad.rows, failed)))
+    if len(failed) and clipped is not None:
+        rings, failed = _snapped(_cyclic(clipped.of(np.isin(clipped.rows, failed))))
         yield rings
     left = np.concatenate([left, failed])
     if len(left):
@@ -159,20 +164,18 @@ def _simplified(these: Paths, tolerance: float) -> Paths:
     many = these.lengths > _LONG
     if not tolerance or not many.any():
         return these
-    some = these.of(many)
-    pieces, first = _pieces(some.lengths)
-    made = shapely.linestrings(some.points.astype(float), indices=ragged.owners(pieces))
+    long = many.repeat(these.lengths)
+    pieces, first = _pieces(these.lengths[many])
+    whole = these.points.compress(long, axis=0).astype(np.float64, copy=False)
+    made = shapely.linestrings(whole, indices=ragged.owners(pieces))
     plain = shapely.simplify(made, tolerance, preserve_topology=False)
-    left = np.add.reduceat(shapely.get_num_coordinates(plain), first)
-    kept = np.ones(len(these.points), bool)
-    lengths, of = these.lengths.copy(), ragged.starts(these.lengths)[many]
-    kept[ragged.places(of, some.lengths)] = False
-    places = ragged.places(of, left)  # as many of its places as it has points left
-    kept[places] = True
-    points = these.points.copy()
-    points[places] = shapely.get_coordinates(plain)
-    lengths[many] = left
-    return these._replace(points=points.compress(kept, axis=0), lengths=lengths)
+    lengths = these.lengths.copy()
+    lengths[many] = np.add.reduceat(shapely.get_num_coordinates(plain), first)
+    left = many.repeat(lengths)
+    points = np.empty((len(left), 2), these.points.dtype)
+    points[left] = shapely.get_coordinates(plain)
+    points[~left] = these.points.compress(~long, axis=0)
+    return these._replace(points=points, lengths=lengths)
 
 
 def _pieces(lengths: Integers) -> tuple[Integers, Integers]:

@@ -156,7 +156,7 @@ def _entered(
     """
     counts = np.abs(steps[:, axis])
     edges, nth = ragged.owners(counts), ragged.places(np.zeros_like(counts), counts)
-    own, other = ([each[:, at][edges] for each in (starts, ways, corners, steps)] for at in (axis, 1 - axis))
+    own, other = ([each[:, at].repeat(counts) for each in (starts, ways, corners, steps)] for at in (axis, 1 - axis))
     turns = np.sign(own[3])
     along = own[2] + (nth + 0.5) * turns - own[0]
     below = np.floor(other[0] + along / own[1] * other[1])

@@ -1,6 +1,7 @@
 """Vector tiles against mapbox-vector-tile's decoder and shapely's own clip."""
 
 import gzip
+import itertools
 import os
 from pathlib import Path
 
@@ -123,6 +124,20 @@ def test_poles_invalid_and_collapsed():
     found = features(mvt.encode(geopandas.GeoDataFrame(geometry=shapes, crs=4326), Tile(0, 0, 0)))
     assert [one["id"] for one in found] == [0, 1]
     assert all(shapely.geometry.shape(one["geometry"]).is_valid for one in found)
+
+
+@pytest.mark.parametrize("make", [shapely.LineString, shapely.Polygon], ids=["line", "area"])
+def test_straight_edges_are_straight_however_many_points_they_have(make):
+    """Rounded first, those of thirty points would go in stairs."""
+    few = np.array([(10, 20), (120, 71), (90, 140), (10, 20)])
+    many = np.concatenate([np.linspace(*edge, 30, endpoint=False) for edge in itertools.pairwise(few)] + [few[-1:]])
+    frame = geopandas.GeoDataFrame(geometry=[make(many), make(few)], crs=3857)
+    one, other = (
+        shapely.geometry.shape(each["geometry"]) for each in features(mvt.encode(frame, Tile(18, 131072, 131071)))
+    )
+    assert shapely.count_coordinates(other) == len(few)
+    assert shapely.count_coordinates(one) <= len(few) + 1  # a ring's last point stays
+    assert shapely.hausdorff_distance(one, other) < 1
 
 
 def test_other_systems_agree():
