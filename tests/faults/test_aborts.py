@@ -48,7 +48,8 @@ def test_what_nobody_wants_is_not_computed(single: Running, address: str, tmp_pa
     log, chance = tmp_path / "log", random.Random(3)
     base = f"/tiles/{single.token('works')}"
     for turn in range(ROUNDS):
-        first = ask(address, f"{base}/15/{turn}/0.png?busy=2&log={log}")
+        free = tmp_path / str(turn)
+        first = ask(address, f"{base}/15/{turn}/0.png?hold={free}&log={log}")
         eventually(lambda turn=turn: f"15/{turn}/0" in runs(log), 30)
         asking = [ask(address, f"{base}/16/{turn}/{y}.png?busy=0.005&log={log}") for y in range(ASKED)]
         eventually(lambda: queued(single) == ASKED, 5)
@@ -56,6 +57,7 @@ def test_what_nobody_wants_is_not_computed(single: Running, address: str, tmp_pa
         for client in asking[:LEAVING]:
             client.close()
         eventually(lambda: queued(single) == ASKED - LEAVING, 1)
+        free.touch()
         for client in [first, *asking[LEAVING:]]:
             assert client.getresponse().status == 200
             client.close()
