@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tileserver.encode import paths, ragged, relink, validity
 from tileserver.encode.clip import OnTile
 from tileserver.encode.paths import Paths
+from tileserver.encode.ragged import Ragged
 
 Geometries = NDArray[Any]
 Integers = NDArray[np.int64]
@@ -87,21 +88,23 @@ def _rings(clipped: Paths, tolerance: float) -> tuple[Paths, int]:
         return rings, 0
     good = rings.of(~np.isin(rings.rows, broken))
     bad = simple.of(np.isin(simple.rows, broken))
-    return paths.joined([good, *_mended(bad, clipped if tolerance <= TOLERANCE else None)]), len(broken)
+    whole = clipped if simple is not clipped and tolerance <= TOLERANCE else None
+    return paths.joined([good, *_mended(bad, whole)]), len(broken)
 
 
-def _mended(bad: Paths, clipped: Paths | None) -> Iterator[Paths]:
+def _mended(bad: Paths, whole: Paths | None) -> Iterator[Paths]:
     """Valid rings of rows that are not when they are only rounded.
 
     Args:
-        clipped: what is taken instead where rings cross since they were simplified, if anything.
+        bad: their rings, perhaps simplified.
+        whole: all rings as they were before that, of which those that cross since then are taken; None to take none.
     """
     simple = _bent(_cyclic(bad))
     left = _for_geos(simple)
     rings, failed = _snapped(simple.of(~np.isin(simple.rows, left)))
     yield rings
-    if len(failed) and clipped is not None:
-        rings, failed = _snapped(_cyclic(clipped.of(np.isin(clipped.rows, failed))))
+    if len(failed) and whole is not None:
+        rings, failed = _snapped(_cyclic(whole.of(np.isin(whole.rows, failed))))
         yield rings
     left = np.concatenate([left, failed])
     if len(left):
@@ -166,16 +169,14 @@ def _simplified(these: Paths, tolerance: float) -> Paths:
         return these
     long = many.repeat(these.lengths)
     pieces, first = _pieces(these.lengths[many])
-    whole = these.points.compress(long, axis=0).astype(np.float64, copy=False)
-    made = shapely.linestrings(whole, indices=ragged.owners(pieces))
+    made = shapely.linestrings(these.points.compress(long, axis=0), indices=ragged.owners(pieces))
     plain = shapely.simplify(made, tolerance, preserve_topology=False)
     lengths = these.lengths.copy()
     lengths[many] = np.add.reduceat(shapely.get_num_coordinates(plain), first)
-    left = many.repeat(lengths)
-    points = np.empty((len(left), 2), these.points.dtype)
-    points[left] = shapely.get_coordinates(plain)
-    points[~left] = these.points.compress(~long, axis=0)
-    return these._replace(points=points, lengths=lengths)
+    short = these.points.compress(~long, axis=0)
+    each = ((shapely.get_coordinates(plain), lengths * many), (short, lengths * ~many))
+    flat, _ = ragged.interleaved([Ragged(points.ravel(), 2 * own) for points, own in each])
+    return these._replace(points=flat.reshape(-1, 2), lengths=lengths)
 
 
 def _pieces(lengths: Integers) -> tuple[Integers, Integers]:
