@@ -56,9 +56,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def talking(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server of both, whose probes are through."""
-    with serving(folder, data=tmp_path_factory.mktemp("runs") / "data") as running, running.client() as client:
+    with serving(folder, data=tmp_path_factory.mktemp("runs") / "data") as running:
         for name in ("talks", "hangs"):
-            client.get(f"/tiles/{running.token(name)}/tilejson.json")
+            assert logs(running, name, after=0, wait=25)
         yield running
 
 
@@ -163,8 +163,7 @@ def test_the_probe_is_an_answer(tmp_path: Path) -> None:
     (tmp_path / "said.py").write_text(SAID)
     with serving(tmp_path, data=tmp_path / "data") as running, running.client() as client:
         for name, place, ends in (("probed", "tiles", ("", ".mvt", "?n=1")), ("said", "files", ("", "?n=1.0"))):
-            client.get(f"/tiles/{running.token(name)}/tilejson.json")
-            [probe] = logs(running, name)
+            [probe] = logs(running, name, after=0, wait=25)
             tile = f"/{probe['tile']}" if probe["tile"] else ""
             for end in ends:
                 answer = client.get(f"/{place}/{running.token(name)}{tile}{end}")

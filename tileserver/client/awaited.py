@@ -144,11 +144,10 @@ class AsyncClient:
         """
         outcomes = Outcomes(on_failure)
         with Archive(path) as archive:
-            document = await self.tilejson(what, **parameters)
             async for tile, answer in self._each(what, bounds, zooms, format, parameters, outcomes.answer):
                 archive.add(tile, answer)
             outcomes.finish()
-            archive.write(document, bounds)
+            archive.write(await self.tilejson(what, **parameters), bounds)  # asked now: a first run has told of it
             return len(archive)
 
     async def _each(

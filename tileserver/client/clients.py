@@ -160,11 +160,10 @@ class Client:
         """
         outcomes = Outcomes(on_failure)
         with Archive(path) as archive:
-            document = self.tilejson(what, **parameters)
             for tile, answer in self._each(what, bounds, zooms, format, parameters, outcomes.answer):
                 archive.add(tile, answer)
             outcomes.finish()
-            archive.write(document, bounds)
+            archive.write(self.tilejson(what, **parameters), bounds)  # asked now: a first run has told of it
             return len(archive)
 
     def _each(
