@@ -147,7 +147,7 @@ class AsyncClient:
             async for tile, answer in self._each(what, bounds, zooms, format, parameters, outcomes.answer):
                 archive.add(tile, answer)
             outcomes.finish()
-            archive.write(await self.tilejson(what, **parameters), bounds)  # asked now: a first run has told of it
+            archive.write(await self.tilejson(what, **parameters), bounds)  # by now a run has told of its fields
             return len(archive)
 
     async def _each(

@@ -163,7 +163,7 @@ class Client:
             for tile, answer in self._each(what, bounds, zooms, format, parameters, outcomes.answer):
                 archive.add(tile, answer)
             outcomes.finish()
-            archive.write(self.tilejson(what, **parameters), bounds)  # asked now: a first run has told of it
+            archive.write(self.tilejson(what, **parameters), bounds)  # by now a run has told of its fields
             return len(archive)
 
     def _each(

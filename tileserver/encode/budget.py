@@ -78,17 +78,27 @@ class _Layer:
 
     def fitted(self, limit: int) -> Fitted:
         """The layer, of so many bytes at most if that can be."""
-        shapes, body, tolerance = self._shapes, self.body, quantise.TOLERANCE
-        coarser = iter(_COARSER if len(shapes.lines.rows) or len(shapes.rings.rows) else ())
-        while len(body) > limit and (step := next(coarser, None)):
-            tolerance, shapes = step, quantise.shapes(self._found, step)
-            body = self._written(shapes)
-        if len(body) <= limit:
-            return Fitted(body, shapes.mended, tolerance, 0)
+        if len(self.body) <= limit:
+            return Fitted(self.body, self._shapes.mended, quantise.TOLERANCE, 0)
+        shapes, body, tolerance = self._coarser(limit)
         rows = shapes.rows()
-        choices = _fewer(*clip.extents(self._frame, rows, self._tile, self._extent))
-        body, dropped = _thinned(shapes, rows, choices, len(body), limit, self._written)
-        return Fitted(body, shapes.mended, tolerance, dropped)
+        left = len(rows)
+        if len(body) > limit:
+            choices = _fewer(*clip.extents(self._frame, rows, self._tile, self._extent))
+            body, left = _thinned(shapes, rows, choices, len(body), limit, self._written)
+        return Fitted(body, shapes.mended, tolerance, len(self._shapes.rows()) - left)
+
+    def _coarser(self, limit: int) -> tuple[Shapes, bytes, float]:
+        """Paths moved by as little as fits, else by the most that leaves anything."""
+        shapes, body, tolerance = self._shapes, self.body, quantise.TOLERANCE
+        for step in _COARSER if len(shapes.lines.rows) or len(shapes.rings.rows) else ():
+            if len(body) <= limit:
+                break
+            coarse = quantise.shapes(self._found, step)
+            if not len(coarse.rows()):
+                break
+            shapes, body, tolerance = coarse, self._written(coarse), step
+        return shapes, body, tolerance
 
     def _written(self, shapes: Shapes) -> bytes:
         return mvt.write(self._frame, shapes, layer=self._name, extent=self._extent, id_column=self._id_column)
@@ -97,7 +107,7 @@ class _Layer:
 def _thinned(
     shapes: Shapes, rows: Rows, choices: Iterator[NDArray[np.bool_]], size: int, limit: int, write: Write
 ) -> tuple[bytes, int]:
-    """The tile with the first choice of rows that fits, else with the last; and how many it lacks.
+    """The tile with the first choice of rows that fits, else with the last; and how many these are.
 
     Args:
         size: bytes with all rows.
@@ -114,7 +124,7 @@ def _thinned(
             body = written(kept)
             if len(body) <= limit:
                 break
-    return body or written(kept), int((~kept).sum())
+    return body or written(kept), int(kept.sum())
 
 
 def _fewer(middles: NDArray[np.float64], sides: NDArray[np.float64]) -> Iterator[NDArray[np.bool_]]:

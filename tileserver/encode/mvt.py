@@ -45,10 +45,10 @@ def encode(
 ) -> bytes:
     """A vector tile with one layer; no bytes where no feature reaches the tile.
 
-    Geometry is projected to EPSG:3857, clipped to the tile plus `buffer`, and rounded to whole units; what collapses is
-    dropped, polygons stay valid, exterior rings have positive area as the specification asks. Nothing is farther than a
-    unit from where it belongs. A feature with geometry of several types becomes one feature per type. Missing
-    attributes are left out; datetimes are ISO 8601 text.
+    Geometry is projected to EPSG:3857, clipped to the tile plus `buffer`, simplified by a fifth of a unit where it is
+    long, and rounded to whole units; what collapses is dropped, polygons stay valid, exterior rings have positive area
+    as the specification asks. Nothing is farther than a unit from where it belongs. A feature with geometry of several
+    types becomes one feature per type. Missing attributes are left out; datetimes are ISO 8601 text.
 
     Args:
         frame: GeoDataFrame; without a CRS it is taken as EPSG:4326.

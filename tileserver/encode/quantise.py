@@ -68,10 +68,9 @@ def shapes(found: OnTile, tolerance: float = TOLERANCE) -> Shapes:
 
 
 def _lines(lines: Paths, tolerance: float) -> Paths:
-    """Simplified before they are rounded: what is rounded goes in stairs, of which much would stay."""
     if not len(lines.rows):
         return paths.NONE
-    rounded = _turning(_distinct(_rounded(_simplified(lines, tolerance))))
+    rounded = _turning(_distinct(_rounded(_simple(lines, tolerance))))
     return rounded.of(rounded.lengths > 1)
 
 
@@ -79,7 +78,7 @@ def _rings(clipped: Paths, tolerance: float) -> tuple[Paths, int]:
     """Rings that are valid, and how many rows had to be mended for that."""
     if not len(clipped.rows):
         return paths.NONE, 0
-    simple = _simplified(clipped, tolerance)
+    simple = _simple(clipped, tolerance)
     rounded = _cyclic(_rounded(simple))
     touching = validity.touching(rounded)
     rings = _wound(_bent(rounded.of(~np.isin(rounded.rows, touching))))
@@ -88,8 +87,7 @@ def _rings(clipped: Paths, tolerance: float) -> tuple[Paths, int]:
         return rings, 0
     good = rings.of(~np.isin(rings.rows, broken))
     bad = simple.of(np.isin(simple.rows, broken))
-    whole = clipped if simple is not clipped and tolerance <= TOLERANCE else None
-    return paths.joined([good, *_mended(bad, whole)]), len(broken)
+    return paths.joined([good, *_mended(bad, clipped if tolerance <= TOLERANCE else None)]), len(broken)
 
 
 def _mended(bad: Paths, whole: Paths | None) -> Iterator[Paths]:
@@ -97,16 +95,18 @@ def _mended(bad: Paths, whole: Paths | None) -> Iterator[Paths]:
 
     Args:
         bad: their rings, perhaps simplified.
-        whole: all rings as they were before that, of which those that cross since then are taken; None to take none.
+        whole: all rings as they were before that, taken where they cross since then; None to take none.
     """
     simple = _bent(_cyclic(bad))
     left = _for_geos(simple)
     rings, failed = _snapped(simple.of(~np.isin(simple.rows, left)))
     yield rings
-    if len(failed) and whole is not None:
-        rings, failed = _snapped(_cyclic(whole.of(np.isin(whole.rows, failed))))
-        yield rings
     left = np.concatenate([left, failed])
+    if len(failed) and whole is not None:
+        again = np.intersect1d(failed, whole.rows[whole.lengths > _LONG])
+        rings, failed = _snapped(_bent(_cyclic(whole.of(np.isin(whole.rows, again)))))
+        yield rings
+        left = np.concatenate([np.setdiff1d(left, again), failed])
     if len(left):
         yield _outlines(*validity.snapped(simple.of(np.isin(simple.rows, left))))
 
@@ -160,6 +160,15 @@ def _turning(these: Paths) -> Paths:
     begins, there = ragged.starts(these.lengths), these.lengths > 0
     kept[begins[there]] = kept[(begins + these.lengths - 1)[there]] = True
     return paths.without(these, kept)
+
+
+def _simple(clipped: Paths, tolerance: float) -> Paths:
+    """Long paths simplified before they are rounded: what is rounded goes in stairs, of which much would stay.
+
+    Coarser ones after that as well, when a path that is small has few points, and is none that would collapse.
+    """
+    fine = _simplified(clipped, min(tolerance, TOLERANCE))
+    return fine if tolerance <= TOLERANCE else _simplified(_distinct(_rounded(fine)), tolerance)
 
 
 def _simplified(these: Paths, tolerance: float) -> Paths:

@@ -47,6 +47,47 @@ def test_lines_become_coarser_before_any_is_dropped():
     assert shapely.hausdorff_distance(line.shape, shape) <= found.tolerance + 1
 
 
+def test_a_straight_line_is_straight_if_coarse():
+    """However many points it has, of which some are left where nothing needs to be coarse."""
+    ends = np.array([(17, 40), (4060, 2911)])
+    frame = framed([shapely.LineString(np.linspace(*ends, 20_000))])
+    [whole] = features(mvt.encode(frame, HERE), "udf")
+    found = fitted(frame, 50)
+    [line] = features(found.body, "udf")
+    assert len(found.body) <= 50
+    assert found.dropped == 0
+    assert shapely.count_coordinates(line.shape) < 10 < 300 > shapely.count_coordinates(whole.shape)
+    assert shapely.hausdorff_distance(line.shape, shapely.LineString(ends)) <= found.tolerance + 1
+
+
+@pytest.mark.parametrize("of", [shapely.polygons, lambda rings: rings], ids=["areas", "lines"])
+def test_small_paths_of_many_points_do_not_collapse(of):
+    """When paths get coarse; of those that go for the bytes it is told."""
+    turns = np.linspace(0, 2 * np.pi, 100, endpoint=False)
+    ring = 1.8 * np.column_stack([np.cos(turns), np.sin(turns)])
+    middles = np.random.default_rng(6).uniform(20, 4076, (290, 2)).round()
+    frame = framed(of(shapely.linearrings(middles[:, np.newaxis] + ring)))
+    found = fitted(frame, len(mvt.encode(frame, HERE)) // 3)
+    ids = {each.id for each in features(found.body, "udf")}
+    assert len(ids) > 20
+    assert found.dropped == 290 - len(ids)
+
+
+def test_what_collapses_when_coarse_is_told_of_and_never_all():
+    """Of scribbles that end where they begin, on four units or less to each side, nothing would be left."""
+    random = np.random.default_rng(7)
+    steps = random.integers(-2, 3, (290, 100, 2))
+    steps[:, -1] = steps[:, 0]
+    middles = random.integers(20, 4076, (290, 1, 2))
+    scribbles = list(shapely.linestrings(middles + steps))
+    for shapes in (scribbles, [*scribbles, shapely.box(9, 90, 2900, 3190)]):
+        frame = framed(shapes)
+        found = fitted(frame, len(mvt.encode(frame, HERE)) // 20)
+        ids = {each.id for each in features(found.body, "udf")}
+        assert ids
+        assert found.dropped == len(shapes) - len(ids)
+
+
 def test_the_smallest_areas_go_first():
     """Large areas stay, whichever order they come in."""
     random = np.random.default_rng(2)

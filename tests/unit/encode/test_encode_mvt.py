@@ -140,6 +140,22 @@ def test_straight_edges_are_straight_however_many_points_they_have(make):
     assert shapely.hausdorff_distance(one, other) < 1
 
 
+def test_a_hole_beside_the_tile_in_an_area_that_cannot_be_linked():
+    """It is looked at as it came, where nothing is left of the hole."""
+    turns = np.linspace(0, 2 * np.pi, 1500, endpoint=False)
+    x = 2500 + 2500 * np.sin(turns) + 3 * np.sin(300 * turns)
+    y = 2000 + 1000 * np.sin(2 * turns) + 3 * np.cos(310 * turns)
+    hole = [(4500, 2200), (4510, 2200), (4510, 2210)]
+    tile = Tile(6, 33, 21)
+    west, _, east, north = tile.bounds_3857
+    step = (east - west) / 4096
+    shape = shapely.transform(
+        shapely.Polygon(np.column_stack([x, y]), [hole]), lambda xy: xy * (step, -step) + (west, north)
+    )
+    [found] = features(mvt.encode(geopandas.GeoDataFrame(geometry=[shape], crs=3857), tile))
+    assert shapely.geometry.shape(found["geometry"]).is_valid
+
+
 def test_other_systems_agree():
     """The same features in metres and in degrees make nearly the same tile."""
     frame = geopandas.GeoDataFrame(geometry=[shapely.Point(10, 50)], crs=4326)
