@@ -30,6 +30,19 @@ LINE = (st.lists(CORNER, min_size=2, max_size=12) | SMALL).map(
 POINT = CORNER.map(shapely.Point)
 
 
+def dense(corners, count, reach, waves):
+    """Points along edges, that shiver: more than are taken as they are."""
+    edges = np.stack([corners, np.roll(corners, -1, axis=0)], axis=1)
+    points = np.concatenate([np.linspace(*edge, count, endpoint=False) for edge in edges])
+    turns = np.arange(len(points)) * waves
+    return points + reach * np.column_stack([np.sin(turns), np.cos(1.3 * turns)])
+
+
+DENSE = st.builds(
+    dense, st.lists(CORNER, min_size=3, max_size=5), st.integers(30, 80), st.floats(0.05, 1), st.floats(0.05, 3)
+)
+
+
 HERE = Tile(5, 17, 11)
 
 
@@ -104,6 +117,34 @@ def test_lines(shapes):
         assert row not in found or (
             all_near(clipped, found[row]) and all_near(found[row], shapely.MultiLineString(kept))
         )
+
+
+@pytest.mark.slow
+@given(st.lists(DENSE.map(shapely.Polygon), min_size=1, max_size=2))
+@settings(deadline=None, max_examples=60)
+def test_areas_of_many_points(shapes):
+    """So do those that are simplified before they are rounded, in pieces or whole, and cross themselves since then."""
+    check(shapes)
+
+
+@pytest.mark.slow
+@given(DENSE.map(shapely.Polygon), DENSE.map(shapely.Polygon))
+@settings(deadline=None, max_examples=60)
+def test_areas_of_many_points_with_holes(one, other):
+    """And with holes and parts."""
+    check([shapely.buffer(shapely.symmetric_difference(mended(one), mended(other)), 0)])
+
+
+@pytest.mark.slow
+@given(DENSE.map(shapely.LineString))
+@settings(deadline=None)
+def test_lines_of_many_points(shape):
+    """Lose corners that are out of the way, and stay where they are."""
+    clipped = shapely.clip_by_rect(shape, *BOX)
+    found = [feature.shape for feature in encoded([shape])]
+    long = [part for part in shapely.get_parts(clipped) if np.ptp(shapely.get_coordinates(part), axis=0).max() > 1]
+    assert found or not long
+    assert not found or (all_near(clipped, found[0]) and all_near(found[0], shapely.MultiLineString(long)))
 
 
 @given(st.lists(POINT, min_size=1, max_size=9))
