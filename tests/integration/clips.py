@@ -5,6 +5,7 @@ no farther than a fifth from what is left: with a bound of one unit all comparis
 farther than that from its clip, and no part of the clip that is farther than that from the clip's edge is missing.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,14 @@ def clipped(metres: NDArray[Any], tile: Tile) -> dict[int, shapely.Geometry]:
     cut = shapely.intersection(metres[near], box)
     units = shapely.transform(cut, lambda xy: (xy - (west, north)) * (scale, -scale))
     return {int(row): shape for row, shape in zip(near, units, strict=True) if not shape.is_empty}
+
+
+def placed(shapes: Sequence[shapely.Geometry], tile: Tile) -> NDArray[Any]:
+    """Shapes in units of a tile, x to the east and y to the south, in EPSG:3857: where `clipped` takes them from."""
+    west, _, east, north = tile.bounds_3857
+    step = (east - west) / 4096
+    moved: NDArray[Any] = shapely.transform(np.array(shapes, object), lambda xy: xy * (step, -step) + (west, north))
+    return moved
 
 
 def check_geometry(feature: Feature, expected: shapely.Geometry, whole: shapely.Geometry | None = None) -> None:

@@ -89,15 +89,15 @@ class _Layer:
         return Fitted(body, shapes.mended, tolerance, len(self._shapes.rows()) - left)
 
     def _coarser(self, limit: int) -> tuple[Shapes, bytes, float]:
-        """Paths moved by as little as fits, else by the most that leaves anything."""
+        """Paths moved by as little as fits, else by the most that leaves anything; for what does not fit as it is."""
         shapes, body, tolerance = self._shapes, self.body, quantise.TOLERANCE
         for step in _COARSER if len(shapes.lines.rows) or len(shapes.rings.rows) else ():
-            if len(body) <= limit:
-                break
             coarse = quantise.shapes(self._found, step)
             if not len(coarse.rows()):
                 break
             shapes, body, tolerance = coarse, self._written(coarse), step
+            if len(body) <= limit:
+                break
         return shapes, body, tolerance
 
     def _written(self, shapes: Shapes) -> bytes:

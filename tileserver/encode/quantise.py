@@ -165,7 +165,7 @@ def _turning(these: Paths) -> Paths:
 def _simple(clipped: Paths, tolerance: float) -> Paths:
     """Long paths simplified before they are rounded: what is rounded goes in stairs, of which much would stay.
 
-    Coarser ones after that as well, when a path that is small has few points, and is none that would collapse.
+    By more than that once they are rounded: small ones have few points then, and are not among those that collapse.
     """
     fine = _simplified(clipped, min(tolerance, TOLERANCE))
     return fine if tolerance <= TOLERANCE else _simplified(_distinct(_rounded(fine)), tolerance)

@@ -4,6 +4,7 @@ import geopandas
 import numpy as np
 import pytest
 import shapely
+from clips import placed
 from commands import features
 
 from tileserver.encode import budget, mvt
@@ -14,10 +15,7 @@ HERE = Tile(6, 33, 21)
 
 def framed(shapes, tile=HERE):
     """Shapes in units of a tile as a frame in metres."""
-    west, _, east, north = tile.bounds_3857
-    step = (east - west) / 4096
-    placed = shapely.transform(np.array(shapes, object), lambda xy: xy * (step, -step) + (west, north))
-    return geopandas.GeoDataFrame({"n": np.arange(len(placed))}, geometry=placed, crs=3857)
+    return geopandas.GeoDataFrame({"n": np.arange(len(shapes))}, geometry=placed(shapes, tile), crs=3857)
 
 
 def fitted(frame, limit, tile=HERE):

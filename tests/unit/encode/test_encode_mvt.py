@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
+from clips import placed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -147,12 +148,8 @@ def test_a_hole_beside_the_tile_in_an_area_that_cannot_be_linked():
     y = 2000 + 1000 * np.sin(2 * turns) + 3 * np.cos(310 * turns)
     hole = [(4500, 2200), (4510, 2200), (4510, 2210)]
     tile = Tile(6, 33, 21)
-    west, _, east, north = tile.bounds_3857
-    step = (east - west) / 4096
-    shape = shapely.transform(
-        shapely.Polygon(np.column_stack([x, y]), [hole]), lambda xy: xy * (step, -step) + (west, north)
-    )
-    [found] = features(mvt.encode(geopandas.GeoDataFrame(geometry=[shape], crs=3857), tile))
+    shape = placed([shapely.Polygon(np.column_stack([x, y]), [hole])], tile)
+    [found] = features(mvt.encode(geopandas.GeoDataFrame(geometry=shape, crs=3857), tile))
     assert shapely.geometry.shape(found["geometry"]).is_valid
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from clips import BOX, all_near, check_geometry, collapses, vanishes
+from clips import BOX, all_near, check_geometry, collapses, placed, vanishes
 from commands import features
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,11 +57,9 @@ def mending(request):
 
 
 def encoded(shapes, tile=HERE, **options):
-    """The features of shapes in units of a tile, x to the east and y to the south."""
-    west, _, east, north = tile.bounds_3857
-    step = (east - west) / 4096
-    placed = shapely.transform(np.array(shapes, object), lambda xy: xy * (step, -step) + (west, north))
-    return features(mvt.encode(geopandas.GeoDataFrame(geometry=placed, crs=3857), tile), "udf")
+    """The features of shapes in units of a tile."""
+    frame = geopandas.GeoDataFrame(geometry=placed(shapes, tile), crs=3857)
+    return features(mvt.encode(frame, tile), "udf")
 
 
 def areas(shape):

@@ -8,7 +8,7 @@ import mapbox_vector_tile
 import numpy as np
 import pytest
 import shapely
-from clips import check_geometry, clipped, projected, vanishes
+from clips import check_geometry, clipped, placed, projected, vanishes
 from commands import features
 from mapbox_vector_tile.encoder import on_invalid_geometry_make_valid
 
@@ -64,11 +64,9 @@ def crowds(random, count):
     return [shapely.MultiPoint(random.uniform(-150, 4246, (random.integers(1, 6), 2))) for _ in range(count)]
 
 
-def placed(shapes):
-    """Shapes in units of the tile, x to the east and y to the south, as a frame in metres with attributes."""
-    west, _, east, north = HERE.bounds_3857
-    step = (east - west) / 4096
-    geometry = shapely.transform(np.array(shapes, object), lambda xy: xy * (step, -step) + (west, north))
+def framed(shapes):
+    """Shapes in units of the tile as a frame in metres with attributes."""
+    geometry = placed(shapes, HERE)
     numbers = np.arange(len(geometry))
     columns = {
         "n": numbers - 100,
@@ -83,7 +81,7 @@ def placed(shapes):
 @pytest.mark.parametrize("make", [stars, walks, crowds])
 def test_generated_features_are_the_references(make):
     """Tens of thousands of shapes."""
-    frame = placed(make(np.random.default_rng(1), COUNT))
+    frame = framed(make(np.random.default_rng(1), COUNT))
     cut = clipped(projected(frame), HERE)
     rows = frame.drop(columns="geometry").to_dict("records")
     given = [{"geometry": shape, "properties": rows[row], "id": row} for row, shape in cut.items()]
