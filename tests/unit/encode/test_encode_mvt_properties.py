@@ -56,7 +56,7 @@ def mending(request):
         yield
 
 
-def encoded(shapes, tile=HERE, **options):
+def encoded(shapes, tile=HERE):
     """The features of shapes in units of a tile."""
     frame = geopandas.GeoDataFrame(geometry=placed(shapes, tile), crs=3857)
     return features(mvt.encode(frame, tile), "udf")
