@@ -126,6 +126,7 @@ def test_areas_of_many_points(shapes):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # GEOS takes seconds to draw a unit around some of them, to compare
 @given(DENSE.map(shapely.Polygon), DENSE.map(shapely.Polygon))
 @settings(deadline=None, max_examples=60)
 def test_areas_of_many_points_with_holes(one, other):

@@ -97,6 +97,7 @@ def test_few_colours_have_a_palette():
         ([(20, 80, 200, value) for value in range(256)], []),
         ([(20, value // 2, 200, value) for value in range(100, 256, 3)], [(20, 50, 200, 99)]),
         ([(20, 80, 200, value) for value in range(40)], [(30, 80, 200, 7)]),
+        ([(0, 0, 0, 0), *((value, 80, 200, 255) for value in range(60, 200, 2))], []),
         ([(0, 0, 0, 0), (20, 80, 200, 90)], [(30, 80, 200, 90)]),
         ([(0, 0, 0, 0), (20, 80, 200, 90)], [(30, 80, 200, value) for value in range(255)]),
         ([(0, 0, 0, 0), (20, 80, 200, 90)], [(30, value, 200, 1) for value in range(254)]),
@@ -109,6 +110,7 @@ def test_few_colours_have_a_palette():
         "by all of alpha",
         "by some of alpha",
         "by alpha but for one",
+        "by some of red",
         "one comes late",
         "257 of them",
         "256 of them",
@@ -125,6 +127,18 @@ def test_runs_of_few_colours(colours, late, share):
     body = png.encode(pixels)
     assert np.array_equal(decoded(body), pixels)
     assert (Image.open(io.BytesIO(body)).mode == "P") == (len(colours) + len(late) <= 256)
+
+
+def test_numbers_that_no_colour_has_are_opaque():
+    """And take no room in the list of transparency, of which there is as much as there are colours that are not."""
+    rows = np.random.default_rng(1).random((256, 256)).cumsum().reshape(256, 256) // 5 % 100
+    shades = rows.astype(np.uint8)[..., np.newaxis] + np.array([100, 0, 0, 0], np.uint8)
+    shades[..., 1:] = 90, 0, 255
+    shades[:, :20] = 0
+    body = png.encode(shades)
+    at = body.index(b"tRNS")
+    assert body[at - 4 : at] == bytes([0, 0, 0, 1])
+    assert np.array_equal(decoded(body), shades)
 
 
 def test_grey_of_more_than_a_few_has_no_palette():
