@@ -15,7 +15,7 @@ _LOOK: Final = 16
 _MANY: Final = 16_384
 """Runs from which on the first of them tell how to count the colours of all."""
 _RUNS_PER_GAP: Final = 32
-"""So many runs take at least ten times the bytes of a colour that does not occur, of which a palette has three."""
+"""So many runs take about ten times the three bytes of a colour of the palette that does not occur."""
 _FIRST: Final = 1024
 _FEW: Final = 256
 """Pixels, or runs, that tell whether two colours are worth a try, or one channel."""
