@@ -77,7 +77,14 @@ def connections(server: Running, pid: int) -> int:
     port, established = f":{int(server.url.rpartition(':')[2]):04X}", "01"
     lines = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines())
     clients = {f"socket:[{each[9]}]" for each in lines if each[1].endswith(port) and each[3] == established}
-    return sum(str(each.readlink()) in clients for each in Path(f"/proc/{pid}/fd").iterdir())
+    return sum(_target(each) in clients for each in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def _target(descriptor: Path) -> str:
+    """What it is of; nothing if it was closed since it was listed."""
+    with contextlib.suppress(FileNotFoundError):
+        return str(descriptor.readlink())
+    return ""
 
 
 def bodies(waiting: Waiting) -> list[bytes]:
