@@ -14,11 +14,11 @@ _LOOK: Final = 16
 """Every so many rows are looked at first."""
 _MANY: Final = 16_384
 """Runs from which on the first of them tell how to count the colours of all."""
-_RUNS_PER_GAP: Final = 32
-"""So many runs take about ten times the three bytes of a colour of the palette that does not occur."""
 _FIRST: Final = 1024
 _FEW: Final = 256
 """Pixels, or runs, that tell whether two colours are worth a try, or one channel."""
+_RUNS_PER_GAP: Final = 32
+"""So many runs take about ten times the three bytes of a colour of the palette that does not occur."""
 OPAQUE: Final = 255
 _NONE: Final = np.roll(np.arange(_MOST, dtype=np.uint32), 1) << np.arange(0, 32, 8, dtype=np.uint32)[:, np.newaxis]
 """(4, 256): of each channel and value what no colour is that has this value there; opaque, which takes no room."""
