@@ -235,4 +235,4 @@ def _turned(these: Paths, positive: NDArray[np.bool_]) -> Paths:
     begins = ragged.starts(these.lengths)
     at = ragged.places(begins, these.lengths)
     mirrored = np.repeat(2 * begins + these.lengths - 1, these.lengths) - at
-    return these._replace(points=these.points[np.where(np.repeat(wrong, these.lengths), mirrored, at)])
+    return these._replace(points=these.points.take(np.where(np.repeat(wrong, these.lengths), mirrored, at), axis=0))

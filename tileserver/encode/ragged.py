@@ -50,7 +50,7 @@ def sums(values: NDArray[Any], lengths: Integers) -> Integers:
 
 def chosen(flat: NDArray[Any], lengths: Integers, rows: Integers) -> NDArray[Any]:
     """The items of these rows, in their order."""
-    return flat[places(starts(lengths)[rows], lengths[rows])]
+    return flat.take(places(starts(lengths)[rows], lengths[rows]), axis=0)  # ten times faster than to index, of points
 
 
 def joint_lengths(pieces: Sequence[Ragged]) -> Integers:
