@@ -118,7 +118,8 @@ def _raster(whole: Raster, result: Any) -> bytes:
         values, mask = np.where(mask, np.asarray(np.nan, values.dtype), values), np.ma.nomask
     pieces = [_array("bands", values)]
     if np.any(mask):
-        pieces.append(_array("mask", np.asarray(mask)))
+        hidden = np.asarray(mask)
+        pieces.append(_array("mask", hidden[:1] if (hidden == hidden[0]).all() else hidden))
     if whole.alpha is not None:
         pieces.append(_array("alpha", whole.alpha))
     paired = is_georeferenced(result)
@@ -217,7 +218,8 @@ class Block:
         arrays = {
             part.name: np.frombuffer(body, part.dtype).reshape(part.shape) for part, body in self._bodies()
         }  # not copied: a window reads what it needs
-        bands = np.ma.MaskedArray(arrays["bands"], arrays.get("mask", np.ma.nomask))
+        mask = np.broadcast_to(arrays["mask"], arrays["bands"].shape) if "mask" in arrays else np.ma.nomask
+        bands = np.ma.MaskedArray(arrays["bands"], mask)
         bounds = Bounds(*self._head.bounds) if self._head.bounds else None
         return Raster(bands, bounds, self._head.crs, arrays.get("alpha"))
 

@@ -92,12 +92,27 @@ def _along(start: float, step: float, size: int, limit: int, method: str) -> _Ax
 
 def _nearest(values: NDArray[Any], mask: Any, down: _Axis, across: _Axis) -> Array:
     """The pixels in which others lie."""
-    rows, columns = (
-        _places(axis.offset, axis.step, axis.size, count)
-        for axis, count in zip((down, across), values.shape[1:], strict=True)
-    )
-    made = values.take(columns, axis=2).take(rows, axis=1)
-    return _masked(made, mask if mask is np.ma.nomask else mask.take(columns, axis=2).take(rows, axis=1))
+    rows = _places(*down[1:4], values.shape[1])
+    made = _widened(values, across).take(rows, axis=1)
+    if mask is np.ma.nomask:
+        return made
+    hidden = _widened(_distinct(mask), across).take(rows, axis=1)
+    return np.ma.MaskedArray(made, np.broadcast_to(hidden, made.shape))
+
+
+def _widened(values: NDArray[Any], across: _Axis) -> NDArray[Any]:
+    """The columns in which others lie; those that are there twice, four or eight times as parts of wider numbers.
+
+    One multiplication writes such a number: eight times faster than to take its parts one by one.
+    """
+    count, each = values.shape[2], values.dtype.itemsize
+    times = across.size // count
+    if times * each not in (2, 4, 8) or across.step * times != 1 or across.offset * 2 != across.step:
+        return values.take(_places(*across[1:4], count), axis=2)
+    ones = sum(1 << 8 * each * at for at in range(times))
+    wide = values.view(f"u{each}").astype(f"u{times * each}")
+    wide *= wide.dtype.type(ones)
+    return wide.view(values.dtype)
 
 
 @lru_cache(32)
@@ -147,22 +162,30 @@ def _weighted(values: NDArray[Any], mask: Any, down: _Axis, across: _Axis) -> Ar
     axes = [_strips(*axis[1:], count, dtype) for axis, count in zip((down, across), values.shape[1:], strict=True)]
     if there is None or there.all():
         return _typed(values.dtype, _summed(values.astype(dtype, "C"), *axes), down.method)
-    if (there == there[0]).all():
-        there = there[:1]  # mostly bands have their holes in common
+    if not there.any():
+        shape = (len(values), down.size, across.size)
+        return np.ma.MaskedArray(np.zeros(shape, values.dtype), np.broadcast_to(np.True_, shape))
     weights = _summed(there.astype(dtype, "C"), *axes)
-    found = _summed(np.where(there, values, 0).astype(dtype, "C"), *axes)
+    known = np.where(there, values, 0) if values.dtype.kind == "f" else values * there
+    found = _summed(known.astype(dtype, "C"), *axes)
     none = weights < _LEAST
-    found /= np.where(none, 1, weights)
-    hidden = np.broadcast_to(none, found.shape).copy()
-    return np.ma.MaskedArray(_typed(values.dtype, found, down.method), hidden)
+    np.copyto(weights, 1, where=none)
+    found /= weights
+    return np.ma.MaskedArray(_typed(values.dtype, found, down.method), np.broadcast_to(none, found.shape))
 
 
 def _there(values: NDArray[Any], mask: Any) -> Any:
-    """Which have a finite value; None where all must have."""
+    """Which have a finite value, (bands or 1, rows, columns); None where all must have."""
     finite = np.isfinite(values) if values.dtype.kind == "f" else None
     if mask is np.ma.nomask:
         return finite
-    return ~mask if finite is None else finite & ~mask
+    there = ~_distinct(mask)
+    return there if finite is None else finite & there
+
+
+def _distinct(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """One of all bands where it was stored once for them, as it mostly is."""
+    return mask[:1] if mask.strides[0] == 0 else mask
 
 
 def _typed(dtype: np.dtype[Any], made: NDArray[Any], method: str) -> NDArray[Any]:

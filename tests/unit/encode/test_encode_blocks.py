@@ -64,15 +64,35 @@ def test_tiles_of_as_many_pixels_are_slices(dtype, method):
         assert not found.flags.owndata
 
 
-@pytest.mark.parametrize("down", [3, 5, 8, 12])
-def test_deeper_tiles_repeat_pixels(down):
+@pytest.mark.parametrize("dtype", ["uint8", ">i2", "float32", "float64", "bool"])
+@pytest.mark.parametrize("down", [2, 3, 4, 5, 8, 12])
+def test_deeper_tiles_repeat_pixels(down, dtype):
     """The nearest pixel is the one that the new one lies in, however deep."""
-    values = noise(512, 512)
+    values = noise(512, 512, dtype=dtype)
     last = (1 << down) - 1
     for column, row in ((0, 0), (last // 3, last // 2), (last, last)):
         found = cut(values, under(ABOVE, down, column, row))
         x, y = (((at + (np.arange(256) + 0.5) / 256) * 512 / (1 << down)).astype(int) for at in (column, row))
+        assert found.dtype == values.dtype
         assert np.array_equal(found, values[np.ix_(y, x)])
+
+
+@pytest.mark.parametrize("method", ["nearest", "bilinear", "cubic"])
+@pytest.mark.parametrize("down", [2, 3, 4])
+def test_bands_have_their_holes_in_common_or_not(down, method):
+    """Those in common are stored once; either way each band is what it is by itself."""
+    values, (one, *others) = noise(3, 1024, 1024), noise(3, 1024, 1024) < 200
+    tile = under(ABOVE, down, 1, 2)
+    sizes = []
+    for mask in ([one, one, one], [one, *others]):
+        whole = np.ma.MaskedArray(values, mask)
+        found = cut(whole, tile, resampling=method)
+        sizes.append(len(blocks.draw(whole).body))
+        for band, alone in zip(found, whole, strict=True):
+            expected = cut(alone, tile, resampling=method)
+            assert np.array_equal(np.ma.getmaskarray(band), np.ma.getmaskarray(expected))
+            assert np.array_equal(np.ma.filled(band, 0), np.ma.filled(expected, 0))
+    assert sizes[1] - sizes[0] == 2 * one.size
 
 
 @pytest.mark.parametrize("method", ["bilinear", "cubic"])
