@@ -178,16 +178,16 @@ def _entered(
     """
     counts = np.abs(steps[:, axis])
     edges, nth = ragged.owners(counts), ragged.places(np.zeros_like(counts), counts)
-    half, both_down = 0.5 * np.sign(steps[:, axis]), (steps[:, 0] < 0) & (steps[:, 1] < 0)
-    half, side = half[edges], (corners[:, axis] + half)[edges]
+    both_down = ((steps[:, 0] < 0) & (steps[:, 1] < 0)).take(edges)
+    half = (0.5 * np.sign(steps[:, axis])).take(edges)
     own, other = ([each[:, at].take(edges) for each in (starts, ways)] for at in (axis, 1 - axis))
-    side += 2 * nth * half
+    side = corners[:, axis].take(edges) + (2 * nth + 1) * half
     along = side - own[0]
     below = np.floor(other[0] + along / own[1] * other[1])
     beyond = (along * other[1] - (below + 0.5 - other[0]) * own[1]) * half
     middles = np.empty((len(edges), 2), np.int64)
     middles[:, axis] = side + half
-    middles[:, 1 - axis] = below + np.where(both_down[edges], beyond > 0, beyond >= 0)
+    middles[:, 1 - axis] = below + np.where(both_down, beyond > 0, beyond >= 0)
     return edges, middles
 
 

@@ -165,6 +165,8 @@ def _weighted(values: NDArray[Any], mask: Any, down: _Axis, across: _Axis) -> Ar
     if not there.any():
         shape = (len(values), down.size, across.size)
         return np.ma.MaskedArray(np.zeros(shape, values.dtype), np.broadcast_to(np.True_, shape))
+    if len(there) > 1 and (there == there[0]).all():
+        there = there[:1]  # mostly bands have their holes in common
     weights = _summed(there.astype(dtype, "C"), *axes)
     known = np.where(there, values, 0) if values.dtype.kind == "f" else values * there
     found = _summed(known.astype(dtype, "C"), *axes)
@@ -184,7 +186,7 @@ def _there(values: NDArray[Any], mask: Any) -> Any:
 
 
 def _distinct(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """One of all bands where it was stored once for them, as it mostly is."""
+    """One for all bands where it was stored once."""
     return mask[:1] if mask.strides[0] == 0 else mask
 
 
