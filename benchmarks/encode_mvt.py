@@ -66,7 +66,7 @@ class Found(NamedTuple):
 
 
 def main(rounds: int) -> None:
-    """Every case, then the geometric means of each group."""
+    """Every case, then the geometric means of each group, and of each kind's sizes with the files whole."""
     gc.freeze()  # as in a worker, whose libraries were there before it
     found: dict[str, list[Found]] = {}
     with postgis() as connection:
@@ -78,8 +78,15 @@ def main(rounds: int) -> None:
             ours = compare(case, lambda query=query, case=case: asked(connection, query, case.tile), rounds)
             found.setdefault(case.group, []).append(ours)
     for group, each in found.items():
-        one, other = (math.prod(own) ** (1 / len(own)) for own in zip(*each, strict=True))
-        print(f"{group:16} geometric means: {one:.2f} of PostGIS' time; mapbox-vector-tile {other:.1f} times ours")
+        print_means(group, each)
+    for kind in ("polygons", "points", "lines"):
+        print_means(f"{kind}, sizes and whole files", found[kind] + found[f"real {kind} 0"])
+
+
+def print_means(group: str, each: list[Found]) -> None:
+    """The geometric means of some ratios."""
+    one, other = (math.prod(own) ** (1 / len(own)) for own in zip(*each, strict=True))
+    print(f"{group:16} geometric means: {one:.2f} of PostGIS' time; mapbox-vector-tile {other:.1f} times ours")
 
 
 def synthetic() -> Iterator[Case]:
