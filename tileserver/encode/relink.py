@@ -22,8 +22,8 @@ _LOOKED_AT: Final = 500_000
 """Squares along edges that are looked at for corners at once, about; of a row with twice as many not on long ones."""
 _SHORT: Final = 32
 """Units up to which squares along x or y are looked at one by one: of long edges, as along the tile's, are too many."""
-_BITS: Final = 1 << 18
-"""Of a table of the last bits of keys."""
+_SLOTS: Final = 1 << 18
+"""Of a table in which keys have a place by their last bits."""
 _NONE: Final = -1
 
 
@@ -118,11 +118,11 @@ def _noded(rings: Paths) -> tuple[Ragged, Corners]:
 def _met(corners: Integers, passed: Integers, ends: Integers) -> tuple[Integers, Integers]:
     """Places of those passed, by edges with these ends, where is a corner that is not the end; and its number.
 
-    A table of bits says first of nearly all that there is none, in a third of the time.
+    A table says first of nearly all that there is none, in a third of the time.
     """
-    there = np.zeros(_BITS, bool)
-    there[corners & (_BITS - 1)] = True
-    maybe = np.flatnonzero(there[passed & (_BITS - 1)] & (passed != ends))
+    there = np.zeros(_SLOTS, bool)
+    there[corners & (_SLOTS - 1)] = True
+    maybe = np.flatnonzero(there[passed & (_SLOTS - 1)] & (passed != ends))
     at = pd.Index(corners).get_indexer(pd.Index(passed[maybe]))
     return maybe[at >= 0], at[at >= 0]
 
