@@ -5,6 +5,7 @@ where the middle lies no farther than an eighth of a pixel from the line between
 of the row is looked at by itself.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +18,7 @@ from tileserver.tiles import Tile
 
 Masked = np.ma.MaskedArray[Any, Any]
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
+Integers = NDArray[np.int32]
 Positions = tuple[Floats, Floats]
 """Across and down, in pixels."""
 Projection = Callable[[Floats, Floats], Positions]
@@ -48,14 +49,20 @@ class Places(NamedTuple):
 
 def read(file: RasterFile, tile: Tile, bands: tuple[int, ...]) -> Masked | None:
     """A tile of a plain file; None where that takes more memory than it should, or the tile cannot be projected."""
-    found = np.ma.MaskedArray(np.zeros((len(bands), tile.size, tile.size), file.dataset.dtypes[0]), True)
     where = places(file, tile)
+    if where.rows.all():
+        return _sampled(where, bands)
+    found = _nothing((len(bands), tile.size, tile.size), file.dataset.dtypes[0])
     if where.rows.any():
         values = _sampled(where, bands)
         if values is None:
             return None
         found[:, where.rows] = values
     return found
+
+
+def _nothing(shape: tuple[int, ...], dtype: str) -> Masked:
+    return np.ma.MaskedArray(np.zeros(shape, dtype), np.ones(shape, bool))
 
 
 def places(file: RasterFile, tile: Tile) -> Places:
@@ -75,6 +82,8 @@ def positions(project: Projection, xs: Floats, ys: Floats, shape: tuple[int, int
     if not len(ys):
         return np.empty((0, len(xs))), np.empty((0, len(xs)))
     across, down = approximated(project, xs, ys)
+    if _all_inside(across, shape[1]) and _all_inside(down, shape[0]):  # as most tiles
+        return across, down
     near = ~_inside(across, down, shape, 0) & _inside(across, down, shape, _TOLERANCE)
     if near.any():
         at, of = np.nonzero(near)
@@ -91,12 +100,22 @@ def approximated(project: Projection, xs: Floats, ys: Floats) -> Positions:
     shares = (xs - xs[0]) / (xs[-1] - xs[0])
     with np.errstate(invalid="ignore"):  # what cannot be projected is infinitely far
         off = sum(np.abs(own[:, 0] + (own[:, 2] - own[:, 0]) * shares[middle] - own[:, 1]) for own in ends)
-        across, down = (own[:, :1] + (own[:, 2:] - own[:, :1]) * shares for own in ends)
-    far = ~(off <= _TOLERANCE)
+        far = ~(off <= _TOLERANCE)
+        if far.all():
+            across, down = np.empty((2, len(ys), len(xs)))
+        else:
+            across, down = (_line(own[:, 0], own[:, 2], shares) for own in ends)
     if far.any():
         for half in (slice(middle), slice(middle, None)):
             across[far, half], down[far, half] = approximated(project, xs[half], ys[far])
     return across, down
+
+
+def _line(first: Floats, last: Floats, shares: Floats) -> Floats:
+    """From the first to the last of each row, (rows, shares)."""
+    found = np.multiply.outer(last - first, shares)
+    found += first[:, None]
+    return found
 
 
 def _grid(project: Projection, xs: Floats, ys: Floats) -> Positions:
@@ -120,32 +139,51 @@ def _inside(across: Floats, down: Floats, shape: tuple[int, int], margin: float)
     return (across >= -margin) & (across < width + margin) & (down >= -margin) & (down < height + margin)
 
 
+def _all_inside(places: Floats, length: int) -> bool:
+    return bool(places.min() >= 0 and places.max() < length)
+
+
 def _sampled(where: Places, bands: tuple[int, ...]) -> Masked | None:
     """The values there; None of too many, or where positions are no numbers."""
-    if not (np.isfinite(where.across).all() and np.isfinite(where.down).all()):
+    data, shape = where.level.dataset, (len(bands), *where.across.shape)
+    spans = [(float(own.min()) + _ALMOST, float(own.max()) + _ALMOST) for own in (where.down, where.across)]
+    if not np.isfinite(spans).all():
         return None
-    data = where.level.dataset
-    across, down = (np.floor(each + _ALMOST).astype(np.int64) for each in (where.across, where.down))
-    (left, right), (top, bottom) = _within(across, data.width), _within(down, data.height)
-    if (right - left) * (bottom - top) * len(bands) > _LIMIT:
+    rows, columns = _within(*spans[0], data.height), _within(*spans[1], data.width)
+    if len(rows) * len(columns) * len(bands) > _LIMIT:
         return None
-    if left >= right or top >= bottom:
-        return np.ma.MaskedArray(np.zeros((len(bands), *across.shape), data.dtypes[0]), True)
-    window = ((top, bottom), (left, right))
-    inside = (across >= left) & (across < right) & (down >= top) & (down < bottom)
-    at = np.where(inside, (down - top) * (right - left) + across - left, 0)
+    if not (rows and columns):
+        return _nothing(shape, data.dtypes[0])
+    window = ((rows.start, rows.stop), (columns.start, columns.stop))
+    at, inside = _indices(where, rows, columns)
     sampled = data.read(bands, window=window).reshape(len(bands), -1).take(at, axis=1)
     missing = ~inside
+    if missing.any():
+        sampled[:, missing] = 0
     if MaskFlags.per_dataset in data.mask_flag_enums[bands[0] - 1]:
         mask = data.read_masks(bands[0], window=window).ravel().take(at)
         # of an alpha band rio-tiler takes only what is opaque for a value
         missing |= mask < _OPAQUE if MaskFlags.alpha in data.mask_flag_enums[bands[0] - 1] else mask == 0
     elif data.nodata is not None:
         missing = missing | (np.isnan(sampled) if np.isnan(data.nodata) else sampled == data.nodata)
-    values = np.where(inside, sampled, sampled.dtype.type(0))
-    return np.ma.MaskedArray(values, np.broadcast_to(missing, sampled.shape))
+    return np.ma.MaskedArray(sampled, np.broadcast_to(missing, shape))
 
 
-def _within(places: Integers, length: int) -> tuple[int, int]:
-    """The part of `length` pixels that has all of the places that it has any of."""
-    return max(int(places.min()), 0), min(int(places.max()) + 1, length)
+def _within(first: float, last: float, length: int) -> range:
+    """Of `length` pixels those from the first position to the last."""
+    return range(max(math.floor(first), 0), min(math.floor(last) + 1, length))
+
+
+def _indices(where: Places, rows: range, columns: range) -> tuple[Integers, NDArray[np.bool_]]:
+    """Of each place the index of its pixel in a window, and whether it lies there; else it is one at the edge."""
+    down, across = where.down + _ALMOST, where.across + _ALMOST
+    inside = (down >= rows.start) & (down < rows.stop) & (across >= columns.start) & (across < columns.stop)
+    if not inside.all():
+        np.clip(down, rows.start, rows.stop - 1, out=down)
+        np.clip(across, columns.start, columns.stop - 1, out=across)
+    at = down.astype(np.int32)  # of positive numbers as floor
+    at -= rows.start
+    at *= len(columns)
+    at += across.astype(np.int32)
+    at -= columns.start
+    return at, inside
