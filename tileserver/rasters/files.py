@@ -157,8 +157,12 @@ class RasterFile:
                 ).array
                 return found
         except TileOutsideBounds:
-            empty = np.zeros((len(bands), tile.size, tile.size), self.dataset.dtypes[0])
-            return np.ma.MaskedArray(empty, np.ones(empty.shape, bool))
+            return nothing((len(bands), tile.size, tile.size), self.dataset.dtypes[0])
+
+
+def nothing(shape: tuple[int, ...], dtype: str) -> Masked:
+    """Pixels that are all masked."""
+    return np.ma.MaskedArray(np.zeros(shape, dtype), np.ones(shape, bool))
 
 
 def _is_nodata(dtype: str, value: float | None, *, masked: bool) -> bool:

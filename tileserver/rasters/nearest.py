@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 
-from tileserver.rasters.files import Level, RasterFile
+from tileserver.rasters.files import Level, RasterFile, nothing
 from tileserver.tiles import Tile
 
 Masked = np.ma.MaskedArray[Any, Any]
@@ -52,17 +52,13 @@ def read(file: RasterFile, tile: Tile, bands: tuple[int, ...]) -> Masked | None:
     where = places(file, tile)
     if where.rows.all():
         return _sampled(where, bands)
-    found = _nothing((len(bands), tile.size, tile.size), file.dataset.dtypes[0])
+    found = nothing((len(bands), tile.size, tile.size), file.dataset.dtypes[0])
     if where.rows.any():
         values = _sampled(where, bands)
         if values is None:
             return None
         found[:, where.rows] = values
     return found
-
-
-def _nothing(shape: tuple[int, ...], dtype: str) -> Masked:
-    return np.ma.MaskedArray(np.zeros(shape, dtype), np.ones(shape, bool))
 
 
 def places(file: RasterFile, tile: Tile) -> Places:
@@ -101,7 +97,7 @@ def approximated(project: Projection, xs: Floats, ys: Floats) -> Positions:
     with np.errstate(invalid="ignore"):  # what cannot be projected is infinitely far
         off = sum(np.abs(own[:, 0] + (own[:, 2] - own[:, 0]) * shares[middle] - own[:, 1]) for own in ends)
         far = ~(off <= _TOLERANCE)
-        if far.all():
+        if far.all():  # no line is kept
             across, down = np.empty((2, len(ys), len(xs)))
         else:
             across, down = (_line(own[:, 0], own[:, 2], shares) for own in ends)
@@ -153,7 +149,7 @@ def _sampled(where: Places, bands: tuple[int, ...]) -> Masked | None:
     if len(rows) * len(columns) * len(bands) > _LIMIT:
         return None
     if not (rows and columns):
-        return _nothing(shape, data.dtypes[0])
+        return nothing(shape, data.dtypes[0])
     window = ((rows.start, rows.stop), (columns.start, columns.stop))
     at, inside = _indices(where, rows, columns)
     sampled = data.read(bands, window=window).reshape(len(bands), -1).take(at, axis=1)
