@@ -83,7 +83,7 @@ def main(rounds: int) -> None:
             itself = statistics.median(milliseconds(partial(write, *each)) for _ in range(rounds) for each in parts)
             print(f"; stretched by the encoder itself {itself:.2f} ms: {both / itself:.2f}", end="")
         print(flush=True)
-    sessions()
+    if "-s" not in sys.argv: sessions()
 
 
 def cut(block: Block, output: Output, tile: Tile) -> bytes:
@@ -96,7 +96,9 @@ def write(result: Any, output: Output, tile: Tile) -> bytes:
 
 def part(bands: Any, tile: Tile) -> Raster:
     """The pixels that the tile needs of those that lie on the block's, and where they lie."""
-    return Raster(*warp.window(masked(bands), ABOVE.bounds_3857, "EPSG:3857", tile), "EPSG:3857")
+    whole = masked(bands)
+    rows, columns, bounds = warp.window(*whole.shape[1:], ABOVE.bounds_3857, "EPSG:3857", tile)
+    return Raster(whole[:, rows, columns], bounds, "EPSG:3857")
 
 
 def milliseconds(work: Callable[[], Any]) -> float:

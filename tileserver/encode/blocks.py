@@ -1,12 +1,12 @@
 """What a function gave for an ancestor tile, stored so that tiles are cut from it.
 
-A magic number, the length of a head, the head in msgpack, and arrays and tables as they lie in memory: a worker maps
-the file, and looks only at what a tile needs.
+A magic number, the length of a head, the head in msgpack, and arrays, in squares, and tables as they lie in memory: a
+worker maps the file, and looks only at what a tile needs.
 """
 
 import struct
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import geopandas
 import msgspec
@@ -15,9 +15,10 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from tileserver.encode import clip, exchange, packing, raster, resample, vector, warp
+from tileserver.encode import clip, exchange, mosaic, packing, raster, resample, vector, warp
 from tileserver.encode.drawn import Drawn
 from tileserver.encode.kinds import article, is_georeferenced, is_layers, kind_of
+from tileserver.encode.mosaic import Mosaic
 from tileserver.encode.raster import Masked, Raster
 from tileserver.encode.resample import Window
 from tileserver.errors import BadResultError
@@ -26,7 +27,7 @@ from tileserver.jobs import Output
 from tileserver.tiles import Bounds, Tile
 
 MEDIA_TYPE: Final = "application/x-tileserver-block"
-_MAGIC: Final = b"TSB1"
+_MAGIC: Final = b"TSB2"
 _LENGTH: Final = struct.Struct("<I")
 _FOR_ARROW: Final = frozenset({"string", "empty"})
 """Of columns of objects those that Arrow gives back as they were; others are packed value by value."""
@@ -56,6 +57,11 @@ class _Part(msgspec.Struct, array_like=True):
     """Bytes."""
     dtype: str = ""
     shape: tuple[int, ...] = ()
+    """Of the squares of an array."""
+    size: tuple[int, int] = (0, 0)
+    """Its height and width."""
+    finite: bool = True
+    """Whether all its values are."""
     packed: tuple[str, ...] = ()
     """Columns of a table whose values are packed."""
 
@@ -76,6 +82,24 @@ class _Head(msgspec.Struct, array_like=True):
 
 Piece = tuple[_Part, Any]
 """With its bytes, in whatever holds them."""
+
+
+class _Bands(NamedTuple):
+    """An array as it is stored, and where that lies."""
+
+    values: Mosaic
+    mask: Mosaic | None
+    """Where they have no value; of one band, where all have it in common."""
+    bounds: Bounds | None
+    crs: Any
+
+    def read(self, rows: slice, columns: slice) -> Masked:
+        """(bands, rows, columns) of a window."""
+        values = self.values.read(rows, columns).swapaxes(0, 1)
+        if self.mask is None:
+            return np.ma.MaskedArray(values)
+        hidden = self.mask.read(rows, columns).swapaxes(0, 1)
+        return np.ma.MaskedArray(values, np.broadcast_to(hidden, values.shape))
 
 
 def draw(result: Any) -> Drawn:
@@ -121,7 +145,7 @@ def _raster(whole: Raster, result: Any) -> bytes:
         hidden = np.asarray(mask)
         pieces.append(_array("mask", hidden[:1] if (hidden == hidden[0]).all() else hidden))
     if whole.alpha is not None:
-        pieces.append(_array("alpha", whole.alpha))
+        pieces.append(_array("alpha", whole.alpha[np.newaxis]))
     paired = is_georeferenced(result)
     masked = isinstance(result[0] if paired else result, np.ma.MaskedArray)
     return _joined(_Head("raster", (), whole.bounds, _text(whole.crs), _axes(result), paired, masked), pieces)
@@ -133,9 +157,11 @@ def _text(crs: Any) -> str | None:
     return None if crs is None else str(CRS.from_user_input(crs).to_wkt())
 
 
-def _array(name: str, array: NDArray[Any]) -> Piece:
-    array = np.ascontiguousarray(array)
-    return _Part(name, array.nbytes, array.dtype.str, array.shape), array.reshape(-1).view(np.uint8)
+def _array(name: str, bands: NDArray[Any]) -> Piece:
+    stored = mosaic.of(bands)
+    squares, size = stored.squares, (stored.height, stored.width)
+    part = _Part(name, squares.nbytes, squares.dtype.str, squares.shape, size, stored.finite)
+    return part, squares.reshape(-1).view(np.uint8)
 
 
 def _table(name: str, frame: geopandas.GeoDataFrame) -> Piece:
@@ -190,7 +216,7 @@ class Block:
             case "raster" if output.exchange:
                 return self._handed(tile, output)
             case "raster":
-                found = _on_tile(self._raster, self._ancestor, tile, output)
+                found = self._on_tile(tile, output)
                 return found if isinstance(found, Raster) else _ordered(found, self._head.axes)
             case "vector":
                 return self._layers[""].near(tile, output.buffer)
@@ -198,14 +224,18 @@ class Block:
                 return {name: layer.near(tile, output.buffer) for name, layer in self._layers.items()}
         return None
 
+    def _on_tile(self, tile: Tile, output: Output) -> Any:
+        bands = _fitted(self._bands, self._ancestor, tile, output)
+        if "alpha" not in self._mosaics:
+            return bands if np.ma.is_masked(bands) else np.ma.getdata(bands)
+        stored = self._bands._replace(values=self._mosaics["alpha"], mask=None)
+        alpha = _fitted(stored, self._ancestor, tile, output)
+        return Raster(raster.masked(bands), alpha=np.ma.filled(alpha, 0)[0])
+
     def _handed(self, tile: Tile, output: Output) -> Any:
         """For a function: masked where it was, or where there is no other way to say that nothing is there."""
-        head, whole = self._head, self._raster
-        bands: raster.Array
-        if head.paired:
-            bands = _in_degrees(whole, tile, output)
-        else:
-            bands = _fitted(whole.bands, whole, self._ancestor, tile, output)
+        head, fit = self._head, _in_degrees if self._head.paired else _fitted
+        bands = fit(self._bands, self._ancestor, tile, output)
         array = _ordered(raster.masked(bands) if head.masked else _plain(bands), head.axes)
         return (array, tile.bounds) if head.paired else array
 
@@ -214,14 +244,17 @@ class Block:
         return [(part, self._view[ends[at] : ends[at + 1]]) for at, part in enumerate(self._head.parts)]
 
     @cached_property
-    def _raster(self) -> Raster:
-        arrays = {
-            part.name: np.frombuffer(body, part.dtype).reshape(part.shape) for part, body in self._bodies()
-        }  # not copied: a window reads what it needs
-        mask = np.broadcast_to(arrays["mask"], arrays["bands"].shape) if "mask" in arrays else np.ma.nomask
-        bands = np.ma.MaskedArray(arrays["bands"], mask)
+    def _mosaics(self) -> dict[str, Mosaic]:
+        """Not copied: a window reads what it needs."""
+        return {
+            part.name: Mosaic(np.frombuffer(body, part.dtype).reshape(part.shape), *part.size, part.finite)
+            for part, body in self._bodies()
+        }
+
+    @cached_property
+    def _bands(self) -> _Bands:
         bounds = Bounds(*self._head.bounds) if self._head.bounds else None
-        return Raster(bands, bounds, self._head.crs, arrays.get("alpha"))
+        return _Bands(self._mosaics["bands"], self._mosaics.get("mask"), bounds, self._head.crs)
 
     @cached_property
     def _layers(self) -> dict[str, "_Layer"]:
@@ -252,14 +285,6 @@ class _Layer:
         return self._frame if len(rows) == len(self._frame) else self._frame.iloc[rows]
 
 
-def _on_tile(whole: Raster, ancestor: Tile, tile: Tile, output: Output) -> Any:
-    bands = _fitted(whole.bands, whole, ancestor, tile, output)
-    if whole.alpha is None:
-        return bands if np.ma.is_masked(bands) else np.ma.getdata(bands)
-    alpha = _fitted(np.ma.MaskedArray(whole.alpha[np.newaxis]), whole, ancestor, tile, output)
-    return Raster(raster.masked(bands), alpha=np.ma.filled(alpha, 0)[0])
-
-
 def _plain(bands: raster.Array) -> Any:
     """No masked array, where its type has a value that says that there is none, or there is no such place."""
     if bands.dtype.kind == "f":
@@ -274,30 +299,37 @@ def _ordered(bands: Any, axes: str) -> Any:
     return np.moveaxis(bands, 0, 2) if axes == _BANDS_LAST else bands
 
 
-def _fitted(bands: Masked, whole: Raster, ancestor: Tile, tile: Tile, output: Output) -> raster.Array:
+def _fitted(stored: _Bands, ancestor: Tile, tile: Tile, output: Output) -> raster.Array:
     """Bands on the tile's pixels; what has no place of its own lies on the ancestor."""
-    bounds, crs = whole.bounds, whole.crs
+    bounds, crs = stored.bounds, stored.crs
     if bounds is None or crs is None or warp.is_tile(bounds, crs, ancestor):
-        window = _window(bands, ancestor, tile)
+        window = _window(stored.values, ancestor, tile)
         if window.is_whole(output.size) or (window.fits(output.size) and output.resampling in resample.METHODS):
-            return resample.finer(bands, window, output.size, output.resampling)
+            return resample.finer(stored.values, stored.mask, window, output.size, output.resampling)
         bounds, crs = ancestor.bounds_3857, "EPSG:3857"
-    return warp.fit(*warp.window(bands, bounds, crs, tile), crs, tile, output)
+    bands, bounds = _near(stored, bounds, crs, tile)
+    return warp.fit(bands, bounds, crs, tile, output)
 
 
-def _in_degrees(whole: Raster, tile: Tile, output: Output) -> Masked:
-    """Bands on a grid over the tile whose rows are of equal latitude."""
-    assert whole.bounds is not None
-    bands, bounds = warp.window(whole.bands, whole.bounds, whole.crs, tile)
+def _in_degrees(stored: _Bands, _: Tile, tile: Tile, output: Output) -> Masked:
+    """Bands on a grid over the tile whose rows are of equal latitude; they have bounds of their own."""
+    assert stored.bounds is not None
+    bands, bounds = _near(stored, stored.bounds, stored.crs, tile)
     west, south, east, north = tile.bounds
     # bounds may go on beyond the 180th meridian, tiles do not
     turn = 360.0 if east <= bounds.east - 360.0 else -360.0 if west >= bounds.west + 360.0 else 0.0
-    return warp.onto(bands, bounds, whole.crs, Bounds(west + turn, south, east + turn, north), whole.crs, output)
+    return warp.onto(bands, bounds, stored.crs, Bounds(west + turn, south, east + turn, north), stored.crs, output)
 
 
-def _window(bands: Masked, ancestor: Tile, tile: Tile) -> Window:
+def _near(stored: _Bands, bounds: Bounds, crs: Any, tile: Tile) -> tuple[Masked, Bounds]:
+    """What of them lies on the tile, with some pixels around it, and its bounds."""
+    rows, columns, part = warp.window(stored.values.height, stored.values.width, bounds, crs, tile)
+    return stored.read(rows, columns), part
+
+
+def _window(bands: Mosaic, ancestor: Tile, tile: Tile) -> Window:
     """The tile's part of what lies on the ancestor."""
     down = tile.z - ancestor.z
-    height, width = (length / (1 << down) for length in bands.shape[1:])
+    height, width = bands.height / (1 << down), bands.width / (1 << down)
     left, top = tile.x - (ancestor.x << down), tile.y - (ancestor.y << down)
     return Window(left * width, top * height, width, height)

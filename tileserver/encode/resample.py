@@ -7,9 +7,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tileserver.encode.mosaic import Mosaic
 from tileserver.encode.warp import as_type
 
-Masked = np.ma.MaskedArray[Any, Any]
 Array = NDArray[Any]
 
 _STRIP: Final = 16
@@ -38,34 +38,30 @@ class Window(NamedTuple):
         return max(self.width, self.height) <= size
 
 
-def finer(bands: Masked, window: Window, size: int, method: str) -> Array:
+def finer(bands: Mosaic, mask: Mosaic | None, window: Window, size: int, method: str) -> Array:
     """(bands, size, size) of a window that has no more pixels than that, of the same type; masked where some have none.
 
     Pixels beside the window count where the method looks at neighbours, so that windows side by side fit together.
 
     Args:
-        bands: (bands, rows, columns).
+        bands: Of which the window is a part.
+        mask: Where they have no value; of one band, where all have it in common.
         window: Its part.
         size: Pixels.
         method: One of `METHODS`; of "mode", which is nearest here, a pixel lies in one of the window's.
     """
     if window.is_whole(size):
         rows, columns = (slice(int(start), int(start) + size) for start in (window.top, window.left))
-        return _masked(*_part(bands, rows, columns))
-    down = _along(window.top, window.height / size, size, bands.shape[1], method)
-    across = _along(window.left, window.width / size, size, bands.shape[2], method)
-    part = _part(bands, down.pixels, across.pixels)
-    return _weighted(*part, down, across) if method in _REACH else _nearest(*part, down, across)
+        return _masked(bands.read(rows, columns), mask and mask.read(rows, columns))
+    down = _along(window.top, window.height / size, size, bands.height, method)
+    across = _along(window.left, window.width / size, size, bands.width, method)
+    return (_weighted if method in _REACH else _nearest)(bands, mask, down, across)
 
 
-def _part(bands: Masked, rows: slice, columns: slice) -> tuple[NDArray[Any], Any]:
-    """Values and mask, if there is one: faster than to cut a masked array."""
-    mask: Any = np.ma.getmask(bands)
-    return np.ma.getdata(bands)[:, rows, columns], mask if mask is np.ma.nomask else mask[:, rows, columns]
-
-
-def _masked(values: NDArray[Any], mask: Any) -> Array:
-    return values if mask is np.ma.nomask else np.ma.MaskedArray(values, mask)
+def _masked(values: NDArray[Any], hidden: NDArray[np.bool_] | None) -> Array:
+    """Bands first, of what has them between rows and columns."""
+    made = values.swapaxes(0, 1)
+    return made if hidden is None else np.ma.MaskedArray(made, np.broadcast_to(hidden.swapaxes(0, 1), made.shape))
 
 
 class _Axis(NamedTuple):
@@ -90,14 +86,14 @@ def _along(start: float, step: float, size: int, limit: int, method: str) -> _Ax
     return _Axis(pixels, first - pixels.start, step, size, method)
 
 
-def _nearest(values: NDArray[Any], mask: Any, down: _Axis, across: _Axis) -> Array:
+def _nearest(bands: Mosaic, mask: Mosaic | None, down: _Axis, across: _Axis) -> Array:
     """The pixels in which others lie."""
-    rows = _places(*down[1:4], values.shape[1])
-    made = _widened(values, across).take(rows, axis=1)
-    if mask is np.ma.nomask:
-        return made
-    hidden = _widened(_distinct(mask), across).take(rows, axis=1)
-    return np.ma.MaskedArray(made, np.broadcast_to(hidden, made.shape))
+    made, hidden = (each and _repeated(each.read(down.pixels, across.pixels), down, across) for each in (bands, mask))
+    return _masked(made, hidden)
+
+
+def _repeated(values: NDArray[Any], down: _Axis, across: _Axis) -> NDArray[Any]:
+    return _widened(values, across).take(_places(*down[1:4], len(values)), axis=0)
 
 
 def _widened(values: NDArray[Any], across: _Axis) -> NDArray[Any]:
@@ -155,39 +151,33 @@ def _cubic(away: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     return np.where(away < 1, near, np.where(away < 2, far, 0.0))
 
 
-def _weighted(values: NDArray[Any], mask: Any, down: _Axis, across: _Axis) -> Array:
+def _weighted(bands: Mosaic, mask: Mosaic | None, down: _Axis, across: _Axis) -> Array:
     """The sums of neighbours that have a finite value, by how much these weigh together."""
-    there = _there(values, mask)
-    dtype = "f4" if values.dtype.itemsize <= 2 or values.dtype == np.float32 else "f8"
-    axes = [_strips(*axis[1:], count, dtype) for axis, count in zip((down, across), values.shape[1:], strict=True)]
+    dtype = "f4" if bands.dtype.itemsize <= 2 or bands.dtype == np.float32 else "f8"
+    values = bands.read(down.pixels, across.pixels, dtype)
+    there = _there(values, mask and mask.read(down.pixels, across.pixels), finite=bands.finite)
+    axes = [_strips(*axis[1:], count, dtype) for axis, count in zip((down, across), values.shape[::2], strict=True)]
     if there is None or there.all():
-        return _typed(values.dtype, _summed(values.astype(dtype, "C"), *axes), down.method)
+        return _masked(_typed(bands.dtype, _summed(values, *axes), down.method), None)
     if not there.any():
-        shape = (len(values), down.size, across.size)
-        return np.ma.MaskedArray(np.zeros(shape, values.dtype), np.broadcast_to(np.True_, shape))
-    if len(there) > 1 and (there == there[0]).all():
-        there = there[:1]  # mostly bands have their holes in common
-    weights = _summed(there.astype(dtype, "C"), *axes)
-    known = np.where(there, values, 0) if values.dtype.kind == "f" else values * there
-    found = _summed(known.astype(dtype, "C"), *axes)
+        return _masked(np.zeros((down.size, bands.bands, across.size), bands.dtype), np.ones((1, 1, 1), bool))
+    if there.shape[1] > 1 and (there == there[:, :1]).all():
+        there = there[:, :1]  # mostly bands have their holes in common
+    shares = there.astype(dtype)
+    weights = _summed(shares, *axes)
+    found = _summed(np.where(there, values, 0) if bands.dtype.kind == "f" else values * shares, *axes)
     none = weights < _LEAST
     np.copyto(weights, 1, where=none)
     found /= weights
-    return np.ma.MaskedArray(_typed(values.dtype, found, down.method), np.broadcast_to(none, found.shape))
+    return _masked(_typed(bands.dtype, found, down.method), none)
 
 
-def _there(values: NDArray[Any], mask: Any) -> Any:
-    """Which have a finite value, (bands or 1, rows, columns); None where all must have."""
-    finite = np.isfinite(values) if values.dtype.kind == "f" else None
-    if mask is np.ma.nomask:
-        return finite
-    there = ~_distinct(mask)
-    return there if finite is None else finite & there
-
-
-def _distinct(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """One for all bands where it was stored once."""
-    return mask[:1] if mask.strides[0] == 0 else mask
+def _there(values: NDArray[Any], hidden: NDArray[np.bool_] | None, *, finite: bool) -> Any:
+    """Which have a finite value, (rows, bands or 1, columns); None where all must have."""
+    known = None if finite else np.isfinite(values)
+    if hidden is None:
+        return known
+    return ~hidden if known is None else known & ~hidden
 
 
 def _typed(dtype: np.dtype[Any], made: NDArray[Any], method: str) -> NDArray[Any]:
@@ -199,23 +189,26 @@ def _typed(dtype: np.dtype[Any], made: NDArray[Any], method: str) -> NDArray[Any
 
 
 def _summed(values: NDArray[Any], down: _Strips, across: _Strips) -> NDArray[Any]:
-    """Along rows, then along columns."""
-    wide = np.empty((*values.shape[:2], *across.shares.shape[:2]), values.dtype)
-    np.matmul(_near(values, across, 2), across.shares.swapaxes(1, 2), out=wide.swapaxes(1, 2))
-    rows = wide.reshape(*values.shape[:2], -1)
-    made: NDArray[Any] = down.shares @ _near(rows, down, 1)
-    return made.reshape(len(values), -1, rows.shape[2])
+    """(rows, bands, columns) along rows, then along columns; of all bands at once.
+
+    Args: values: As they lie in memory.
+    """
+    height, bands, width = values.shape
+    lines = values.reshape(height * bands, width)
+    wide = np.empty((len(lines), *across.shares.shape[:2]), values.dtype)
+    np.matmul(_near(lines, across, 1), across.shares.swapaxes(1, 2), out=wide.swapaxes(0, 1))
+    rows = wide.reshape(height, -1)
+    made: NDArray[Any] = down.shares @ _near(rows, down, 0)
+    return made.reshape(-1, bands, rows.shape[1] // bands)
 
 
 def _near(values: NDArray[Any], strips: _Strips, axis: int) -> NDArray[Any]:
-    """(bands, strips, rows, columns): of each strip its neighbours along an axis, not copied where strips lie evenly.
+    """(strips, rows, columns): of each strip its neighbours along an axis, not copied where strips lie evenly.
 
-    Args: values: (bands, rows, columns), as they lie in memory.
+    Args: values: (rows, columns), as they lie in memory.
     """
     if not strips.every:
-        return np.moveaxis(values.take(strips.places, axis), axis, 1)
-    shape = [*values.shape[:1], *strips.places.shape[:1], *values.shape[1:]]
+        return np.moveaxis(values.take(strips.places, axis), axis, 0)
+    way, shape = values.strides[axis], [strips.places.shape[0], *values.shape]
     shape[axis + 1] = strips.places.shape[1]
-    band, *others = values.strides
-    way = values.strides[axis]
-    return np.ndarray(shape, values.dtype, values, strips.places[0, 0] * way, (band, strips.every * way, *others))
+    return np.ndarray(shape, values.dtype, values, strips.places[0, 0] * way, (strips.every * way, *values.strides))

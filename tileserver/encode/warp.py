@@ -30,27 +30,32 @@ def is_tile(bounds: Bounds, crs: Any, tile: Tile) -> bool:
     return bool(near) and CRS.from_user_input(crs) == CRS.from_epsg(3857)
 
 
-def window(bands: Masked, bounds: Bounds, crs: Any, tile: Tile) -> tuple[Masked, Bounds]:
-    """What of the bands lies on the tile, with some pixels around it, and its bounds; all where nobody can say.
+def window(height: int, width: int, bounds: Bounds, crs: Any, tile: Tile) -> tuple[slice, slice, Bounds]:
+    """Rows and columns that lie on the tile, with some pixels around it, and their bounds; all where nobody can say.
 
-    Takes what `fit` takes.
+    Args:
+        height: Pixels of a raster.
+        width: The same.
+        bounds: Where it lies, in units of `crs`.
+        crs: What rasterio understands as a coordinate reference system.
+        tile: What is looked for.
     """
     from rasterio.warp import transform_bounds
 
+    whole = slice(0, height), slice(0, width), bounds
     if tile.z < _SMALL:  # its edges say little of where it lies elsewhere
-        return bands, bounds
-    rows, columns = bands.shape[1:]
+        return whole
     own = Bounds(*transform_bounds("EPSG:3857", crs, *tile.bounds_3857, densify_pts=_EDGE_POINTS))
     if not np.isfinite(own).all() or not _is_plain(bounds) or _turns(crs, bounds):
-        return bands, bounds
-    step_x, step_y = (bounds.east - bounds.west) / columns, (bounds.north - bounds.south) / rows
-    left, right = _span(own.west - bounds.west, own.east - bounds.west, step_x, columns, tile.size)
-    top, bottom = _span(bounds.north - own.north, bounds.north - own.south, step_y, rows, tile.size)
+        return whole
+    step_x, step_y = (bounds.east - bounds.west) / width, (bounds.north - bounds.south) / height
+    left, right = _span(own.west - bounds.west, own.east - bounds.west, step_x, width, tile.size)
+    top, bottom = _span(bounds.north - own.north, bounds.north - own.south, step_y, height, tile.size)
     part = Bounds(
         bounds.west + left * step_x, bounds.north - bottom * step_y, bounds.west + right * step_x,
         bounds.north - top * step_y,
     )  # fmt: skip
-    return bands[:, top:bottom, left:right], part
+    return slice(top, bottom), slice(left, right), part
 
 
 def _is_plain(bounds: Bounds) -> bool:
