@@ -12,8 +12,10 @@ from tileserver.encode.warp import as_type
 
 Array = NDArray[Any]
 
-_STRIP: Final = 16
-"""Pixels of a strip, at most."""
+_ACROSS: Final = 16
+"""Pixels of a strip along rows, at most."""
+_DOWN: Final = 8
+"""The same along columns, where products of smaller matrices are faster."""
 METHODS: Final = frozenset({"nearest", "bilinear", "cubic", "mode"})
 _REACH: Final = {"bilinear": 1, "cubic": 2}
 """Pixels to each side that count."""
@@ -124,24 +126,31 @@ class _Strips(NamedTuple):
     """(strips, neighbours)."""
     shares: NDArray[np.floating[Any]]
     """(strips, pixels that are made, neighbours); of each pixel a sum of 1."""
+    turned: NDArray[np.floating[Any]]
+    """(strips, neighbours, pixels): the same as lines of memory, which doubles the speed of a product with lines."""
     every: int
     """Pixels from a strip's first neighbour to that of the next; 0 where these differ."""
 
 
 @lru_cache(32)
-def _strips(offset: float, step: float, size: int, method: str, count: int, dtype: str) -> _Strips:
-    """Args: count: pixels that there are. The same for most tiles of a zoom."""
-    reach, at = _REACH[method], (offset + np.arange(size) * step).reshape(-1, math.gcd(size, _STRIP), 1)
+def _strips(offset: float, step: float, size: int, method: str, count: int, dtype: str, most: int) -> _Strips:
+    """The same for most tiles of a zoom.
+
+    Args:
+        count: Pixels that there are.
+        most: Pixels of a strip, at most.
+    """
+    reach, at = _REACH[method], (offset + np.arange(size) * step).reshape(-1, math.gcd(size, most), 1)
     first, last = np.floor(at[:, 0]) + 1 - reach, np.floor(at[:, -1]) + reach
     places = first + np.arange((last - first).max() + 1)
     away = np.abs(at - places[:, np.newaxis])
     weights = np.maximum(1 - away, 0) if method == "bilinear" else _cubic(away)
     weights *= ((places >= 0) & (places < count))[:, np.newaxis]
-    shares = weights / weights.sum(axis=2, keepdims=True)
+    shares = (weights / weights.sum(axis=2, keepdims=True)).astype(dtype)
     inside = places.clip(0, count - 1).astype(np.intp)
     ways = np.unique(np.diff(places[:, 0])).astype(int)
     every = ways[0] if len(ways) == 1 and np.array_equal(inside, places) else 0
-    return _Strips(inside, shares.astype(dtype), every)
+    return _Strips(inside, shares, np.ascontiguousarray(shares.swapaxes(1, 2)), every)
 
 
 def _cubic(away: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
@@ -156,20 +165,24 @@ def _weighted(bands: Mosaic, mask: Mosaic | None, down: _Axis, across: _Axis) ->
     dtype = "f4" if bands.dtype.itemsize <= 2 or bands.dtype == np.float32 else "f8"
     values = bands.read(down.pixels, across.pixels, dtype)
     there = _there(values, mask and mask.read(down.pixels, across.pixels), finite=bands.finite)
-    axes = [_strips(*axis[1:], count, dtype) for axis, count in zip((down, across), values.shape[::2], strict=True)]
-    if there is None or there.all():
+    axes = _strips(*down[1:], len(values), dtype, _DOWN), _strips(*across[1:], values.shape[2], dtype, _ACROSS)
+    seen = values.size if there is None else np.count_nonzero(there)
+    if there is None or seen == there.size:
         return _masked(_typed(bands.dtype, _summed(values, *axes), down.method), None)
-    if not there.any():
+    if not seen:
         return _masked(np.zeros((down.size, bands.bands, across.size), bands.dtype), np.ones((1, 1, 1), bool))
     if there.shape[1] > 1 and (there == there[:, :1]).all():
         there = there[:, :1]  # mostly bands have their holes in common
-    shares = there.astype(dtype)
-    weights = _summed(shares, *axes)
-    found = _summed(np.where(there, values, 0) if bands.dtype.kind == "f" else values * shares, *axes)
+    weights, found = _summed(there.astype(dtype), *axes), _summed(_known(values, there), *axes)
     none = weights < _LEAST
-    np.copyto(weights, 1, where=none)
-    found /= weights
+    found /= np.maximum(weights, _LEAST, out=weights)
     return _masked(_typed(bands.dtype, found, down.method), none)
+
+
+def _known(values: NDArray[Any], there: NDArray[np.bool_]) -> NDArray[Any]:
+    """Values, 0 where there is none: by their bits, of which NaN leaves none, and no branch as `np.where` has."""
+    bits = values.view(f"u{values.dtype.itemsize}")
+    return (bits * there).view(values.dtype)
 
 
 def _there(values: NDArray[Any], hidden: NDArray[np.bool_] | None, *, finite: bool) -> Any:
@@ -196,7 +209,7 @@ def _summed(values: NDArray[Any], down: _Strips, across: _Strips) -> NDArray[Any
     height, bands, width = values.shape
     lines = values.reshape(height * bands, width)
     wide = np.empty((len(lines), *across.shares.shape[:2]), values.dtype)
-    np.matmul(_near(lines, across, 1), across.shares.swapaxes(1, 2), out=wide.swapaxes(0, 1))
+    np.matmul(_near(lines, across, 1), across.turned, out=wide.swapaxes(0, 1))
     rows = wide.reshape(height, -1)
     made: NDArray[Any] = down.shares @ _near(rows, down, 0)
     return made.reshape(-1, bands, rows.shape[1] // bands)

@@ -132,11 +132,11 @@ def rounded(dtype: np.dtype[Any], values: NDArray[Any]) -> Masked:
 
 
 def as_type(dtype: np.dtype[Any], values: NDArray[Any]) -> NDArray[Any]:
-    """Floats cut off at its limits; NaN only where it has that."""
+    """Floats, which may be written to, cut off at its limits; NaN only where it has that."""
     if dtype.kind == "f":
         return values.astype(dtype, copy=False)
     low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
     if float(high) > high:  # of 64 bits: the nearest float is one too large
         high = np.nextafter(float(high), 0)
-    whole: NDArray[Any] = np.clip(np.rint(values), low, high).astype(dtype)
+    whole: NDArray[Any] = np.clip(np.rint(values, out=values), low, high, out=values).astype(dtype)
     return whole
