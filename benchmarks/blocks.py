@@ -83,7 +83,7 @@ def main(rounds: int) -> None:
             itself = statistics.median(milliseconds(partial(write, *each)) for _ in range(rounds) for each in parts)
             print(f"; stretched by the encoder itself {itself:.2f} ms: {both / itself:.2f}", end="")
         print(flush=True)
-    if "-s" not in sys.argv: sessions()
+    sessions()
 
 
 def cut(block: Block, output: Output, tile: Tile) -> bytes:

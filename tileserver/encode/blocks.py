@@ -304,7 +304,7 @@ def _fitted(stored: _Bands, ancestor: Tile, tile: Tile, output: Output) -> raste
     bounds, crs = stored.bounds, stored.crs
     if bounds is None or crs is None or warp.is_tile(bounds, crs, ancestor):
         window = _window(stored.values, ancestor, tile)
-        if window.is_whole(output.size) or (window.fits(output.size) and output.resampling in resample.METHODS):
+        if window.fits(output.size) and (output.resampling in resample.METHODS or window.is_whole(output.size)):
             return resample.finer(stored.values, stored.mask, window, output.size, output.resampling)
         bounds, crs = ancestor.bounds_3857, "EPSG:3857"
     bands, bounds = _near(stored, bounds, crs, tile)

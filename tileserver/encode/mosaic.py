@@ -26,7 +26,7 @@ class Mosaic:
     @property
     def bands(self) -> int:
         """How many there are."""
-        return self.squares.shape[3]
+        return int(self.squares.shape[3])
 
     @property
     def dtype(self) -> np.dtype[Any]:

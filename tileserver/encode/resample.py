@@ -54,7 +54,7 @@ def finer(bands: Mosaic, mask: Mosaic | None, window: Window, size: int, method:
     """
     if window.is_whole(size):
         rows, columns = (slice(int(start), int(start) + size) for start in (window.top, window.left))
-        return _masked(bands.read(rows, columns), mask and mask.read(rows, columns))
+        return _masked(bands.read(rows, columns), None if mask is None else mask.read(rows, columns))
     down = _along(window.top, window.height / size, size, bands.height, method)
     across = _along(window.left, window.width / size, size, bands.width, method)
     return (_weighted if method in _REACH else _nearest)(bands, mask, down, across)
@@ -90,11 +90,11 @@ def _along(start: float, step: float, size: int, limit: int, method: str) -> _Ax
 
 def _nearest(bands: Mosaic, mask: Mosaic | None, down: _Axis, across: _Axis) -> Array:
     """The pixels in which others lie."""
-    made, hidden = (each and _repeated(each.read(down.pixels, across.pixels), down, across) for each in (bands, mask))
-    return _masked(made, hidden)
+    return _masked(_repeated(bands, down, across), None if mask is None else _repeated(mask, down, across))
 
 
-def _repeated(values: NDArray[Any], down: _Axis, across: _Axis) -> NDArray[Any]:
+def _repeated(stored: Mosaic, down: _Axis, across: _Axis) -> NDArray[Any]:
+    values = stored.read(down.pixels, across.pixels)
     return _widened(values, across).take(_places(*down[1:4], len(values)), axis=0)
 
 
@@ -164,12 +164,12 @@ def _weighted(bands: Mosaic, mask: Mosaic | None, down: _Axis, across: _Axis) ->
     """The sums of neighbours that have a finite value, by how much these weigh together."""
     dtype = "f4" if bands.dtype.itemsize <= 2 or bands.dtype == np.float32 else "f8"
     values = bands.read(down.pixels, across.pixels, dtype)
-    there = _there(values, mask and mask.read(down.pixels, across.pixels), finite=bands.finite)
+    hidden = None if mask is None else mask.read(down.pixels, across.pixels)
+    there = _there(values, hidden, finite=bands.finite)
     axes = _strips(*down[1:], len(values), dtype, _DOWN), _strips(*across[1:], values.shape[2], dtype, _ACROSS)
-    seen = values.size if there is None else np.count_nonzero(there)
-    if there is None or seen == there.size:
+    if there is None or there.all():
         return _masked(_typed(bands.dtype, _summed(values, *axes), down.method), None)
-    if not seen:
+    if not there.any():
         return _masked(np.zeros((down.size, bands.bands, across.size), bands.dtype), np.ones((1, 1, 1), bool))
     if there.shape[1] > 1 and (there == there[:, :1]).all():
         there = there[:, :1]  # mostly bands have their holes in common
