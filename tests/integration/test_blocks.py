@@ -224,7 +224,7 @@ def unreadable(file: Path) -> None:
     """An entry that checks, of a block that does not."""
     kept = read(file.read_bytes())
     assert kept is not None
-    file.write_bytes(write(Entry(facts=kept.facts, body=b"TSB1\x05\0\0\0\xff\xff\xff\xff\xff")))
+    file.write_bytes(write(Entry(facts=kept.facts, body=b"TSB2\x05\0\0\0\xff\xff\xff\xff\xff")))
 
 
 def test_no_store_keeps_no_block(running: Running, log: Path) -> None:
