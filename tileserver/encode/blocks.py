@@ -93,14 +93,6 @@ class _Bands(NamedTuple):
     bounds: Bounds | None
     crs: Any
 
-    def read(self, rows: slice, columns: slice) -> Masked:
-        """(bands, rows, columns) of a window."""
-        values = self.values.read(rows, columns).swapaxes(0, 1)
-        if self.mask is None:
-            return np.ma.MaskedArray(values)
-        hidden = self.mask.read(rows, columns).swapaxes(0, 1)
-        return np.ma.MaskedArray(values, np.broadcast_to(hidden, values.shape))
-
 
 def draw(result: Any) -> Drawn:
     """A result in the form that `Block` understands.
@@ -324,7 +316,8 @@ def _in_degrees(stored: _Bands, _: Tile, tile: Tile, output: Output) -> Masked:
 def _near(stored: _Bands, bounds: Bounds, crs: Any, tile: Tile) -> tuple[Masked, Bounds]:
     """What of them lies on the tile, with some pixels around it, and its bounds."""
     rows, columns, part = warp.window(stored.values.height, stored.values.width, bounds, crs, tile)
-    return stored.read(rows, columns), part
+    hidden = None if stored.mask is None else stored.mask.read(rows, columns)
+    return np.ma.MaskedArray(mosaic.bands_first(stored.values.read(rows, columns), hidden)), part
 
 
 def _window(bands: Mosaic, ancestor: Tile, tile: Tile) -> Window:

@@ -64,6 +64,17 @@ def of(bands: NDArray[Any]) -> Mosaic:
     return Mosaic(squares, height, width, bands.dtype.kind != "f" or bool(np.isfinite(bands).all()))
 
 
+def bands_first(values: NDArray[Any], hidden: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """(bands, rows, columns) of what was read of a mosaic, or has its axes; masked where it is hidden.
+
+    Args:
+        values: (rows, bands, columns).
+        hidden: The same of a mask, or of one that all bands share.
+    """
+    made = values.swapaxes(0, 1)
+    return made if hidden is None else np.ma.MaskedArray(made, np.broadcast_to(hidden.swapaxes(0, 1), made.shape))
+
+
 def _fill(square: NDArray[Any], lines: NDArray[Any], top: int, left: int) -> None:
     """Args: lines: (rows, bands, columns), of which those from `top` and `left` on are put there."""
     first, start = max(top, 0), max(left, 0)

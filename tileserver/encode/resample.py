@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tileserver.encode.mosaic import Mosaic
+from tileserver.encode.mosaic import Mosaic, bands_first
 from tileserver.encode.warp import as_type
 
 Array = NDArray[Any]
@@ -54,16 +54,10 @@ def finer(bands: Mosaic, mask: Mosaic | None, window: Window, size: int, method:
     """
     if window.is_whole(size):
         rows, columns = (slice(int(start), int(start) + size) for start in (window.top, window.left))
-        return _masked(bands.read(rows, columns), None if mask is None else mask.read(rows, columns))
+        return bands_first(bands.read(rows, columns), None if mask is None else mask.read(rows, columns))
     down = _along(window.top, window.height / size, size, bands.height, method)
     across = _along(window.left, window.width / size, size, bands.width, method)
     return (_weighted if method in _REACH else _nearest)(bands, mask, down, across)
-
-
-def _masked(values: NDArray[Any], hidden: NDArray[np.bool_] | None) -> Array:
-    """Bands first, of what has them between rows and columns."""
-    made = values.swapaxes(0, 1)
-    return made if hidden is None else np.ma.MaskedArray(made, np.broadcast_to(hidden.swapaxes(0, 1), made.shape))
 
 
 class _Axis(NamedTuple):
@@ -90,7 +84,7 @@ def _along(start: float, step: float, size: int, limit: int, method: str) -> _Ax
 
 def _nearest(bands: Mosaic, mask: Mosaic | None, down: _Axis, across: _Axis) -> Array:
     """The pixels in which others lie."""
-    return _masked(_repeated(bands, down, across), None if mask is None else _repeated(mask, down, across))
+    return bands_first(_repeated(bands, down, across), None if mask is None else _repeated(mask, down, across))
 
 
 def _repeated(stored: Mosaic, down: _Axis, across: _Axis) -> NDArray[Any]:
@@ -168,15 +162,15 @@ def _weighted(bands: Mosaic, mask: Mosaic | None, down: _Axis, across: _Axis) ->
     there = _there(values, hidden, finite=bands.finite)
     axes = _strips(*down[1:], len(values), dtype, _DOWN), _strips(*across[1:], values.shape[2], dtype, _ACROSS)
     if there is None or there.all():
-        return _masked(_typed(bands.dtype, _summed(values, *axes), down.method), None)
+        return bands_first(_typed(bands.dtype, _summed(values, *axes), down.method), None)
     if not there.any():
-        return _masked(np.zeros((down.size, bands.bands, across.size), bands.dtype), np.ones((1, 1, 1), bool))
+        return bands_first(np.zeros((down.size, bands.bands, across.size), bands.dtype), np.ones((1, 1, 1), bool))
     if there.shape[1] > 1 and (there == there[:, :1]).all():
         there = there[:, :1]  # mostly bands have their holes in common
     weights, found = _summed(there.astype(dtype), *axes), _summed(_known(values, there), *axes)
     none = weights < _LEAST
     found /= np.maximum(weights, _LEAST, out=weights)
-    return _masked(_typed(bands.dtype, found, down.method), none)
+    return bands_first(_typed(bands.dtype, found, down.method), none)
 
 
 def _known(values: NDArray[Any], there: NDArray[np.bool_]) -> NDArray[Any]:
