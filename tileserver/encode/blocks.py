@@ -15,7 +15,7 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from tileserver.encode import clip, exchange, mosaic, packing, raster, resample, vector, warp
+from tileserver.encode import clip, exchange, mosaic, packing, pyramid, raster, resample, vector, warp
 from tileserver.encode.drawn import Drawn
 from tileserver.encode.kinds import article, is_georeferenced, is_layers, kind_of
 from tileserver.encode.mosaic import Mosaic
@@ -64,6 +64,8 @@ class _Part(msgspec.Struct, array_like=True):
     """Whether all its values are."""
     packed: tuple[str, ...] = ()
     """Columns of a table whose values are packed."""
+    level: int = 0
+    """How often the sides of an array were halved."""
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -90,12 +92,18 @@ class _Bands(NamedTuple):
     values: Mosaic
     mask: Mosaic | None
     """Where they have no value; of one band, where all have it in common."""
+    alpha: Mosaic | None
     bounds: Bounds | None
     crs: Any
 
 
-def draw(result: Any) -> Drawn:
+def draw(result: Any, resampling: str | None = None) -> Drawn:
     """A result in the form that `Block` understands.
+
+    Args:
+        result: What the function returned.
+        resampling: With what to make smaller arrays of a raster, once, for tiles that show more of it than they have
+            pixels; by default such a tile has to make its own.
 
     Raises:
         BadResultError: it is neither a raster nor features.
@@ -104,7 +112,7 @@ def draw(result: Any) -> Drawn:
         return Drawn(body=_joined(_Head(""), []), media_type=MEDIA_TYPE, empty=True)
     kind = kind_of(result)
     if kind is Kind.RASTER:
-        return Drawn(body=_raster(raster.read(result), result), media_type=MEDIA_TYPE)
+        return Drawn(body=_raster(raster.read(result), result, resampling), media_type=MEDIA_TYPE)
     if kind is not Kind.VECTOR:
         raise BadResultError(
             f"the function returned {article(type(result).__name__)}, from which no tile can be cut; "
@@ -128,19 +136,31 @@ def _axes(result: Any) -> str:
     return _PLANE if array.ndim == 2 else _BANDS_LAST if raster.has_bands_last(array) else _BANDS_FIRST
 
 
-def _raster(whole: Raster, result: Any) -> bytes:
-    values, mask = np.ma.getdata(whole.bands), np.ma.getmask(whole.bands)
-    if values.dtype.kind == "f" and mask is not np.ma.nomask:
-        values, mask = np.where(mask, np.asarray(np.nan, values.dtype), values), np.ma.nomask
-    pieces = [_array("bands", values)]
-    if np.any(mask):
-        hidden = np.asarray(mask)
-        pieces.append(_array("mask", hidden[:1] if (hidden == hidden[0]).all() else hidden))
+def _raster(whole: Raster, result: Any, resampling: str | None) -> bytes:
+    pieces: list[Piece] = []
+    for level, bands in enumerate(_levels(whole.bands, resampling)):
+        pieces += _bands(bands, level)
     if whole.alpha is not None:
-        pieces.append(_array("alpha", whole.alpha[np.newaxis]))
+        for level, alpha in enumerate(_levels(np.ma.MaskedArray(whole.alpha[np.newaxis]), resampling)):
+            pieces.append(_array("alpha", np.ma.getdata(alpha), level))
     paired = is_georeferenced(result)
     masked = isinstance(result[0] if paired else result, np.ma.MaskedArray)
     return _joined(_Head("raster", (), whole.bounds, _text(whole.crs), _axes(result), paired, masked), pieces)
+
+
+def _levels(bands: Masked, resampling: str | None) -> list[Masked]:
+    return [bands] if resampling is None else pyramid.levels(bands, resampling)
+
+
+def _bands(bands: Masked, level: int) -> list[Piece]:
+    values, mask = np.ma.getdata(bands), np.ma.getmask(bands)
+    if values.dtype.kind == "f" and mask is not np.ma.nomask:
+        values, mask = np.where(mask, np.asarray(np.nan, values.dtype), values), np.ma.nomask
+    if not np.any(mask):
+        return [_array("bands", values, level)]
+    hidden = np.asarray(mask)
+    shared = hidden[:1] if (hidden == hidden[0]).all() else hidden
+    return [_array("bands", values, level), _array("mask", shared, level)]
 
 
 def _text(crs: Any) -> str | None:
@@ -149,10 +169,10 @@ def _text(crs: Any) -> str | None:
     return None if crs is None else str(CRS.from_user_input(crs).to_wkt())
 
 
-def _array(name: str, bands: NDArray[Any]) -> Piece:
+def _array(name: str, bands: NDArray[Any], level: int) -> Piece:
     stored = mosaic.of(bands)
     squares, size = stored.squares, (stored.height, stored.width)
-    part = _Part(name, squares.nbytes, squares.dtype.str, squares.shape, size, stored.finite)
+    part = _Part(name, squares.nbytes, squares.dtype.str, squares.shape, size, stored.finite, level=level)
     return part, squares.reshape(-1).view(np.uint8)
 
 
@@ -217,17 +237,17 @@ class Block:
         return None
 
     def _on_tile(self, tile: Tile, output: Output) -> Any:
-        bands = _fitted(self._bands, self._ancestor, tile, output)
-        if "alpha" not in self._mosaics:
+        bands = _fitted(self._rasters, self._ancestor, tile, output)
+        opacities = [each._replace(values=each.alpha, mask=None) for each in self._rasters if each.alpha is not None]
+        if not opacities:
             return bands if np.ma.is_masked(bands) else np.ma.getdata(bands)
-        stored = self._bands._replace(values=self._mosaics["alpha"], mask=None)
-        alpha = _fitted(stored, self._ancestor, tile, output)
+        alpha = _fitted(opacities, self._ancestor, tile, output)
         return Raster(raster.masked(bands), alpha=np.ma.filled(alpha, 0)[0])
 
     def _handed(self, tile: Tile, output: Output) -> Any:
         """For a function: masked where it was, or where there is no other way to say that nothing is there."""
         head, fit = self._head, _in_degrees if self._head.paired else _fitted
-        bands = fit(self._bands, self._ancestor, tile, output)
+        bands = fit(self._rasters, self._ancestor, tile, output)
         array = _ordered(raster.masked(bands) if head.masked else _plain(bands), head.axes)
         return (array, tile.bounds) if head.paired else array
 
@@ -236,17 +256,17 @@ class Block:
         return [(part, self._view[ends[at] : ends[at + 1]]) for at, part in enumerate(self._head.parts)]
 
     @cached_property
-    def _mosaics(self) -> dict[str, Mosaic]:
-        """Not copied: a window reads what it needs."""
-        return {
-            part.name: Mosaic(np.frombuffer(body, part.dtype).reshape(part.shape), *part.size, part.finite)
-            for part, body in self._bodies()
-        }
-
-    @cached_property
-    def _bands(self) -> _Bands:
+    def _rasters(self) -> list[_Bands]:
+        """What was stored first, then smaller ones; not copied: a window reads what it needs."""
         bounds = Bounds(*self._head.bounds) if self._head.bounds else None
-        return _Bands(self._mosaics["bands"], self._mosaics.get("mask"), bounds, self._head.crs)
+        found: dict[int, dict[str, Mosaic]] = {}
+        for part, body in self._bodies():
+            squares = np.frombuffer(body, part.dtype).reshape(part.shape)
+            found.setdefault(part.level, {})[part.name] = Mosaic(squares, *part.size, part.finite)
+        return [
+            _Bands(each["bands"], each.get("mask"), each.get("alpha"), bounds, self._head.crs)
+            for _, each in sorted(found.items())
+        ]
 
     @cached_property
     def _layers(self) -> dict[str, "_Layer"]:
@@ -291,33 +311,41 @@ def _ordered(bands: Any, axes: str) -> Any:
     return np.moveaxis(bands, 0, 2) if axes == _BANDS_LAST else bands
 
 
-def _fitted(stored: _Bands, ancestor: Tile, tile: Tile, output: Output) -> raster.Array:
+def _fitted(stored: list[_Bands], ancestor: Tile, tile: Tile, output: Output) -> raster.Array:
     """Bands on the tile's pixels; what has no place of its own lies on the ancestor."""
-    bounds, crs = stored.bounds, stored.crs
+    bounds, crs = stored[0].bounds, stored[0].crs
     if bounds is None or crs is None or warp.is_tile(bounds, crs, ancestor):
-        window = _window(stored.values, ancestor, tile)
+        bands = _fine_enough(stored, output.size << (tile.z - ancestor.z))
+        window = _window(bands.values, ancestor, tile)
         if window.fits(output.size) and (output.resampling in resample.METHODS or window.is_whole(output.size)):
-            return resample.finer(stored.values, stored.mask, window, output.size, output.resampling)
+            return resample.finer(bands.values, bands.mask, window, output.size, output.resampling)
         bounds, crs = ancestor.bounds_3857, "EPSG:3857"
-    bands, bounds = _near(stored, bounds, crs, tile)
-    return warp.fit(bands, bounds, crs, tile, output)
+    near, bounds = _near(stored, bounds, crs, ancestor, tile)
+    return warp.fit(near, bounds, crs, tile, output)
 
 
-def _in_degrees(stored: _Bands, _: Tile, tile: Tile, output: Output) -> Masked:
+def _in_degrees(stored: list[_Bands], ancestor: Tile, tile: Tile, output: Output) -> Masked:
     """Bands on a grid over the tile whose rows are of equal latitude; they have bounds of their own."""
-    assert stored.bounds is not None
-    bands, bounds = _near(stored, stored.bounds, stored.crs, tile)
+    bounds, crs = stored[0].bounds, stored[0].crs
+    assert bounds is not None
+    near, part = _near(stored, bounds, crs, ancestor, tile)
     west, south, east, north = tile.bounds
     # bounds may go on beyond the 180th meridian, tiles do not
     turn = 360.0 if east <= bounds.east - 360.0 else -360.0 if west >= bounds.west + 360.0 else 0.0
-    return warp.onto(bands, bounds, stored.crs, Bounds(west + turn, south, east + turn, north), stored.crs, output)
+    return warp.onto(near, part, crs, Bounds(west + turn, south, east + turn, north), crs, output)
 
 
-def _near(stored: _Bands, bounds: Bounds, crs: Any, tile: Tile) -> tuple[Masked, Bounds]:
-    """What of them lies on the tile, with some pixels around it, and its bounds."""
-    rows, columns, part = warp.window(stored.values.height, stored.values.width, bounds, crs, tile)
-    hidden = None if stored.mask is None else stored.mask.read(rows, columns)
-    return np.ma.MaskedArray(mosaic.bands_first(stored.values.read(rows, columns), hidden)), part
+def _fine_enough(stored: list[_Bands], side: int) -> _Bands:
+    """The smallest whose sides have so many pixels, or else the largest."""
+    return next((each for each in reversed(stored) if min(each.values.height, each.values.width) >= side), stored[0])
+
+
+def _near(stored: list[_Bands], bounds: Bounds, crs: Any, ancestor: Tile, tile: Tile) -> tuple[Masked, Bounds]:
+    """What of them lies on the tile, with some pixels around it, and its bounds; two of its pixels or more for each."""
+    bands = _fine_enough(stored, 2 * tile.size << (tile.z - ancestor.z))
+    rows, columns, part = warp.window(bands.values.height, bands.values.width, bounds, crs, tile)
+    hidden = None if bands.mask is None else bands.mask.read(rows, columns)
+    return np.ma.MaskedArray(mosaic.bands_first(bands.values.read(rows, columns), hidden)), part
 
 
 def _window(bands: Mosaic, ancestor: Tile, tile: Tile) -> Window:

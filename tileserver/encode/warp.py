@@ -102,7 +102,7 @@ def onto(bands: Masked, bounds: Bounds, crs: Any, to_bounds: Bounds, to_crs: Any
 
     if output.resampling not in {each.name for each in SUPPORTED_RESAMPLING}:
         raise InvalidParameterError(f"resampling={output.resampling} is not known", parameter="resampling")
-    source = _with_nan(bands)
+    source = with_nan(bands)
     target = np.full((len(source), output.size, output.size), np.nan, source.dtype)
     reproject(
         source,
@@ -118,7 +118,7 @@ def onto(bands: Masked, bounds: Bounds, crs: Any, to_bounds: Bounds, to_crs: Any
     return rounded(bands.dtype, target)
 
 
-def _with_nan(bands: Masked) -> NDArray[Any]:
+def with_nan(bands: Masked) -> NDArray[Any]:
     """Floats in which NaN stands for no value, so that it does not bleed into its neighbours."""
     narrow = bands.dtype.itemsize <= 2 or bands.dtype == np.float32
     return np.ma.filled(bands.astype(np.float32 if narrow else np.float64), np.nan)
