@@ -44,6 +44,8 @@ _EXTENSIONS: Final = frozenset(
 )
 """The same of types that are not NumPy's."""
 _PLANE, _BANDS_FIRST, _BANDS_LAST = "yx", "byx", "yxb"
+_PLENTY: Final = 2
+"""Pixels of a raster from elsewhere beside each other on one of the tile's."""
 _MARGIN: Final = 1.0
 """Of a tile's 4,096 units, beyond its buffer: by so much rounding may move a feature's edge."""
 
@@ -65,7 +67,7 @@ class _Part(msgspec.Struct, array_like=True):
     packed: tuple[str, ...] = ()
     """Columns of a table whose values are packed."""
     level: int = 0
-    """How often the sides of an array were halved."""
+    """Of an array its place among `pyramid.levels`."""
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -320,15 +322,15 @@ def _fitted(stored: list[_Bands], ancestor: Tile, tile: Tile, output: Output) ->
         if window.fits(output.size) and (output.resampling in resample.METHODS or window.is_whole(output.size)):
             return resample.finer(bands.values, bands.mask, window, output.size, output.resampling)
         bounds, crs = ancestor.bounds_3857, "EPSG:3857"
-    near, bounds = _near(stored, bounds, crs, ancestor, tile)
+    near, bounds = _near(stored, bounds, crs, tile)
     return warp.fit(near, bounds, crs, tile, output)
 
 
-def _in_degrees(stored: list[_Bands], ancestor: Tile, tile: Tile, output: Output) -> Masked:
+def _in_degrees(stored: list[_Bands], _: Tile, tile: Tile, output: Output) -> Masked:
     """Bands on a grid over the tile whose rows are of equal latitude; they have bounds of their own."""
     bounds, crs = stored[0].bounds, stored[0].crs
     assert bounds is not None
-    near, part = _near(stored, bounds, crs, ancestor, tile)
+    near, part = _near(stored, bounds, crs, tile)
     west, south, east, north = tile.bounds
     # bounds may go on beyond the 180th meridian, tiles do not
     turn = 360.0 if east <= bounds.east - 360.0 else -360.0 if west >= bounds.west + 360.0 else 0.0
@@ -340,9 +342,15 @@ def _fine_enough(stored: list[_Bands], side: int) -> _Bands:
     return next((each for each in reversed(stored) if min(each.values.height, each.values.width) >= side), stored[0])
 
 
-def _near(stored: list[_Bands], bounds: Bounds, crs: Any, ancestor: Tile, tile: Tile) -> tuple[Masked, Bounds]:
-    """What of them lies on the tile, with some pixels around it, and its bounds; two of its pixels or more for each."""
-    bands = _fine_enough(stored, 2 * tile.size << (tile.z - ancestor.z))
+def _near(stored: list[_Bands], bounds: Bounds, crs: Any, tile: Tile) -> tuple[Masked, Bounds]:
+    """What of them lies on the tile, with some pixels around it, and its bounds.
+
+    Of the smallest of which two pixels or more lie beside each other on one of the tile's: warped from fewer it would
+    be another picture.
+    """
+    whole = stored[0].values
+    density = warp.density(whole.height, whole.width, bounds, crs, tile)
+    bands = _fine_enough(stored, round(min(whole.height, whole.width) * _PLENTY / density))
     rows, columns, part = warp.window(bands.values.height, bands.values.width, bounds, crs, tile)
     hidden = None if bands.mask is None else bands.mask.read(rows, columns)
     return np.ma.MaskedArray(mosaic.bands_first(bands.values.read(rows, columns), hidden)), part

@@ -19,7 +19,7 @@ _DOWN: Final = 8
 METHODS: Final = frozenset({"nearest", "bilinear", "cubic", "mode"})
 _REACH: Final = {"bilinear": 1, "cubic": 2}
 """Pixels to each side that count."""
-_LEAST: Final = 1e-6
+LEAST_WEIGHT: Final = 1e-6
 """Weight of neighbours with a value below which a pixel has none, as in GDAL's warper."""
 
 
@@ -168,8 +168,8 @@ def _weighted(bands: Mosaic, mask: Mosaic | None, down: _Axis, across: _Axis) ->
     if there.shape[1] > 1 and (there == there[:, :1]).all():
         there = there[:, :1]  # mostly bands have their holes in common
     weights, found = _summed(there.astype(dtype), *axes), _summed(_known(values, there), *axes)
-    none = weights < _LEAST
-    found /= np.maximum(weights, _LEAST, out=weights)
+    none = weights < LEAST_WEIGHT
+    found /= np.maximum(weights, LEAST_WEIGHT, out=weights)
     return bands_first(_typed(bands.dtype, found, down.method), none)
 
 

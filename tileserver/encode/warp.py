@@ -40,14 +40,9 @@ def window(height: int, width: int, bounds: Bounds, crs: Any, tile: Tile) -> tup
         crs: What rasterio understands as a coordinate reference system.
         tile: What is looked for.
     """
-    from rasterio.warp import transform_bounds
-
-    whole = slice(0, height), slice(0, width), bounds
-    if tile.z < _SMALL:  # its edges say little of where it lies elsewhere
-        return whole
-    own = Bounds(*transform_bounds("EPSG:3857", crs, *tile.bounds_3857, densify_pts=_EDGE_POINTS))
-    if not np.isfinite(own).all() or not _is_plain(bounds) or _turns(crs, bounds):
-        return whole
+    own = _in_crs(tile, bounds, crs)
+    if own is None:
+        return slice(0, height), slice(0, width), bounds
     step_x, step_y = (bounds.east - bounds.west) / width, (bounds.north - bounds.south) / height
     left, right = _span(own.west - bounds.west, own.east - bounds.west, step_x, width, tile.size)
     top, bottom = _span(bounds.north - own.north, bounds.north - own.south, step_y, height, tile.size)
@@ -56,6 +51,29 @@ def window(height: int, width: int, bounds: Bounds, crs: Any, tile: Tile) -> tup
         bounds.north - top * step_y,
     )  # fmt: skip
     return slice(top, bottom), slice(left, right), part
+
+
+def density(height: int, width: int, bounds: Bounds, crs: Any, tile: Tile) -> float:
+    """How many of a raster's pixels lie beside each other on one of the tile's, the fewer of both ways.
+
+    1 where nobody can say. Takes what `window` does.
+    """
+    own = _in_crs(tile, bounds, crs)
+    if own is None:
+        return 1.0
+    columns = (own.east - own.west) / (bounds.east - bounds.west) * width
+    rows = (own.north - own.south) / (bounds.north - bounds.south) * height
+    return min(columns, rows) / tile.size
+
+
+def _in_crs(tile: Tile, bounds: Bounds, crs: Any) -> Bounds | None:
+    """The tile's bounds in `crs`; None where they, or `bounds`, do not say what lies between."""
+    from rasterio.warp import transform_bounds
+
+    if tile.z < _SMALL:  # its edges say little of where it lies elsewhere
+        return None
+    own = Bounds(*transform_bounds("EPSG:3857", crs, *tile.bounds_3857, densify_pts=_EDGE_POINTS))
+    return own if np.isfinite(own).all() and _is_plain(bounds) and not _turns(crs, bounds) else None
 
 
 def _is_plain(bounds: Bounds) -> bool:
@@ -104,18 +122,26 @@ def onto(bands: Masked, bounds: Bounds, crs: Any, to_bounds: Bounds, to_crs: Any
         raise InvalidParameterError(f"resampling={output.resampling} is not known", parameter="resampling")
     source = with_nan(bands)
     target = np.full((len(source), output.size, output.size), np.nan, source.dtype)
-    reproject(
-        source,
-        target,
-        src_transform=from_bounds(*bounds, source.shape[2], source.shape[1]),
-        src_crs=crs,
-        src_nodata=np.nan,
-        dst_transform=from_bounds(*to_bounds, output.size, output.size),
-        dst_crs=to_crs,
-        dst_nodata=np.nan,
-        resampling=Resampling[output.resampling],
-    )
+    for each in _together(source):
+        reproject(
+            source[each],
+            target[each],
+            src_transform=from_bounds(*bounds, source.shape[2], source.shape[1]),
+            src_crs=crs,
+            src_nodata=np.nan,
+            dst_transform=from_bounds(*to_bounds, output.size, output.size),
+            dst_crs=to_crs,
+            dst_nodata=np.nan,
+            resampling=Resampling[output.resampling],
+        )
     return rounded(bands.dtype, target)
+
+
+def _together(bands: NDArray[Any]) -> list[slice]:
+    """Bands that have a value at the same places: of several GDAL adds up NaN, too, where any has a value."""
+    missing = np.isnan(bands)
+    alike = bool((missing == missing[:1]).all())
+    return [slice(None)] if alike else [slice(at, at + 1) for at in range(len(bands))]
 
 
 def with_nan(bands: Masked) -> NDArray[Any]:

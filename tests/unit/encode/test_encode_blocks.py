@@ -21,7 +21,7 @@ from rasterio.warp import reproject
 from realdata import DATA, needs_data
 from rio_tiler.models import ImageData
 
-from tileserver.encode import blocks, encode, mosaic, raster, warp
+from tileserver.encode import blocks, encode, mosaic, pyramid, raster, warp
 from tileserver.encode.blocks import Block
 from tileserver.errors import BadResultError
 from tileserver.jobs import Output
@@ -157,6 +157,73 @@ def test_larger_results_are_made_smaller():
     values = noise(1, 128, 128).repeat(8, axis=1).repeat(8, axis=2)
     assert np.array_equal(cut(values, ABOVE, resampling="average")[0], values[0, ::4, ::4].astype("uint8"))
     assert cut(values, under(ABOVE, 1, 1, 1), resampling="nearest").shape == (1, 256, 256)
+
+
+def prepared(result, method):
+    """As a worker has it that the cache gave a file."""
+    body = encode(result, Output(block=True, resampling=method), ABOVE, limit=10**9).body
+    return Block(body, ABOVE)
+
+
+@pytest.mark.parametrize("method", ["nearest", "bilinear", "cubic", "average", "mode"])
+@pytest.mark.parametrize("sides", [(512, 512), (1024, 1024), (600, 1100), (257, 256)])
+def test_tiles_above_a_rasters_resolution_are_slices(method, sides):
+    """Of an array that was made for their zoom with the block, holes and all; also of twice as many pixels."""
+    whole = np.ma.MaskedArray(noise(3, *sides), noise(*sides)[np.newaxis].repeat(3, axis=0) < 60)
+    block = prepared(whole, method)
+    levels = {each.shape[1]: each for each in pyramid.levels(whole, method)[1:]}
+    for down in range(3):
+        for size in (256, 512):
+            expected = levels.get(size << down)
+            if expected is not None:
+                last = (1 << down) - 1
+                found = block.cut(under(ABOVE, down, last, 0, size), Output(size=size, resampling=method))
+                part = np.s_[:, :size, last * size : (last + 1) * size]
+                assert np.array_equal(np.ma.getmaskarray(found), np.ma.getmaskarray(expected)[part])
+                assert np.array_equal(np.ma.filled(found, 0), np.ma.filled(expected[part], 0))
+                assert not np.ma.getdata(found).flags.owndata
+
+
+def test_the_nearest_pixel_is_the_same_with_and_without_smaller_arrays():
+    """It is one of the whole at every zoom."""
+    values = noise(2, 1000, 1300, dtype="float32")
+    for down in range(5):
+        tile = under(ABOVE, down, 0, (1 << down) - 1) if down else ABOVE
+        assert np.array_equal(prepared(values, "nearest").cut(tile, Output()), cut(values, tile))
+
+
+def test_opacity_is_made_smaller_too():
+    """Beside what the bands say, by the same resampling."""
+    image = ImageData(np.ma.MaskedArray(noise(3, 512, 512)), alpha_mask=noise(512, 512))
+    found = prepared(image, "average").cut(ABOVE, Output(resampling="average"))
+    expected = pyramid.levels(np.ma.MaskedArray(image.alpha_mask[np.newaxis]), "average")[1]
+    assert np.array_equal(found.alpha, expected[0])
+
+
+@pytest.mark.parametrize("given", [(-0.5, 0.3, 0.3, -0.2), (0, 0, 0, 0)])
+def test_a_placed_raster_is_warped_from_a_smaller_array(given):
+    """Of which each of the tile's pixels has two each way: nearly what warping all of it gives."""
+    ancestor = Tile(7, 64, 40)
+    bounds = tuple(edge + each for edge, each in zip(ancestor.bounds, given, strict=True))
+    rows, columns = np.indices((2048, 2048), "float32") / 100
+    result, output = (np.sin(rows) + np.cos(columns), bounds), Output(resampling="average")
+    block = Block(blocks.draw(result, "average").body, ancestor)
+    for tile in (ancestor, under(ancestor, 1, 1, 0)):
+        found = raster.read(block.cut(tile, output)).bands
+        expected = raster.read(cut(result, tile, ancestor, resampling="average")).bands
+        assert np.array_equal(np.ma.getmaskarray(found), np.ma.getmaskarray(expected))
+        assert (np.abs(found - expected).max() > 0) == (tile == ancestor)  # the other has fewer pixels than four
+        assert np.abs(found - expected).max() < 0.02
+
+
+@pytest.mark.parametrize("ancestor", [ABOVE, Tile(7, 64, 40)])
+def test_a_raster_that_reaches_far_beyond_its_tile_is_sharp(ancestor):
+    """However many pixels it has as a whole, what counts is how many are on the tile."""
+    result = (noise(1, 1200, 2000), (-180, -80, 179, 80))
+    block = Block(blocks.draw(result, "nearest").body, ancestor)
+    for tile in (ancestor, under(ancestor, 1, 0, 1)):
+        found = raster.read(block.cut(tile, Output())).bands
+        assert np.array_equal(found, raster.read(cut(result, tile, ancestor)).bands)
 
 
 @pytest.mark.parametrize("down", [0, 2, 5])

@@ -194,6 +194,20 @@ def test_a_warp_keeps_the_ends_of_a_type(dtype):
     assert pixels(whole, resampling="bilinear", mode="L").min() == 255
 
 
+@pytest.mark.parametrize("resampling", ["nearest", "bilinear", "cubic", "average", "mode"])
+def test_each_band_is_warped_as_by_itself(resampling):
+    """Where others have a value and it has none, nothing of it is added up."""
+    values = np.random.default_rng(4).integers(0, 120, (3, 300, 300)).astype("float32")
+    for bands in (np.where(values < 20, np.nan, values), np.where(values[:1] < 20, np.nan, values)):
+        output = Output(size=128, resampling=resampling)
+        whole, *alone = (
+            np.ma.filled(warp.fit(raster.read(each).bands, Bounds(5, 45, 9, 49), "EPSG:4326", TILE, output), -1)
+            for each in (bands, *(band[np.newaxis] for band in bands))
+        )
+        assert (whole >= 0).any()
+        assert np.array_equal(whole, np.concatenate(alone))
+
+
 @given(st.integers(3, 18), st.floats(-170, 170), st.floats(-70, 70), st.integers(5, 200), st.integers(5, 200))
 @settings(deadline=None, max_examples=40)
 def test_a_warp_puts_every_pixel_in_its_place(zoom, longitude, latitude, width, height):
