@@ -70,7 +70,7 @@ def main(rounds: int) -> None:
     """A line for each kind of block, then one for each session."""
     for name, result, output, tiles in cases():
         began = time.thread_time()
-        block = Block(blocks.draw(result, output.resampling).body, ABOVE)
+        block = Block(blocks.draw(result, output).body, ABOVE)
         drawn = time.thread_time() - began
         block.cut(tiles[0], output)  # as in a worker that has it open
         found = [block.cut(tile, output) for tile in tiles]

@@ -172,7 +172,7 @@ def block(layer: Layer, tile: Tile) -> tuple[Layer, Tile]:
     size = _USUAL_SIZE
     if _sees_pixels(layer):
         size = min(layer.output.size << (tile.z - options.block_zoom), options.block_size)
-    output = Output(block=True, size=size, buffer=layer.output.buffer)
+    output = Output(block=True, size=size, buffer=layer.output.buffer, resampling=options.resampling)
     grant, arguments = layer.grant, layer.arguments
     own = layer_key(grant.digest, grant.udf_id, arguments, output)
     ancestor = msgspec.structs.replace(layer, output=output, key=own)

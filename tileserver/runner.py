@@ -23,8 +23,8 @@ from tileserver.udfs import Udf
 TILE_LIMIT: Final = 8 * 2**20
 FILE_LIMIT: Final = 512 * 2**20
 """Bytes of an encoded answer."""
-_HEADS: Final = 2**20
-"""Bytes of a block's own beside the arrays that it is."""
+_BLOCK_LIMIT: Final = FILE_LIMIT * 7 // 5
+"""The same of a block, which has smaller arrays beside the one that it is, and what is around squares."""
 _LARGE: Final = 2**20
 """Bytes that are digested in a thread."""
 REFUSALS: Final = frozenset({"busy", "too_many_requests", "udf_suspended", "block_gone"})
@@ -149,7 +149,7 @@ async def kept(rendered: Rendered, layer: Layer, created: float) -> Entry:
 
 def _limit(output: Output, tile: Tile | None) -> int:
     if output.block:
-        return FILE_LIMIT + _HEADS
+        return _BLOCK_LIMIT
     return TILE_LIMIT if tile and not output.exchange else FILE_LIMIT
 
 

@@ -36,6 +36,14 @@ def parent(bounds, log: str):
     Path(log).open("a").write("run\\n")
     return geopandas.GeoDataFrame({"n": [run("child")]}, geometry=[shapely.box(*bounds)], crs=4326)
 """
+AVERAGED = """
+import numpy as np
+from tileserver import udf
+
+@udf(block_zoom=6, resampling="average", kind="raster")
+def averaged(bounds):
+    return (np.indices((1024, 1024)).sum(axis=0) % 2 * 200).astype("uint8")
+"""
 WRITING = """
 from tileserver import udf
 
@@ -129,6 +137,17 @@ def test_pictures_are_cut_to_the_pixel(running: Running, log: Path) -> None:
     picture = get(running, "pictured", below(4, 1, 1), "png", log=log)
     assert (source(picture), picture.content[1:4]) == ("block", b"PNG")
     assert get(running, "pictured", BLOCK, "png", log=log, _=1).status_code == 200
+
+
+def test_pictures_are_made_smaller_as_the_udf_says(tmp_path: Path) -> None:
+    """Above the resolution of what it returned; at it they are that."""
+    (tmp_path / "averaged.py").write_text(AVERAGED)
+    with serving(tmp_path / "averaged.py", data=tmp_path / "data") as server:
+        for down in (0, 1):
+            coarse = np.load(io.BytesIO(get(server, "averaged", below(down, 0, 0), "npy").content))
+            assert (coarse == 100).all()
+        fine = np.load(io.BytesIO(get(server, "averaged", below(2, 1, 3), "npy").content))
+        assert np.array_equal(fine, np.indices((256, 256)).sum(axis=0) % 2 * 200)
 
 
 def workers(server: Running) -> list[int]:

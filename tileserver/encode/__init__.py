@@ -43,7 +43,7 @@ def encode(result: object, output: Output, tile: "Tile | None", *, limit: int, s
     if output.block:
         from tileserver.encode import blocks
 
-        return _rendered(blocks.draw(result, output.resampling), "" if result is None else str(kind_of(result)), limit)
+        return _rendered(blocks.draw(result, output), "" if result is None else str(kind_of(result)), limit)
     if result is None:
         return _rendered(_nothing(output), "", limit)
     if not output.formats:

@@ -99,13 +99,13 @@ class _Bands(NamedTuple):
     crs: Any
 
 
-def draw(result: Any, resampling: str | None = None) -> Drawn:
+def draw(result: Any, output: Output | None = None) -> Drawn:
     """A result in the form that `Block` understands.
 
     Args:
         result: What the function returned.
-        resampling: With what to make smaller arrays of a raster, once, for tiles that show more of it than they have
-            pixels; by default such a tile has to make its own.
+        output: Its `resampling` makes smaller arrays of a raster, once, down to its `size`, for tiles that show more of
+            it than they have pixels; by default such a tile has to make its own.
 
     Raises:
         BadResultError: it is neither a raster nor features.
@@ -114,7 +114,7 @@ def draw(result: Any, resampling: str | None = None) -> Drawn:
         return Drawn(body=_joined(_Head(""), []), media_type=MEDIA_TYPE, empty=True)
     kind = kind_of(result)
     if kind is Kind.RASTER:
-        return Drawn(body=_raster(raster.read(result), result, resampling), media_type=MEDIA_TYPE)
+        return Drawn(body=_raster(raster.read(result), result, output), media_type=MEDIA_TYPE)
     if kind is not Kind.VECTOR:
         raise BadResultError(
             f"the function returned {article(type(result).__name__)}, from which no tile can be cut; "
@@ -138,20 +138,20 @@ def _axes(result: Any) -> str:
     return _PLANE if array.ndim == 2 else _BANDS_LAST if raster.has_bands_last(array) else _BANDS_FIRST
 
 
-def _raster(whole: Raster, result: Any, resampling: str | None) -> bytes:
+def _raster(whole: Raster, result: Any, output: Output | None) -> bytes:
     pieces: list[Piece] = []
-    for level, bands in enumerate(_levels(whole.bands, resampling)):
+    for level, bands in enumerate(_levels(whole.bands, output)):
         pieces += _bands(bands, level)
     if whole.alpha is not None:
-        for level, alpha in enumerate(_levels(np.ma.MaskedArray(whole.alpha[np.newaxis]), resampling)):
+        for level, alpha in enumerate(_levels(np.ma.MaskedArray(whole.alpha[np.newaxis]), output)):
             pieces.append(_array("alpha", np.ma.getdata(alpha), level))
     paired = is_georeferenced(result)
     masked = isinstance(result[0] if paired else result, np.ma.MaskedArray)
     return _joined(_Head("raster", (), whole.bounds, _text(whole.crs), _axes(result), paired, masked), pieces)
 
 
-def _levels(bands: Masked, resampling: str | None) -> list[Masked]:
-    return [bands] if resampling is None else pyramid.levels(bands, resampling)
+def _levels(bands: Masked, output: Output | None) -> list[Masked]:
+    return [bands] if output is None else pyramid.levels(bands, output.resampling, output.size)
 
 
 def _bands(bands: Masked, level: int) -> list[Piece]:

@@ -1,6 +1,6 @@
 """Smaller arrays of a raster on a tile, which is shown whole, in quarters, in sixteenths: what these show of it."""
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,24 +10,22 @@ from tileserver.encode.warp import rounded, with_nan
 
 Masked = np.ma.MaskedArray[Any, Any]
 
-_TILE: Final = 256
-"""Pixels of a tile's side."""
 
+def levels(bands: Masked, method: str, least: int) -> list[Masked]:
+    """The bands, and squares of eight, four, two times `least` pixels and so many, as far as the bands have more.
 
-def levels(bands: Masked, method: str) -> list[Masked]:
-    """The bands, and squares of as many pixels as two, four, eight tiles side by side, from the largest to a tile's.
-
-    All have fewer pixels each way than the bands, and their type. A pixel is masked where none of those that count for
+    They have the type of the bands. A pixel is masked where none of those that count for
     it has a value. With "nearest" it is one of the bands' own; else it is made of the array before, as overviews of
     files are.
 
     Args:
         bands: (bands, height, width), masked where they have no value, NaN among it.
         method: nearest, bilinear, cubic, average or mode.
+        least: The smallest side.
     """
-    made, least = [bands], min(bands.shape[1:])
-    for zooms in reversed(range((max(least - 1, 0) // _TILE).bit_length())):
-        side = _TILE << zooms
+    made = [bands]
+    for zooms in reversed(range(((min(bands.shape[1:]) - 1) // least).bit_length())):
+        side = least << zooms
         made.append(_nearest(bands, side) if method == "nearest" else _smaller(made[-1], side, method))
     return made
 

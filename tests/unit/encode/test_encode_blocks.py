@@ -171,7 +171,7 @@ def test_tiles_above_a_rasters_resolution_are_slices(method, sides):
     """Of an array that was made for their zoom with the block, holes and all; also of twice as many pixels."""
     whole = np.ma.MaskedArray(noise(3, *sides), noise(*sides)[np.newaxis].repeat(3, axis=0) < 60)
     block = prepared(whole, method)
-    levels = {each.shape[1]: each for each in pyramid.levels(whole, method)[1:]}
+    levels = {each.shape[1]: each for each in pyramid.levels(whole, method, 256)[1:]}
     for down in range(3):
         for size in (256, 512):
             expected = levels.get(size << down)
@@ -196,7 +196,7 @@ def test_opacity_is_made_smaller_too():
     """Beside what the bands say, by the same resampling."""
     image = ImageData(np.ma.MaskedArray(noise(3, 512, 512)), alpha_mask=noise(512, 512))
     found = prepared(image, "average").cut(ABOVE, Output(resampling="average"))
-    expected = pyramid.levels(np.ma.MaskedArray(image.alpha_mask[np.newaxis]), "average")[1]
+    expected = pyramid.levels(np.ma.MaskedArray(image.alpha_mask[np.newaxis]), "average", 256)[1]
     assert np.array_equal(found.alpha, expected[0])
 
 
@@ -207,7 +207,7 @@ def test_a_placed_raster_is_warped_from_a_smaller_array(given):
     bounds = tuple(edge + each for edge, each in zip(ancestor.bounds, given, strict=True))
     rows, columns = np.indices((2048, 2048), "float32") / 100
     result, output = (np.sin(rows) + np.cos(columns), bounds), Output(resampling="average")
-    block = Block(blocks.draw(result, "average").body, ancestor)
+    block = Block(blocks.draw(result, output).body, ancestor)
     for tile in (ancestor, under(ancestor, 1, 1, 0)):
         found = raster.read(block.cut(tile, output)).bands
         expected = raster.read(cut(result, tile, ancestor, resampling="average")).bands
@@ -220,7 +220,7 @@ def test_a_placed_raster_is_warped_from_a_smaller_array(given):
 def test_a_raster_that_reaches_far_beyond_its_tile_is_sharp(ancestor):
     """However many pixels it has as a whole, what counts is how many are on the tile."""
     result = (noise(1, 1200, 2000), (-180, -80, 179, 80))
-    block = Block(blocks.draw(result, "nearest").body, ancestor)
+    block = Block(blocks.draw(result, Output()).body, ancestor)
     for tile in (ancestor, under(ancestor, 1, 0, 1)):
         found = raster.read(block.cut(tile, Output())).bands
         assert np.array_equal(found, raster.read(cut(result, tile, ancestor)).bands)

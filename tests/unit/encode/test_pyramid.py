@@ -22,7 +22,7 @@ def noise(*shape, dtype="float64"):
 
 
 def smaller(bands, method, level=1):
-    return pyramid.levels(np.ma.MaskedArray(bands), method)[level]
+    return pyramid.levels(np.ma.MaskedArray(bands), method, 256)[level]
 
 
 def warped(bands, side, method):
@@ -43,13 +43,13 @@ def warped(bands, side, method):
     return made
 
 
-@given(st.integers(1, 1300), st.integers(1, 1300), st.sampled_from(["nearest", "average"]))
+@given(st.integers(1, 1300), st.integers(1, 1300), st.sampled_from([256, 512]), st.sampled_from(["nearest", "mode"]))
 @settings(deadline=None, max_examples=40)
-def test_sides_are_those_of_whole_tiles(height, width, method):
+def test_sides_are_those_of_whole_tiles(height, width, least, method):
     """As many zooms' as the shorter side has pixels for; each has fewer both ways."""
-    first, *others = pyramid.levels(np.ma.MaskedArray(np.zeros((1, height, width), "uint8")), method)
+    first, *others = pyramid.levels(np.ma.MaskedArray(np.zeros((1, height, width), "uint8")), method, least)
     assert first.shape == (1, height, width)
-    expected = [side for side in (1024, 512, 256) if side < min(height, width)]
+    expected = [side for side in (1024, 512, 256) if least <= side < min(height, width)]
     assert [each.shape for each in others] == [(1, side, side) for side in expected]
 
 
@@ -61,7 +61,7 @@ def test_types_and_one_value_stay(dtype, method, masked):
     bands = np.ma.MaskedArray(np.full((2, 300, 512), 1, dtype))
     if masked:
         bands[1] = np.ma.masked
-    (found,) = pyramid.levels(bands, method)[1:]
+    (found,) = pyramid.levels(bands, method, 256)[1:]
     assert found.dtype.newbyteorder("=") == bands.dtype.newbyteorder("=")
     assert np.allclose(np.ma.getdata(found[0]), 1, rtol=0, atol=1e-9 if bands.dtype.kind == "f" else 0)
     assert np.ma.getmaskarray(found)[1].all() == masked
@@ -73,7 +73,7 @@ def test_nearest_are_gdals_pixels_at_every_level(shape):
     """Those of the whole, not of what was made of it: they do not move from level to level."""
     bands = noise(*shape)
     bands = np.ma.MaskedArray(bands, bands < 20)
-    for each in pyramid.levels(bands, "nearest")[1:]:
+    for each in pyramid.levels(bands, "nearest", 256)[1:]:
         assert np.array_equal(np.ma.filled(each, np.nan), warped(bands, each.shape[1], "nearest"), equal_nan=True)
 
 
