@@ -12,11 +12,10 @@ Masked = np.ma.MaskedArray[Any, Any]
 
 
 def levels(bands: Masked, method: str, least: int) -> list[Masked]:
-    """The bands, and squares of eight, four, two times `least` pixels and so many, as far as the bands have more.
+    """The bands, then squares of their type with fewer pixels, the largest first: of 4, 2 times `least` and so many.
 
-    They have the type of the bands. A pixel is masked where none of those that count for
-    it has a value. With "nearest" it is one of the bands' own; else it is made of the array before, as overviews of
-    files are.
+    A pixel is masked where none of those that count for it has a value. With "nearest" it is one of the bands' own;
+    else it is made of the array before, as overviews of files are.
 
     Args:
         bands: (bands, height, width), masked where they have no value, NaN among it.
