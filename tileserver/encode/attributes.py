@@ -51,7 +51,7 @@ class Table(NamedTuple):
 def table(frame: Any, rows: NDArray[np.int64]) -> Table:
     """The attributes of some of a frame's rows; what is missing has no tag. Geometry columns are no attributes."""
     named = [(name, column.array) for name, column in frame.items() if column.dtype.name != "geometry"]
-    whole = np.array_equal(rows, np.arange(len(frame)))
+    whole = len(rows) == len(frame) and np.array_equal(rows, np.arange(len(frame)))
     chosen = (values if whole else values.take(rows) for _, values in named)
     columns = [(place, *typed) for place, values in enumerate(chosen) for typed in _typed(values)]
     codes, values = _coded(columns, len(rows))

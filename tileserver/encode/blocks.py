@@ -15,14 +15,16 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from tileserver.encode import clip, exchange, mosaic, packing, pyramid, raster, resample, vector, warp
+from tileserver.encode import clip, exchange, mosaic, packing, pyramid, raster, resample, smooth, vector, warp
+from tileserver.encode.clip import Near, Some
 from tileserver.encode.drawn import Drawn
 from tileserver.encode.kinds import article, is_georeferenced, is_layers, kind_of
 from tileserver.encode.mosaic import Mosaic
 from tileserver.encode.raster import Masked, Raster
-from tileserver.encode.resample import Window
+from tileserver.encode.smooth import Smooth
+from tileserver.encode.window import REACH, Window
 from tileserver.errors import BadResultError
-from tileserver.formats import Kind
+from tileserver.formats import PICTURES, POSSIBLE, Kind
 from tileserver.jobs import Output
 from tileserver.tiles import Bounds, Tile
 
@@ -44,6 +46,8 @@ _EXTENSIONS: Final = frozenset(
 )
 """The same of types that are not NumPy's."""
 _PLANE, _BANDS_FIRST, _BANDS_LAST = "yx", "byx", "yxb"
+_DRAWN: Final = (*PICTURES, "preview")
+"""Of what becomes one of these nobody wants the values."""
 _PLENTY: Final = 2
 """Pixels of a raster from elsewhere beside each other on one of the tile's."""
 _MARGIN: Final = 1.0
@@ -231,16 +235,22 @@ class Block:
                 return self._handed(tile, output)
             case "raster":
                 found = self._on_tile(tile, output)
-                return found if isinstance(found, Raster) else _ordered(found, self._head.axes)
-            case "vector":
-                return self._layers[""].near(tile, output.buffer)
-            case "layers":
-                return {name: layer.near(tile, output.buffer) for name, layer in self._layers.items()}
+                return found if isinstance(found, Raster | Smooth) else _ordered(found, self._head.axes)
+            case "vector" | "layers":
+                near = {name: layer.near(tile, output.buffer) for name, layer in self._layers.items()}
+                if _format(Kind.VECTOR, output) == "mvt":
+                    return Near(near)
+                frames = {name: some.alone() for name, some in near.items()}
+                return frames if self._head.kind == "layers" else frames[""]
         return None
 
     def _on_tile(self, tile: Tile, output: Output) -> Any:
-        bands = _fitted(self._rasters, self._ancestor, tile, output)
         opacities = [each._replace(values=each.alpha, mask=None) for each in self._rasters if each.alpha is not None]
+        if not opacities and _format(Kind.RASTER, output) in _DRAWN and output.resampling in REACH:
+            own = _own(self._rasters, self._ancestor, tile, output)
+            if own and not own[1].is_whole(output.size):
+                return smooth.of(own[0].values, own[0].mask, own[1], output.size, output.resampling)
+        bands = _fitted(self._rasters, self._ancestor, tile, output)
         if not opacities:
             return bands if np.ma.is_masked(bands) else np.ma.getdata(bands)
         alpha = _fitted(opacities, self._ancestor, tile, output)
@@ -290,13 +300,12 @@ class _Layer:
         boxes, self._rows = clip.reach(frame)
         self._tree = shapely.STRtree(shapely.box(*boxes.T))
 
-    def near(self, tile: Tile, buffer: int) -> geopandas.GeoDataFrame:
+    def near(self, tile: Tile, buffer: int) -> Some:
         """Those whose bounds meet the tile and `buffer` 4,096ths of its side around it, as they were and in order."""
         west, south, east, north = tile.bounds_3857
         over = (east - west) / 4096 * (buffer + _MARGIN)
         found = self._tree.query(shapely.box(west - over, south - over, east + over, north + over))
-        rows = np.unique(self._rows[found])
-        return self._frame if len(rows) == len(self._frame) else self._frame.iloc[rows]
+        return Some(self._frame, np.unique(self._rows[found]))
 
 
 def _plain(bands: raster.Array) -> Any:
@@ -313,14 +322,29 @@ def _ordered(bands: Any, axes: str) -> Any:
     return np.moveaxis(bands, 0, 2) if axes == _BANDS_LAST else bands
 
 
+def _format(kind: Kind, output: Output) -> str:
+    """What a result of a kind is written in; empty where it is not written."""
+    return next((name for name in output.formats if name in POSSIBLE[kind]), "")
+
+
+def _own(stored: list[_Bands], ancestor: Tile, tile: Tile, output: Output) -> tuple[_Bands, Window] | None:
+    """Bands and the tile's part of them, where its pixels are made of them along their own axes."""
+    bounds, crs = stored[0].bounds, stored[0].crs
+    if bounds is not None and crs is not None and not warp.is_tile(bounds, crs, ancestor):
+        return None
+    bands = _fine_enough(stored, output.size << (tile.z - ancestor.z))
+    window = _window(bands.values, ancestor, tile)
+    able = output.resampling in resample.METHODS or window.is_whole(output.size)
+    return (bands, window) if able and window.fits(output.size) else None
+
+
 def _fitted(stored: list[_Bands], ancestor: Tile, tile: Tile, output: Output) -> raster.Array:
     """Bands on the tile's pixels; what has no place of its own lies on the ancestor."""
+    own = _own(stored, ancestor, tile, output)
+    if own:
+        return resample.finer(own[0].values, own[0].mask, own[1], output.size, output.resampling)
     bounds, crs = stored[0].bounds, stored[0].crs
-    if bounds is None or crs is None or warp.is_tile(bounds, crs, ancestor):
-        bands = _fine_enough(stored, output.size << (tile.z - ancestor.z))
-        window = _window(bands.values, ancestor, tile)
-        if window.fits(output.size) and (output.resampling in resample.METHODS or window.is_whole(output.size)):
-            return resample.finer(bands.values, bands.mask, window, output.size, output.resampling)
+    if bounds is None or crs is None:
         bounds, crs = ancestor.bounds_3857, "EPSG:3857"
     near, bounds = _near(stored, bounds, crs, tile)
     return warp.fit(near, bounds, crs, tile, output)

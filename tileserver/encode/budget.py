@@ -5,12 +5,13 @@ alike on what both have.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tileserver.encode import clip, mvt, quantise
+from tileserver.encode.clip import Some
 from tileserver.encode.quantise import Shapes
 from tileserver.tiles import Tile
 
@@ -49,15 +50,15 @@ Write = Callable[[Shapes], bytes]
 
 
 def encode(
-    frames: dict[str, Any], tile: Tile, *, limit: int, extent: int = 4096, buffer: int, id_column: str | None
+    layers: dict[str, Some], tile: Tile, *, limit: int, extent: int = 4096, buffer: int, id_column: str | None
 ) -> Fitted:
     """A vector tile of at most `limit` bytes, where that can be, with a layer of each frame, by its name.
 
     Of several layers each gives the same share of its bytes. Other arguments and errors are those of `mvt.encode`.
     """
-    layers = [_Layer(name, frame, tile, extent, buffer, id_column) for name, frame in frames.items()]
-    share = min(limit / max(sum(len(each.body) for each in layers), 1), 1)
-    fitted = [each.fitted(int(share * len(each.body))) for each in layers]
+    whole = [_Layer(name, some, tile, extent, buffer, id_column) for name, some in layers.items()]
+    share = min(limit / max(sum(len(each.body) for each in whole), 1), 1)
+    fitted = [each.fitted(int(share * len(each.body))) for each in whole]
     return Fitted(
         b"".join(each.body for each in fitted),
         sum(each.mended for each in fitted),
@@ -69,9 +70,9 @@ def encode(
 class _Layer:
     """A frame on a tile."""
 
-    def __init__(self, name: str, frame: Any, tile: Tile, extent: int, buffer: int, id_column: str | None) -> None:
-        self._name, self._frame, self._tile, self._extent, self._id_column = name, frame, tile, extent, id_column
-        self._found = clip.on_tile(frame, tile, extent, buffer)
+    def __init__(self, name: str, some: Some, tile: Tile, extent: int, buffer: int, id_column: str | None) -> None:
+        self._name, self._frame, self._tile, self._extent, self._id_column = name, some.frame, tile, extent, id_column
+        self._found = clip.on_tile(some, tile, extent, buffer)
         self._shapes = quantise.shapes(self._found)
         self.body = self._written(self._shapes)
         """As it is where there is no limit."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -32,6 +33,26 @@ _NOISE: Final = 1e-6
 """Of a unit: by so much more than the box is taken for near it."""
 
 
+class Some(NamedTuple):
+    """Of a frame's features those that need to be looked at."""
+
+    frame: Any
+    rows: Rows | None = None
+    """Ascending; None for all."""
+
+    def alone(self) -> Any:
+        """As a frame of their own."""
+        return self.frame if self.rows is None or len(self.rows) == len(self.frame) else self.frame.iloc[self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Features that are known to be near a tile."""
+
+    layers: dict[str, Some]
+    """By name; this is empty for features that are no layer."""
+
+
 class OnTile(NamedTuple):
     """What of a frame lies on a tile and its buffer, in units of the tile (x to the east, y to the south)."""
 
@@ -44,13 +65,13 @@ class OnTile(NamedTuple):
     """Of areas that may not be valid."""
 
 
-def on_tile(frame: Any, tile: Tile, extent: int, buffer: int) -> OnTile:
-    """What of the frame's geometry lies on the tile plus `buffer` units."""
+def on_tile(features: Some, tile: Tile, extent: int, buffer: int) -> OnTile:
+    """What of the features' geometry lies on the tile plus `buffer` units."""
     box = (-float(buffer), -float(buffer), float(extent + buffer), float(extent + buffer))
-    placed, metres = _placed(frame)
+    placed, metres = _placed(*features)
     low, high = -buffer - _NOISE, extent + buffer + _NOISE
     units, there = (_of_metres if metres else _of_degrees)(tile, extent, (low, low, high, high))
-    whole = _flat(placed, np.arange(len(frame)))
+    whole = _flat(placed, np.arange(len(placed)) if features.rows is None else features.rows)
     if not metres:
         whole = around(*whole)
     shapes, rows, inside = near(*_parts(*whole), there)
@@ -94,7 +115,7 @@ def _together(pieces: Geometries, rows: Rows, count: int) -> Geometries:
 
 def extents(frame: Any, rows: Rows, tile: Tile, extent: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Of rows of a frame the middle of their bounds, in units, and the longer side; not clipped."""
-    placed, metres = _placed(frame.iloc[rows])
+    placed, metres = _placed(frame, rows)
     units, _ = (_of_metres if metres else _of_degrees)(tile, extent, (0, 0, 0, 0))
     own = shapely.bounds(placed)
     one, other = units(own[:, :2]), units(own[:, 2:])
@@ -115,13 +136,15 @@ def reach(frame: Any) -> tuple[NDArray[np.float64], Rows]:
     return own if metres else np.hstack([_metres(own[:, :2]), _metres(own[:, 2:])]), rows
 
 
-def _placed(frame: Any) -> tuple[Geometries, bool]:
-    """The geometries in degrees, or in the metres of EPSG:3857 that they have; and whether they are in these."""
+def _placed(frame: Any, rows: Rows | None = None) -> tuple[Geometries, bool]:
+    """The geometries of rows, or of all, in degrees or in EPSG:3857's metres that they have; and whether in these."""
     geometry = frame.geometry
     code = 4326 if geometry.crs is None else _KNOWN.get(geometry.crs.srs) or geometry.crs.to_epsg()
+    if rows is not None:
+        geometry = geometry.array[rows]
     if code not in (3857, 4326):
         geometry = geometry.to_crs(4326)
-    return np.asarray(geometry.to_numpy()), code == 3857
+    return np.asarray(geometry), code == 3857
 
 
 def _of_metres(tile: Tile, extent: int, box: Box) -> tuple[Projection, Box]:

@@ -4,7 +4,7 @@ What has 8 or 16 bits goes through a table of all its values; wider types are sc
 table of 16 bits where more is to be done than that.
 """
 
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tileserver.encode import colormaps
 from tileserver.encode.colormaps import Categories, Ramp
 from tileserver.encode.palette import Indexed
+from tileserver.encode.smooth import Smooth, are_fine
 from tileserver.errors import InvalidParameterError
 from tileserver.jobs import Output
 
@@ -51,11 +52,37 @@ def pixels(bands: Masked, output: Output, alpha: Channel | None = None) -> Pixel
     opacities = [each for each in found if each is not None and each.min() < _OPAQUE]
     if output.colormap is not None:
         return _shown(_mapped(values[:colours], output), opacities)
-    limits = _ranges(values, colours, output)
+    limits = _ranges(values.dtype, len(values), colours, output)
     channels = [_scaled(values[at], limits[at], output.gamma) for at in range(colours)]
     if mask is not None:
         channels = [channel * ~mask[at] for at, channel in enumerate(channels)]
     return _interleaved(channels, opacities)
+
+
+def of_smooth(bands: Smooth, output: Output) -> Pixels | Indexed | None:
+    """The same of 1 to 4 bands that have yet to be stretched; None where more than a range is to be applied to values.
+
+    What lies between values that are whole need not be whole: ranges narrower than 256 values show no steps.
+
+    Raises:
+        InvalidParameterError: `rescale` does not fit.
+    """
+    count, ramp = bands.count, _ramp(output.colormap or "")
+    colours = count if count in (1, 3) else count - 1
+    limits = _ranges(bands.dtype, count, colours, output)[:colours]
+    if colours < count:
+        limits = (*limits, _alpha_range(bands.dtype, count, output))
+    shown = ramp is not None and ramp.stops is None and count == 1 if output.colormap else True
+    if not shown or output.gamma != 1 or bands.dtype.kind == "b" or not are_fine(limits):
+        return None
+    steps, none = bands.steps(limits, _OPAQUE if ramp is None else len(ramp.colours) - 1)
+    found = (steps[-1] if colours < count else None, _visible(none, colours))
+    opacities = [each for each in found if each is not None and each.min() < _OPAQUE]
+    if ramp is not None:
+        return _shown(Indexed(steps[0], ramp.colours, steps=True), opacities)
+    if colours == count:
+        return np.stack([*steps, *opacities], axis=-1)  # what has no value is dark
+    return _interleaved([*steps[:colours]], opacities)
 
 
 def nominal(dtype: np.dtype[Any]) -> Range:
@@ -73,23 +100,30 @@ def _mask(bands: Masked) -> NDArray[np.bool_] | None:
 
 def _visible(mask: NDArray[np.bool_] | None, colours: int) -> Channel | None:
     """Opaque where any of the colour bands has a value."""
-    return None if mask is None else np.where(mask[:colours].all(axis=0), np.uint8(0), np.uint8(_OPAQUE))
+    if mask is None:
+        return None
+    hidden: NDArray[np.bool_] = reduce(np.logical_and, mask[:colours])
+    return (~hidden).view(np.uint8) * np.uint8(_OPAQUE)
 
 
 def _band_alpha(values: NDArray[Any], mask: NDArray[np.bool_] | None, colours: int, output: Output) -> Channel | None:
-    """Of the band behind the colours. `rescale` counts for it only where it names every band, and never for 8 bits."""
+    """Of the band behind the colours."""
     if colours == len(values):
         return None
-    given, band = output.rescale or (), values[-1]
-    own = 1 < len(given) == len(values) and band.dtype != np.uint8
-    alpha = _scaled(band, given[-1] if own else nominal(band.dtype))
+    alpha = _scaled(values[-1], _alpha_range(values.dtype, len(values), output))
     return alpha if mask is None else alpha * ~mask[-1]
 
 
-def _ranges(values: NDArray[Any], colours: int, output: Output) -> tuple[Range, ...]:
-    given = output.rescale or (nominal(values.dtype),)
-    if len(given) not in (1, colours, len(values)):
-        raise InvalidParameterError(f"rescale has {len(given)} ranges for {len(values)} bands", parameter="rescale")
+def _alpha_range(dtype: np.dtype[Any], count: int, output: Output) -> Range:
+    """Its `rescale` counts only where that names every band, and never for 8 bits."""
+    given = output.rescale or ()
+    return given[-1] if 1 < len(given) == count and dtype != np.uint8 else nominal(dtype)
+
+
+def _ranges(dtype: np.dtype[Any], count: int, colours: int, output: Output) -> tuple[Range, ...]:
+    given = output.rescale or (nominal(dtype),)
+    if len(given) not in (1, colours, count):
+        raise InvalidParameterError(f"rescale has {len(given)} ranges for {count} bands", parameter="rescale")
     return given * colours if len(given) == 1 else given
 
 
@@ -126,9 +160,10 @@ def _mapped(values: NDArray[Any], output: Output) -> Indexed:
     text = output.colormap or ""
     colours = colormaps.read(text)
     if isinstance(colours, Categories):
-        band = values[0] if output.rescale is None else _scaled(values[0], _ranges(values, 1, output)[0], output.gamma)
+        own = output.rescale is None
+        band = values[0] if own else _scaled(values[0], _ranges(values.dtype, 1, 1, output)[0], output.gamma)
         return Indexed(_places(band, text), colours.colours)
-    limits = _ranges(values, 1, output)[0] if colours.stops is None else (colours.stops[0], colours.stops[-1])
+    limits = _ranges(values.dtype, 1, 1, output)[0] if colours.stops is None else (colours.stops[0], colours.stops[-1])
     return Indexed(_scaled(values[0], limits, output.gamma, text), colours.colours, steps=True)
 
 

@@ -30,9 +30,11 @@ _NO_JSON: Final[frozenset[Kind | None]] = frozenset({Kind.RASTER, Kind.VECTOR, K
 _LIBRARIES: Final = (
     (Kind.VECTOR, "geopandas", ("GeoDataFrame", "GeoSeries")),
     (Kind.VECTOR, "shapely", ("Geometry",)),
+    (Kind.VECTOR, "tileserver.encode.clip", ("Near",)),
     (Kind.RASTER, "numpy", ("ndarray",)),
     (Kind.RASTER, "rio_tiler.models", ("ImageData",)),
     (Kind.RASTER, "tileserver.encode.raster", ("Raster",)),
+    (Kind.RASTER, "tileserver.encode.smooth", ("Smooth",)),
     (Kind.RASTER, "xarray", ("DataArray", "Dataset")),
     (Kind.TABLE, "pandas", ("DataFrame", "Series")),
     (Kind.DOCUMENT, "numpy", ("generic",)),

@@ -62,7 +62,7 @@ def encode(
     Raises:
         InvalidParameterError: there is no such column.
     """
-    shapes = quantise.shapes(clip.on_tile(frame, tile, extent, buffer))
+    shapes = quantise.shapes(clip.on_tile(clip.Some(frame), tile, extent, buffer))
     return write(frame, shapes, layer=layer, extent=extent, id_column=id_column)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tileserver.encode.resample import LEAST_WEIGHT
+from tileserver.encode.smooth import LEAST_WEIGHT
 from tileserver.encode.warp import rounded, with_nan
 
 Masked = np.ma.MaskedArray[Any, Any]

@@ -2,7 +2,7 @@
 
 import reprlib
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from tileserver.encode import colormaps, colour, image, warp
 from tileserver.encode.drawn import Drawn
 from tileserver.encode.kinds import is_a, is_georeferenced
+from tileserver.encode.palette import Indexed
+from tileserver.encode.smooth import Smooth
 from tileserver.errors import BadResultError, InvalidParameterError
 from tileserver.jobs import Output
 from tileserver.tiles import Bounds, Tile
@@ -34,21 +36,47 @@ class Raster:
     alpha: NDArray[np.uint8] | None = None
     """(height, width): opacity beside what the bands say."""
 
+    @property
+    def count(self) -> int:
+        """Of bands."""
+        return int(self.bands.shape[0])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of these."""
+        return np.dtype(self.bands.dtype)
+
+    def some(self, bands: list[int] | slice) -> "Raster":
+        """Of the bands, counted from 0."""
+        return replace(self, bands=self.bands[bands])
+
+
+AnyRaster = TypeVar("AnyRaster", Raster, Smooth)
+
 
 def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: bool = False) -> Drawn:
     """A raster result as a picture: of its own size, or of `output.size` where it had to be warped to the tile."""
-    raster = read(result)
+    raster = result if isinstance(result, Smooth) else read(result)
     facts = _facts(raster, output) if sample else {}
-    raster = chosen(raster, output.bands)
-    if tile is not None:
-        raster = placed(raster, tile, output)
-    pixels = colour.pixels(raster.bands, output, raster.alpha)
-    return Drawn.of(name, image.encode(pixels, name, output), **facts)
+    return Drawn.of(name, image.encode(_pixels(raster, output, tile), name, output), **facts)
 
 
-def _facts(raster: Raster, output: Output) -> dict[str, Any]:
+def _pixels(found: Raster | Smooth, output: Output, tile: Tile | None) -> NDArray[np.uint8] | Indexed:
+    if isinstance(found, Smooth):
+        smooth = chosen(found, output.bands)
+        pixels = colour.of_smooth(smooth, output)
+        if pixels is not None:
+            return pixels
+        raster = Raster(masked(smooth.array()))
+    else:
+        raster = chosen(found, output.bands)
+        raster = placed(raster, tile, output) if tile else raster
+    return colour.pixels(raster.bands, output, raster.alpha)
+
+
+def _facts(raster: Raster | Smooth, output: Output) -> dict[str, Any]:
     """Data type, number of bands, and some of the colours of a colour map."""
-    facts = {"dtype": str(raster.bands.dtype), "bands": raster.bands.shape[0]}
+    facts = {"dtype": str(raster.dtype), "bands": raster.count}
     return facts | ({"colours": colormaps.samples(output.colormap)} if output.colormap else {})
 
 
@@ -78,21 +106,20 @@ def joined(dataset: Any) -> Any:
     return next(iter(dataset.values())) if len(dataset) == 1 else dataset.to_array()
 
 
-def chosen(raster: Raster, bands: tuple[int, ...] | None) -> Raster:
+def chosen(raster: AnyRaster, bands: tuple[int, ...] | None) -> AnyRaster:
     """The bands to show, counted from 1; without a choice all of up to four, else the first three.
 
     Raises:
         InvalidParameterError: a band that is not there, or more than four.
     """
-    count = raster.bands.shape[0]
     if bands is None:
-        return raster if count <= 4 else replace(raster, bands=raster.bands[:3])
+        return raster if raster.count <= 4 else raster.some(slice(3))
     if not 1 <= len(bands) <= 4:
         raise InvalidParameterError(f"bands names {len(bands)} bands; a picture has 1 to 4", parameter="bands")
     for band in bands:
-        if not 1 <= band <= count:
-            raise InvalidParameterError(f"band {band} does not exist; the result has {count}", parameter="bands")
-    return replace(raster, bands=raster.bands[[band - 1 for band in bands]])
+        if not 1 <= band <= raster.count:
+            raise InvalidParameterError(f"band {band} does not exist; the result has {raster.count}", parameter="bands")
+    return raster.some([band - 1 for band in bands])
 
 
 def placed(raster: Raster, tile: Tile, output: Output) -> Raster:

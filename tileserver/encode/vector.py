@@ -12,6 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from tileserver.encode import budget, clip, facts, table
+from tileserver.encode.clip import Near, Some
 from tileserver.encode.drawn import Drawn
 from tileserver.encode.kinds import is_geojson, is_layers
 from tileserver.errors import BadResultError, FormatNotPossibleError, ResultTooLargeError
@@ -33,8 +34,11 @@ def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: b
         ResultTooLargeError: the vector tile is above `output.max_tile_bytes`.
     """
     try:
+        if isinstance(result, Near):
+            return _near(result.layers, output, tile, sample=sample)
         if is_layers(result):
-            return _layers({layer: read(frame) for layer, frame in result.items()}, output, tile, sample=sample)
+            layers = {layer: Some(read(frame)) for layer, frame in result.items()}
+            return _near(layers, output, tile, sample=sample)
         return _drawn(read(result), name, output, tile, sample=sample)
     except pyproj.exceptions.ProjError as error:
         raise BadResultError(f"the CRS of the function's features does not lead to degrees: {error}") from error
@@ -43,7 +47,7 @@ def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: b
 def _drawn(frame: geopandas.GeoDataFrame, name: str, output: Output, tile: Tile | None, *, sample: bool) -> Drawn:
     sampled = facts.of_frame(frame, geometry=True) if sample else {}
     if name == "mvt":
-        return _tile({output.layer: frame}, output, tile, sampled)
+        return _tile({output.layer: Some(frame)}, output, tile, sampled)
     if name not in ("parquet", "feather") or tile is not None:
         frame = in_degrees(with_crs(frame))
     if tile is not None:
@@ -106,18 +110,19 @@ def geometries(shapes: NDArray[Any]) -> list[orjson.Fragment | None]:
     return [None if text is None else orjson.Fragment(text) for text in shapely.to_geojson(shapes)]
 
 
-def _layers(frames: dict[str, geopandas.GeoDataFrame], output: Output, tile: Tile | None, *, sample: bool) -> Drawn:
-    sampled = {name: facts.of_frame(frame, geometry=True) for name, frame in frames.items()} if sample else {}
-    return _tile(frames, output, tile, {"layers": sampled} if sample else {})
+def _near(layers: dict[str, Some], output: Output, tile: Tile | None, *, sample: bool) -> Drawn:
+    """A vector tile of layers, or of features that are none."""
+    sampled = {name: facts.of_frame(some.alone(), geometry=True) for name, some in layers.items()} if sample else {}
+    if list(layers) == [""]:
+        return _tile({output.layer: layers[""]}, output, tile, sampled.get("", {}))
+    return _tile(layers, output, tile, {"layers": sampled} if sample else {})
 
 
-def _tile(
-    frames: dict[str, geopandas.GeoDataFrame], output: Output, tile: Tile | None, sampled: dict[str, Any]
-) -> Drawn:
-    """A vector tile with a layer of each frame."""
+def _tile(layers: dict[str, Some], output: Output, tile: Tile | None, sampled: dict[str, Any]) -> Drawn:
+    """A vector tile with a layer of each."""
     if tile is None:
         raise FormatNotPossibleError("a vector tile needs a tile; ask for geojson, parquet, csv or json")
-    placed = {name: with_crs(frame) for name, frame in frames.items()}
+    placed = {name: some._replace(frame=with_crs(some.frame)) for name, some in layers.items()}
     fitted = budget.encode(placed, tile, limit=output.max_tile_bytes, buffer=output.buffer, id_column=output.id_column)
     if len(fitted.body) > output.max_tile_bytes:
         raise ResultTooLargeError(

@@ -420,6 +420,21 @@ def test_cut_tiles_are_those_of_the_whole_frame(down, column, row, buffer, crs):
     assert encode(near, output, tile, limit=10**7).body == encode(frame, output, tile, limit=10**7).body
 
 
+def test_cut_tiles_keep_to_their_budget_as_those_of_the_whole_frame():
+    """The same features are left out; a sample says the same of those near the tile."""
+    frame, tile = frame_of({"n": range(4000)}, 4000), under(ABOVE, 2, 1, 1)
+    output = Output(formats=("mvt",), max_tile_bytes=2000)
+    found, whole = (encode(each, output, tile, limit=10**7) for each in (stored(frame).cut(tile, output), frame))
+    assert found.body == whole.body
+    assert found.changes == whole.changes
+    assert "dropped" in found.changes
+    for result, facts in ((frame, dict), ({"one": frame, "": frame}, lambda found: found["layers"]["one"])):
+        near = stored(result)
+        sampled = encode(near.cut(tile, output), output, tile, limit=10**7, sample=True)
+        assert facts(sampled.facts)["count"] == len(stored(frame).cut(tile, CALLED)) < 4000
+        assert sampled.body == encode(result, output, tile, limit=10**7).body
+
+
 def test_features_over_the_meridian_are_on_both_sides():
     """Also those whose longitudes go beyond 180."""
     shapes = [shapely.box(175, 0, 185, 5), shapely.box(-190, 10, -170, 15), shapely.Point(180, 3), None]

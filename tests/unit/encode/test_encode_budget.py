@@ -8,6 +8,7 @@ from clips import placed
 from commands import features
 
 from tileserver.encode import budget, mvt
+from tileserver.encode.clip import Some
 from tileserver.tiles import Tile
 
 HERE = Tile(6, 33, 21)
@@ -20,7 +21,7 @@ def framed(shapes, tile=HERE):
 
 def fitted(frame, limit, tile=HERE):
     """What fits."""
-    return budget.encode({"udf": frame}, tile, limit=limit, buffer=64, id_column=None)
+    return budget.encode({"udf": Some(frame)}, tile, limit=limit, buffer=64, id_column=None)
 
 
 def test_what_fits_is_left_alone():
