@@ -211,7 +211,8 @@ def _without_opposite(edges: Edges) -> Edges:
 
 def _shared(start: Integers, end: Integers) -> Integers:
     """Those of the edges that may lie upon each other: of a corner that several leave, or there and back."""
-    often, leaves = np.bincount(start) > 1, np.zeros(len(start), np.int64)
+    often = np.bincount(start) > 1
+    leaves = np.zeros(len(often), np.int64)
     leaves[start] = np.arange(len(start))
     return np.flatnonzero(often[start] | often[end] | (end[leaves[end]] == start))
 

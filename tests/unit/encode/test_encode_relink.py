@@ -100,11 +100,15 @@ STRIP = [(4, 1.8), (6, 2.2), (6, 2.3), (4, 1.9)]
             shapely.union(corners([(0, 0), (2, 2), (1, 0)]), corners([(0, 1), (0, 5), (1, 5)])),
         ),
         (shapely.box(0.1, 0.1, 0.4, 8), shapely.Polygon()),
+        (
+            shapely.MultiPolygon([shapely.box(0.1, 0.1, 0.3, 0.3), corners([(2, 2), (2, 6), (6, 2)])]),
+            corners([(2, 2), (2, 6), (6, 2)]),
+        ),
     ],
     ids=[
         "two by a strip", "hole at its shell's side", "hole with a side of its shell's", "hole at four sides",
         "hole that closes", "two that become one", "island at its lake's shore", "island in a lake",
-        "up by corners of squares", "down by them", "thin",
+        "up by corners of squares", "down by them", "thin", "one that is a point then, and another",
     ],
 )  # fmt: skip
 def test_what_touches(before, after):
