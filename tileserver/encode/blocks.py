@@ -225,7 +225,8 @@ class Block:
 
         Of a raster an array of `output.size` squared, its axes as they were, or a `Raster` where it has an alpha of its
         own; for a function an array that was returned with bounds has those of the tile, in degrees as the first were.
-        Of features those near the tile, whole; None where the function returned that.
+        Of features those near the tile, whole; None where the function returned that. What is written as a picture or
+        as a vector tile may be given as less: pixels that have yet to be made, or rows of a frame.
 
         Raises:
             InvalidParameterError: `output.resampling` is not known.
@@ -238,10 +239,11 @@ class Block:
                 return found if isinstance(found, Raster | Smooth) else _ordered(found, self._head.axes)
             case "vector" | "layers":
                 near = {name: layer.near(tile, output.buffer) for name, layer in self._layers.items()}
+                named = self._head.kind == "layers"
                 if _format(Kind.VECTOR, output) == "mvt":
-                    return Near(near)
+                    return Near(near, named)
                 frames = {name: some.alone() for name, some in near.items()}
-                return frames if self._head.kind == "layers" else frames[""]
+                return frames if named else frames[""]
         return None
 
     def _on_tile(self, tile: Tile, output: Output) -> Any:

@@ -50,7 +50,8 @@ class Near:
     """Features that are known to be near a tile."""
 
     layers: dict[str, Some]
-    """By name; this is empty for features that are no layer."""
+    named: bool
+    """Whether these are layers by their names; else there is one."""
 
 
 class OnTile(NamedTuple):

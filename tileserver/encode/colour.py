@@ -62,18 +62,21 @@ def pixels(bands: Masked, output: Output, alpha: Channel | None = None) -> Pixel
 def of_smooth(bands: Smooth, output: Output) -> Pixels | Indexed | None:
     """The same of 1 to 4 bands that have yet to be stretched; None where more than a range is to be applied to values.
 
-    What lies between values that are whole need not be whole: ranges narrower than 256 values show no steps.
+    What lies between values that are whole need not be whole, so that ranges of fewer than 256 values show no steps;
+    what is whole has the colour that it has by itself.
 
     Raises:
         InvalidParameterError: `rescale` does not fit.
     """
     count, ramp = bands.count, _ramp(output.colormap or "")
     colours = count if count in (1, 3) else count - 1
+    shown = ramp is not None and ramp.stops is None and count == 1 if output.colormap else True
+    if not shown or output.gamma != 1 or bands.dtype.kind == "b":
+        return None
     limits = _ranges(bands.dtype, count, colours, output)[:colours]
     if colours < count:
         limits = (*limits, _alpha_range(bands.dtype, count, output))
-    shown = ramp is not None and ramp.stops is None and count == 1 if output.colormap else True
-    if not shown or output.gamma != 1 or bands.dtype.kind == "b" or not are_fine(limits):
+    if not are_fine(limits):
         return None
     steps, none = bands.steps(limits, _OPAQUE if ramp is None else len(ramp.colours) - 1)
     found = (steps[-1] if colours < count else None, _visible(none, colours))

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -19,11 +20,10 @@ _DOWN: Final = 8
 LEAST_WEIGHT: Final = 1e-6
 """Weight of neighbours with a value below which a pixel has none, as in GDAL's warper."""
 _HALF: Final = 0.5
+"""Beyond the last step: what is so far above it is it still."""
 _SLIGHT: Final = 2.0**-10
 """Of a step: more than sums of single precision are off, so that what is all alike has one colour."""
-_ROOM: Final = 0.75
-"""Beyond the last step numbers may lie by so much, and are it still."""
-_FAR: Final = 100.0
+_FAR: Final = 16.0
 """Limits as many times their distance away from zero are too close together for single precision."""
 _MOST: Final = 1e9
 """Steps from any limit, beyond which numbers need not be exact."""
@@ -66,29 +66,33 @@ class Smooth:
         """(bands, height, width) of whole numbers from 0 to `top` by how far a pixel is between limits, and their mask.
 
         They are made of the raster's own pixels before these are stretched, as there are fewer, and not rounded to its
-        type in between. The mask is of one band where all have it in common; None where all have a value. Where there
-        is none the number is 0.
+        type in between. The mask is of one band where all have it in common; None where all neighbours have a value.
+        Where there is none the number is 0.
 
         Args:
             limits: Of each band, `are_fine`.
             top: At most 255.
         """
-        numbers = self._numbers(limits, top)
+        scale = _scale(limits, top, self.dtype, single=self.values.dtype == np.float32)
+        numbers = self._numbers(scale)
         low, high, spread = float(numbers.min()), float(numbers.max()), _SPREAD[self.down.method]
         if low < -_MOST or high > _MOST:
             np.clip(numbers, -_MOST, _MOST, out=numbers)
         made, none = self._made(numbers)
         beyond = (spread - 1) * (high - low) / 2
-        if low < beyond or high + beyond > top + _ROOM or (none is not None and spread > 1):
-            np.clip(made, 0, top + _HALF, out=made)
-        return made.astype(np.uint8).swapaxes(0, 1), None if none is None else none.swapaxes(0, 1)
+        if low - beyond < scale.within[0] or high + beyond > scale.within[1] or (none is not None and spread > 1):
+            np.clip(made, scale.low, scale.high, out=made)
+        steps = made.astype(np.uint8)
+        if none is None:
+            return steps.swapaxes(0, 1), None
+        if scale.within[0] >= 1:  # to which what is not there was raised
+            steps *= ~none
+        return steps.swapaxes(0, 1), none.swapaxes(0, 1)
 
-    def _numbers(self, limits: tuple[Limits, ...], top: int) -> NDArray[Any]:
+    def _numbers(self, scale: "_Scale") -> NDArray[Any]:
         """In steps, of single precision."""
-        whole, single = self.dtype.kind in "iu", self.values.dtype == np.float32
-        each, more = _factors(limits, top, whole=whole, single=single)
         with np.errstate(over="ignore"):
-            numbers: NDArray[Any] = (self.values if each is None else self.values * each) + more
+            numbers: NDArray[Any] = (self.values if scale.each is None else self.values * scale.each) + scale.more
             return numbers.astype(np.float32, copy=False)
 
     def _made(self, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
@@ -150,22 +154,45 @@ def are_fine(limits: tuple[Limits, ...]) -> bool:
     return all(_NARROWEST < high - low < 1 / _NARROWEST for low, high in limits)
 
 
-@lru_cache(64)
-def _factors(limits: tuple[Limits, ...], top: int, *, whole: bool, single: bool) -> tuple[Any, Any]:
-    """By what values are multiplied, None for 1, and what is added then; to those that are whole to mean their middle.
+class _Scale(NamedTuple):
+    """From values to steps: of one band where all have the same limits."""
 
-    Args:
-        limits: Of each band.
-        top: What the upper limit becomes.
-        whole: Whether values are.
-        single: Whether single precision will do for them.
+    each: NDArray[Any] | None
+    """By what values are multiplied; None for 1."""
+    more: NDArray[Any]
+    """What is added then."""
+    low: NDArray[np.float32]
+    """Steps below which no sum goes: 0, or that of the least value of the raster's type."""
+    high: NDArray[np.float32]
+    within: tuple[float, float]
+    """The highest of these and the lowest of those."""
+
+
+@lru_cache(64)
+def _scale(limits: tuple[Limits, ...], top: int, dtype: np.dtype[Any], *, single: bool) -> _Scale:
+    """Args:
+    limits: Of each band.
+    top: What the upper limit becomes.
+    dtype: Of the raster.
+    single: Whether single precision will do for its values.
     """
-    low, high = np.array(limits[:1] if len(set(limits)) == 1 else limits).T[..., np.newaxis]
+    limits = limits[:1] if len(set(limits)) == 1 else limits
+    low, high = np.array(limits).T[..., np.newaxis]
     each = top / (high - low)
-    more = np.maximum(np.minimum(each, 1) * _HALF, _SLIGHT) if whole else _SLIGHT
+    more = np.array([[_more(*own, top) if dtype.kind in "iu" else _SLIGHT] for own in limits])
     near = bool((np.maximum(abs(low), abs(high)) <= _FAR * (high - low)).all())
     exact = np.float32 if single and near else np.float64
-    return None if (each == 1).all() else each.astype(exact), (more - low * each).astype(exact)
+    ends = (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.kind in "iu" else (-np.inf, np.inf)
+    lowest, highest = (np.clip((end - low) * each + more, 0, top + _HALF).astype(np.float32) for end in ends)
+    own = None if (each == 1).all() else each.astype(exact)
+    within = float(lowest.max()), float(highest.min())
+    return _Scale(own, (more - low * each).astype(exact), lowest, highest, within)
+
+
+def _more(low: float, high: float, top: int) -> float:
+    """Half of what whole numbers lie below the next step at least: they have the step that they have by themselves."""
+    each = Fraction(top) / (Fraction(high) - Fraction(low))
+    return max(1 / (2 * math.lcm(each.denominator, (each * Fraction(low)).denominator)), _SLIGHT)
 
 
 def _there(known: NDArray[np.bool_] | None, hidden: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:

@@ -35,10 +35,10 @@ def draw(result: Any, name: str, output: Output, tile: Tile | None, *, sample: b
     """
     try:
         if isinstance(result, Near):
-            return _near(result.layers, output, tile, sample=sample)
+            return _near(result, output, tile, sample=sample)
         if is_layers(result):
-            layers = {layer: Some(read(frame)) for layer, frame in result.items()}
-            return _near(layers, output, tile, sample=sample)
+            near = Near({layer: Some(read(frame)) for layer, frame in result.items()}, named=True)
+            return _near(near, output, tile, sample=sample)
         return _drawn(read(result), name, output, tile, sample=sample)
     except pyproj.exceptions.ProjError as error:
         raise BadResultError(f"the CRS of the function's features does not lead to degrees: {error}") from error
@@ -110,12 +110,14 @@ def geometries(shapes: NDArray[Any]) -> list[orjson.Fragment | None]:
     return [None if text is None else orjson.Fragment(text) for text in shapely.to_geojson(shapes)]
 
 
-def _near(layers: dict[str, Some], output: Output, tile: Tile | None, *, sample: bool) -> Drawn:
+def _near(near: Near, output: Output, tile: Tile | None, *, sample: bool) -> Drawn:
     """A vector tile of layers, or of features that are none."""
+    layers = near.layers
     sampled = {name: facts.of_frame(some.alone(), geometry=True) for name, some in layers.items()} if sample else {}
-    if list(layers) == [""]:
-        return _tile({output.layer: layers[""]}, output, tile, sampled.get("", {}))
-    return _tile(layers, output, tile, {"layers": sampled} if sample else {})
+    if near.named:
+        return _tile(layers, output, tile, {"layers": sampled} if sample else {})
+    [some] = layers.values()
+    return _tile({output.layer: some}, output, tile, next(iter(sampled.values()), {}))
 
 
 def _tile(layers: dict[str, Some], output: Output, tile: Tile | None, sampled: dict[str, Any]) -> Drawn:

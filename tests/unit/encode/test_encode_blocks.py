@@ -428,7 +428,8 @@ def test_cut_tiles_keep_to_their_budget_as_those_of_the_whole_frame():
     assert found.body == whole.body
     assert found.changes == whole.changes
     assert "dropped" in found.changes
-    for result, facts in ((frame, dict), ({"one": frame, "": frame}, lambda found: found["layers"]["one"])):
+    layers = lambda found: found["layers"][""]  # noqa: E731
+    for result, facts in ((frame, dict), ({"": frame}, layers), ({"one": frame, "": frame}, layers)):
         near = stored(result)
         sampled = encode(near.cut(tile, output), output, tile, limit=10**7, sample=True)
         assert facts(sampled.facts)["count"] == len(stored(frame).cut(tile, CALLED)) < 4000

@@ -107,6 +107,42 @@ def test_what_is_all_alike_has_one_colour(dtype, method):
             assert np.abs(found - expected).max() <= 1
 
 
+@pytest.mark.parametrize("high", [1, 2, 9, 10, 100, 119, 170, 254, 255, 2100])
+@pytest.mark.parametrize("low", [0, -7, 3])
+@pytest.mark.parametrize("side", [64, 75])
+@pytest.mark.parametrize("method", ["bilinear", "cubic"])
+def test_whole_numbers_that_are_all_alike_have_their_own_colour(high, low, side, method):
+    """It is that of the tiles that are not stretched; one step off may be another class of a colour map."""
+    for value in (low, low + 1, low + high // 3, low + high // 2, low + high - 1, low + high, low + high + 1):
+        values = np.full((1, side, side), value, "int16")
+        for asked in (output(), output(colormap="tab10")):
+            asked = msgspec.structs.replace(asked, rescale=((low, low + high),), resampling=method)
+            found, expected = both(values, asked)
+            assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", ">i2", "uint16"])
+@pytest.mark.parametrize("mask", ["none", "own"])
+def test_cubic_sums_stay_in_the_types_range(dtype, mask):
+    """Where the range is wider than that; of bands with ranges of their own, too."""
+    ends = np.iinfo(dtype)
+    values = np.where(noise("uint8", range(3)) > 128, ends.max, ends.min).astype(dtype)
+    result = values if mask == "none" else np.ma.MaskedArray(values, holes("own", values.shape))
+    over = (ends.max - ends.min) / 2
+    for limits in (((ends.min - over, ends.max + over),), tuple((ends.min - over * at, ends.max) for at in range(3))):
+        found, expected = both(result, output(rescale=limits, resampling="cubic"))
+        assert np.abs(found - expected).max() <= 1
+
+
+def test_a_colour_map_with_values_needs_no_range():
+    """Those of other bands do not matter to it."""
+    asked = output(
+        colormap='[[0, "#000000"], [1, "#ffffff"]]', bands=(1,), rescale=((0.0, 1.0), (0.0, 2.0), (0.0, 3.0))
+    )
+    found, expected = both(noise("float32", range(3)), asked)
+    assert np.array_equal(found, expected)
+
+
 @given(
     st.lists(st.floats(width=32), min_size=4, max_size=4),
     st.sampled_from([(0.0, 1.0), (-1e-20, 1e-20), (1e6, 1e6 + 2), (-3e29, 3e29)]),
@@ -172,6 +208,7 @@ def test_flags_stay_flags():
         {"bands": (4,)},
         {"bands": ()},
         {"colormap": "terrain"},
+        {"colormap": "terrain", "rescale": ((0, 1), (0, 1))},
         {"colormap": "nope", "bands": (1,)},
         {"rescale": ((1, 0),)},
         {"rescale": ((0, 1), (0, 1))},
