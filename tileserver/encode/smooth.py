@@ -170,11 +170,13 @@ class _Scale(NamedTuple):
 
 @lru_cache(64)
 def _scale(limits: tuple[Limits, ...], top: int, dtype: np.dtype[Any], *, single: bool) -> _Scale:
-    """Args:
-    limits: Of each band.
-    top: What the upper limit becomes.
-    dtype: Of the raster.
-    single: Whether single precision will do for its values.
+    """The same for all tiles of a layer.
+
+    Args:
+        limits: Of each band.
+        top: What the upper limit becomes.
+        dtype: Of the raster.
+        single: Whether single precision will do for its values.
     """
     limits = limits[:1] if len(set(limits)) == 1 else limits
     low, high = np.array(limits).T[..., np.newaxis]
