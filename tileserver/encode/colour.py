@@ -48,8 +48,7 @@ def pixels(bands: Masked, output: Output, alpha: Channel | None = None) -> Pixel
     """
     values, mask = np.ma.getdata(bands), _mask(bands)
     colours = len(values) if len(values) in (1, 3) else len(values) - 1
-    found = (_band_alpha(values, mask, colours, output), alpha, _visible(mask, colours))
-    opacities = [each for each in found if each is not None and each.min() < _OPAQUE]
+    opacities = _opacities(_band_alpha(values, mask, colours, output), alpha, _visible(mask, colours))
     if output.colormap is not None:
         return _shown(_mapped(values[:colours], output), opacities)
     limits = _ranges(values.dtype, len(values), colours, output)
@@ -70,7 +69,7 @@ def of_smooth(bands: Smooth, output: Output) -> Pixels | Indexed | None:
     """
     count, ramp = bands.count, _ramp(output.colormap or "")
     colours = count if count in (1, 3) else count - 1
-    shown = ramp is not None and ramp.stops is None and count == 1 if output.colormap else True
+    shown = output.colormap is None or (ramp is not None and ramp.stops is None and count == 1)
     if not shown or output.gamma != 1 or bands.dtype.kind == "b":
         return None
     limits = _ranges(bands.dtype, count, colours, output)[:colours]
@@ -79,8 +78,7 @@ def of_smooth(bands: Smooth, output: Output) -> Pixels | Indexed | None:
     if not are_fine(limits):
         return None
     steps, none = bands.steps(limits, _OPAQUE if ramp is None else len(ramp.colours) - 1)
-    found = (steps[-1] if colours < count else None, _visible(none, colours))
-    opacities = [each for each in found if each is not None and each.min() < _OPAQUE]
+    opacities = _opacities(steps[-1] if colours < count else None, _visible(none, colours))
     if ramp is not None:
         return _shown(Indexed(steps[0], ramp.colours, steps=True), opacities)
     if colours == count:
@@ -128,6 +126,11 @@ def _ranges(dtype: np.dtype[Any], count: int, colours: int, output: Output) -> t
     if len(given) not in (1, colours, count):
         raise InvalidParameterError(f"rescale has {len(given)} ranges for {count} bands", parameter="rescale")
     return given * colours if len(given) == 1 else given
+
+
+def _opacities(*found: Channel | None) -> list[Channel]:
+    """Those that are not opaque everywhere."""
+    return [each for each in found if each is not None and each.min() < _OPAQUE]
 
 
 def _interleaved(channels: list[Any], opacities: list[Channel]) -> Pixels:

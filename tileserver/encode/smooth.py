@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tileserver.encode.mosaic import Mosaic, bands_first
-from tileserver.encode.warp import as_type
+from tileserver.encode.warp import as_type, floats
 from tileserver.encode.window import REACH, Axis, Window
 
 _ACROSS: Final = 16
@@ -73,7 +73,7 @@ class Smooth:
             limits: Of each band, `are_fine`.
             top: At most 255.
         """
-        scale = _scale(limits, top, self.dtype, single=self.values.dtype == np.float32)
+        scale = _scale(limits, top, self.dtype)
         numbers = self._numbers(scale)
         low, high, spread = float(numbers.min()), float(numbers.max()), _SPREAD[self.down.method]
         if low < -_MOST or high > _MOST:
@@ -138,8 +138,7 @@ def of(bands: Mosaic, mask: Mosaic | None, window: Window, size: int, method: st
     Args: method: "bilinear" or "cubic".
     """
     down, across = window.axes(size, bands.height, bands.width, method)
-    single = bands.dtype.itemsize <= 2 or bands.dtype == np.float32
-    values = bands.read(down.pixels, across.pixels, np.float32 if single else np.float64)
+    values = bands.read(down.pixels, across.pixels, floats(bands.dtype))
     hidden = None if mask is None else mask.read(down.pixels, across.pixels)
     known = None if bands.finite else np.isfinite(values)
     if known is not None:
@@ -169,21 +168,20 @@ class _Scale(NamedTuple):
 
 
 @lru_cache(64)
-def _scale(limits: tuple[Limits, ...], top: int, dtype: np.dtype[Any], *, single: bool) -> _Scale:
+def _scale(limits: tuple[Limits, ...], top: int, dtype: np.dtype[Any]) -> _Scale:
     """The same for all tiles of a layer.
 
     Args:
         limits: Of each band.
         top: What the upper limit becomes.
         dtype: Of the raster.
-        single: Whether single precision will do for its values.
     """
     limits = limits[:1] if len(set(limits)) == 1 else limits
     low, high = np.array(limits).T[..., np.newaxis]
     each = top / (high - low)
     more = np.array([[_more(*own, top) if dtype.kind in "iu" else _SLIGHT] for own in limits])
     near = bool((np.maximum(abs(low), abs(high)) <= _FAR * (high - low)).all())
-    exact = np.float32 if single and near else np.float64
+    exact = floats(dtype) if near else np.float64
     ends = (np.iinfo(dtype).min, np.iinfo(dtype).max) if dtype.kind in "iu" else (-np.inf, np.inf)
     lowest, highest = (np.clip((end - low) * each + more, 0, top + _HALF).astype(np.float32) for end in ends)
     own = None if (each == 1).all() else each.astype(exact)

@@ -146,8 +146,12 @@ def _together(bands: NDArray[Any]) -> list[slice]:
 
 def with_nan(bands: Masked) -> NDArray[Any]:
     """Floats in which NaN stands for no value, so that it does not bleed into its neighbours."""
-    narrow = bands.dtype.itemsize <= 2 or bands.dtype == np.float32
-    return np.ma.filled(bands.astype(np.float32 if narrow else np.float64), np.nan)
+    return np.ma.filled(bands.astype(floats(bands.dtype)), np.nan)
+
+
+def floats(dtype: np.dtype[Any]) -> type[np.float32 | np.float64]:
+    """The narrower that hold each value of a type as it is; of 64 bits about."""
+    return np.float32 if dtype.itemsize <= 2 or dtype == np.float32 else np.float64
 
 
 def rounded(dtype: np.dtype[Any], values: NDArray[Any]) -> Masked:
